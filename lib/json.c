@@ -1,0 +1,319 @@
+#include "json.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <json-c/json.h>
+
+#define EXACT_DOUBLE	9007199254740992.0	/* 2^53 */
+
+/* The length of the character at `p`, 0 if it is not valid UTF-8 (RFC 3629).
+ * json-c's own check lets overlong forms and surrogates through. */
+static size_t
+utf8_length(const unsigned char *p, size_t len)
+{
+	size_t i, n;
+	uint32_t c, least;
+
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] >= 0xc2 && p[0] < 0xe0)
+		n = 2, c = p[0] & 0x1f, least = 0x80;
+	else if (p[0] >= 0xe0 && p[0] < 0xf0)
+		n = 3, c = p[0] & 0x0f, least = 0x800;
+	else if (p[0] >= 0xf0 && p[0] < 0xf5)
+		n = 4, c = p[0] & 0x07, least = 0x10000;
+	else
+		return 0;
+	if (len < n)
+		return 0;
+	for (i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	return c < least || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : n;
+}
+
+/* Skips a string whose opening quote is at bytes[i]; returns the index behind
+ * the closing one, or 0 if there is none or a control or bad UTF-8 is in it. */
+static size_t
+skip_string(struct span s, size_t i)
+{
+	const unsigned char *p = (const unsigned char *)s.at;
+	size_t n;
+
+	for (i++; i < s.len && p[i] != '"'; i += n) {
+		if (p[i] < 0x20)
+			return 0;
+		if (p[i] == '\\')
+			n = 2;
+		else if ((n = utf8_length(p + i, s.len - i)) == 0)
+			return 0;
+	}
+	return i < s.len ? i + 1 : 0;
+}
+
+/* What json-c 0.16 takes even when told to be strict, and JSON does not know:
+ * 'single quotes', NaN, Infinity, `1.`, raw controls, overlong UTF-8. What is
+ * let through here json-c judges. */
+static bool
+strict(struct span s)
+{
+	size_t i = 0;
+
+	while (i < s.len) {
+		unsigned char c = (unsigned char)s.at[i];
+
+		if (c == '"') {
+			if ((i = skip_string(s, i)) == 0)
+				return false;
+			continue;
+		}
+		if (c >= 0x80 || c == '\'' || c == 'N' || c == 'I')
+			return false;
+		if (c == '.' && (i + 1 == s.len || s.at[i + 1] < '0' ||
+		    s.at[i + 1] > '9'))
+			return false;
+		i++;
+	}
+	return true;
+}
+
+static struct json
+wrap(struct json_object *node)
+{
+	static const enum json_kind kinds[] = {
+		[json_type_null] = JSON_NULL,
+		[json_type_boolean] = JSON_BOOL,
+		[json_type_double] = JSON_FLOAT,
+		[json_type_int] = JSON_INT,
+		[json_type_object] = JSON_OBJECT,
+		[json_type_array] = JSON_ARRAY,
+		[json_type_string] = JSON_STRING,
+	};
+
+	return (struct json){ kinds[json_object_get_type(node)], node };
+}
+
+int
+json_open(struct json *root, struct span bytes)
+{
+	struct json_tokener *tok;
+	struct json_object *node;
+	bool whole;
+
+	*root = (struct json){ JSON_MISSING, NULL };
+	if (bytes.len > INT_MAX || !strict(bytes))
+		return 1;
+	if ((tok = json_tokener_new_ex(JSON_DEPTH)) == NULL)
+		return -1;
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
+	node = json_tokener_parse_ex(tok, bytes.at, (int)bytes.len);
+	whole = json_tokener_get_error(tok) == json_tokener_success;
+	json_tokener_free(tok);
+	if (!whole || !json_object_is_type(node, json_type_object)) {
+		json_object_put(node);
+		return 1;
+	}
+	*root = wrap(node);
+	return 0;
+}
+
+void
+json_close(struct json *root)
+{
+	json_object_put(root->node);
+	*root = (struct json){ JSON_MISSING, NULL };
+}
+
+struct json
+json_get(struct json v, const char *name)
+{
+	struct json_object *node;
+
+	if (v.kind != JSON_OBJECT ||
+	    !json_object_object_get_ex(v.node, name, &node))
+		return (struct json){ JSON_MISSING, NULL };
+	return wrap(node);
+}
+
+struct json
+json_at(struct json v, size_t i)
+{
+	if (i >= json_count(v))
+		return (struct json){ JSON_MISSING, NULL };
+	return wrap(json_object_array_get_idx(v.node, i));
+}
+
+size_t
+json_count(struct json v)
+{
+	return v.kind == JSON_ARRAY ? json_object_array_length(v.node) : 0;
+}
+
+/* json-c keeps the text a float came with. Only an integral value is printed
+ * otherwise: without the zeros, as JavaScript does. */
+static struct span
+float_text(struct json v)
+{
+	double d = json_object_get_double(v.node);
+	struct span s;
+	const char *dot;
+
+	if (d == 0.0)
+		return span_of("0");
+	if (floor(d) == d && fabs(d) < EXACT_DOUBLE)
+		json_object_set_double(v.node, d);
+	s = span_of(json_object_to_json_string_ext(v.node,
+	    JSON_C_TO_STRING_PLAIN));
+	if (s.at != NULL && floor(d) == d && fabs(d) < EXACT_DOUBLE &&
+	    (dot = memchr(s.at, '.', s.len)) != NULL)
+		s.len = (size_t)(dot - s.at);
+	return s;
+}
+
+struct span
+json_string(struct json v)
+{
+	if (v.kind != JSON_STRING)
+		return (struct span){ NULL, 0 };
+	return (struct span){ json_object_get_string(v.node),
+	    (size_t)json_object_get_string_len(v.node) };
+}
+
+struct span
+json_scalar(struct json v)
+{
+	switch (v.kind) {
+	case JSON_STRING:
+		return json_string(v);
+	case JSON_INT:
+		return span_of(json_object_to_json_string_ext(v.node,
+		    JSON_C_TO_STRING_PLAIN));
+	case JSON_FLOAT:
+		return float_text(v);
+	case JSON_BOOL:
+		return span_of(json_object_get_boolean(v.node) ? "true" :
+		    "false");
+	case JSON_MISSING:
+	case JSON_NULL:
+	case JSON_ARRAY:
+	case JSON_OBJECT:
+		break;
+	}
+	return (struct span){ NULL, 0 };
+}
+
+struct span
+json_get_scalar(struct json v, const char *name)
+{
+	return json_scalar(json_get(v, name));
+}
+
+bool
+json_truthy(struct json v)
+{
+	switch (v.kind) {
+	case JSON_STRING:
+		return json_object_get_string_len(v.node) > 0;
+	case JSON_INT:
+	case JSON_FLOAT:
+		return json_object_get_double(v.node) != 0;
+	case JSON_BOOL:
+		return json_object_get_boolean(v.node);
+	case JSON_ARRAY:
+	case JSON_OBJECT:
+		return true;
+	case JSON_MISSING:
+	case JSON_NULL:
+		break;
+	}
+	return false;
+}
+
+static void
+write_ascii(struct text *t, struct span s)
+{
+	struct text quoted = { 0 };
+	size_t i, n;
+
+	text_json(&quoted, s);
+	for (i = 0; i < quoted.len; i += n) {
+		const unsigned char *p = (unsigned char *)quoted.at + i;
+		uint32_t c = p[0];
+		char buf[16];
+
+		n = utf8_length(p, quoted.len - i);
+		if (n <= 1) {		/* ASCII: 1, never 0 from json-c */
+			text_add(t, quoted.at + i, n = 1);
+			continue;
+		}
+		c &= 0xffu >> (n + 1);
+		for (size_t k = 1; k < n; k++)
+			c = c << 6 | (p[k] & 0x3f);
+		if (c < 0x10000)
+			snprintf(buf, sizeof(buf), "\\u%04x", c);
+		else
+			snprintf(buf, sizeof(buf), "\\u%04x\\u%04x",
+			    0xd800 + ((c - 0x10000) >> 10),
+			    0xdc00 + ((c - 0x10000) & 0x3ff));
+		text_str(t, buf);
+	}
+	t->broken |= quoted.broken;
+	text_release(&quoted);
+}
+
+static void
+write_string(struct text *t, struct span s, enum json_style style)
+{
+	if (style == JSON_COMPACT_UTF8)
+		text_json(t, s);
+	else
+		write_ascii(t, s);
+}
+
+static void
+write_members(struct text *t, struct json v, enum json_style style)
+{
+	const char *sep = "";
+
+	/* The names come from json-c's own iterator: insertion order. */
+	json_object_object_foreach(v.node, name, child) {
+		text_str(t, sep);
+		write_string(t, span_of(name), style);
+		text_str(t, style == JSON_SPACED_ASCII ? ": " : ":");
+		json_write(t, wrap(child), style);
+		sep = style == JSON_SPACED_ASCII ? ", " : ",";
+	}
+}
+
+void
+json_write(struct text *t, struct json v, enum json_style style)
+{
+	if (v.kind == JSON_OBJECT) {
+		text_str(t, "{");
+		write_members(t, v, style);
+		text_str(t, "}");
+	} else if (v.kind == JSON_ARRAY) {
+		text_str(t, "[");
+		for (size_t i = 0; i < json_count(v); i++) {
+			if (i > 0)
+				text_str(t, style == JSON_SPACED_ASCII ?
+				    ", " : ",");
+			json_write(t, json_at(v, i), style);
+		}
+		text_str(t, "]");
+	} else if (v.kind == JSON_STRING) {
+		write_string(t, json_string(v), style);
+	} else if (v.kind == JSON_FLOAT && style != JSON_COMPACT_UTF8) {
+		text_str(t, json_object_to_json_string_ext(v.node,
+		    JSON_C_TO_STRING_PLAIN));
+	} else if (v.kind == JSON_NULL) {
+		text_str(t, "null");
+	} else {
+		text_span(t, json_scalar(v));
+	}
+}

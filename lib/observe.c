@@ -1,0 +1,308 @@
+#include "observe.h"
+
+#include "member.h"
+#include "metadata.h"
+#include "references.h"
+#include "signature.h"
+#include "story.h"
+
+/* Places in the source event; the pairs belong together. */
+enum { GAP_RELEASE, GAP_COMMIT, GAP_METADATA, GAP_FROM };
+
+const char *
+outcome_name(enum outcome o)
+{
+	switch (o) {
+	case OUTCOME_OBSERVED:
+		return "observed";
+	case OUTCOME_IGNORED:
+		return "ignored";
+	case OUTCOME_UNREADABLE:
+		break;
+	}
+	return "unreadable";
+}
+
+/* A field of the observation; NUL becomes U+FFFD. */
+static void
+set(struct observation *o, enum observed f, struct span s)
+{
+	size_t from = o->bytes.len;
+
+	if (s.at == NULL)
+		return;
+	for (size_t i = 0; i < s.len; i++) {
+		size_t run = i;
+
+		while (i < s.len && s.at[i] != '\0')
+			i++;
+		text_add(&o->bytes, s.at + run, i - run);
+		if (i < s.len)
+			text_str(&o->bytes, "\xef\xbf\xbd");
+	}
+	o->field[f].at = from;
+	o->field[f].len = o->bytes.len - from;
+	o->field[f].set = true;
+}
+
+/* A field that is everything added since `from`. */
+static void
+set_since(struct observation *o, enum observed f, size_t from)
+{
+	o->field[f].at = from;
+	o->field[f].len = o->bytes.len - from;
+	o->field[f].set = true;
+}
+
+struct span
+observation_get(const struct observation *o, enum observed f)
+{
+	if (!o->field[f].set)
+		return (struct span){ NULL, 0 };
+	if (o->field[f].len == 0)
+		return span_of("");
+	return (struct span){ o->bytes.at + o->field[f].at, o->field[f].len };
+}
+
+/* `{"id":"PREFIX:ID"`: an actor begins. */
+static void
+actor_id(struct text *t, const char *prefix, struct span who)
+{
+	member(t, "actor");
+	text_str(t, "{\"id\":\"");
+	text_str(t, prefix);
+	text_escaped(t, who.at != NULL ? who : span_of("unknown"));
+	text_str(t, "\"");
+}
+
+static struct json
+nullish_or(struct json a, struct json b)
+{
+	return json_nullish(a) ? b : a;
+}
+
+/* The plan's rule, then the envelope's user. */
+static void
+add_actor(struct text *t, const struct subject *s)
+{
+	struct json to = json_get(s->issue, "assignedTo");
+	struct json user = json_get(s->event, "user"), email, who;
+
+	if (span_is(s->action, "assigned") && to.kind == JSON_OBJECT) {
+		actor_id(t, "sentry:", json_get_scalar(to, "id"));
+		member_value(t, "name", json_get(to, "name"));
+		member_value(t, "email", json_get(to, "email"));
+	} else if (user.kind == JSON_OBJECT) {
+		email = json_get(user, "email");
+		actor_id(t, "user:", json_scalar(nullish_or(
+		    json_get(user, "id"), email)));
+		who = nullish_or(json_get(user, "username"), email);
+		member_string(t, "name", json_nullish(who) ?
+		    span_of("Unknown User") : json_scalar(who));
+		member_string(t, "email", json_scalar(email));
+	} else if (span_is(json_get_scalar(s->actor, "type"), "user") &&
+	    json_get_scalar(s->actor, "id").at != NULL) {
+		actor_id(t, "sentry:", json_get_scalar(s->actor, "id"));
+		member_string(t, "name", json_get_scalar(s->actor, "name"));
+	} else {
+		return;
+	}
+	text_str(t, "}");
+}
+
+static struct span
+source_number(const struct subject *s)
+{
+	struct span uuid;
+
+	switch (s->resource) {
+	case RESOURCE_ERROR:
+	case RESOURCE_EVENT_ALERT:
+		return json_get_scalar(s->event, "event_id");
+	case RESOURCE_METRIC_ALERT:
+		return json_get_scalar(s->alert, "id");
+	case RESOURCE_COMMENT:
+		return json_get_scalar(s->data, "comment_id");
+	case RESOURCE_INSTALLATION:
+		uuid = json_get_scalar(json_get(s->data, "installation"), "uuid");
+		return uuid;
+	case RESOURCE_SEER:
+		return json_get_scalar(s->data, "run_id");
+	case RESOURCE_PREPROD_ARTIFACT:
+		return json_get_scalar(s->data, "buildId");
+	case RESOURCE_ISSUE:
+	case RESOURCE_ACTIVITY_ALERT:
+	case RESOURCE_OTHER:
+		break;
+	}
+	return s->issue.kind == JSON_OBJECT ? s->issue_id :
+	    (struct span){ NULL, 0 };
+}
+
+static void
+set_joined(struct observation *o, enum observed f, struct span a,
+    const char *sep, struct span b)
+{
+	size_t from = o->bytes.len;
+
+	set(o, f, a);
+	if (b.len > 0) {
+		text_str(&o->bytes, sep);
+		set(o, f, b);
+	}
+	set_since(o, f, from);
+}
+
+static void
+set_source(struct observation *o, const struct subject *s, struct json root)
+{
+	struct span number = source_number(s), kind = s->name;
+
+	if (number.len == 0 && s->resource == RESOURCE_INSTALLATION)
+		number = hook_installation(root);
+	if ((s->resource == RESOURCE_ACTIVITY_ALERT ||
+	    s->resource == RESOURCE_OTHER) && number.len > 0)
+		kind = span_of("issue");
+	set_joined(o, OBSERVED_SOURCE_TYPE, s->name, ".", s->action);
+	set_joined(o, OBSERVED_SOURCE_ID, kind, ":", number);
+	set(o, OBSERVED_OCCURRED_AT, span_of(s->occurred.iso));
+	set(o, OBSERVED_PROJECT_ID, s->project_id);
+	set(o, OBSERVED_PROJECT_SLUG, s->project_slug);
+	set(o, OBSERVED_ISSUE_ID, s->issue_id);
+	set(o, OBSERVED_SHORT_ID, s->short_id);
+	set(o, OBSERVED_LEVEL, s->level);
+	set(o, OBSERVED_RELEASE, s->release);
+	set(o, OBSERVED_ENVIRONMENT, s->environment);
+}
+
+static void
+set_source_event(struct observation *o, const struct subject *s)
+{
+	struct text title = { 0 }, body = { 0 }, *t = &o->bytes;
+	size_t from;
+
+	story_title(&title, s);
+	story_body(&body, s);
+	set(o, OBSERVED_TITLE, text_view(&title));
+	from = t->len;
+	text_str(t, "{");
+	member_string(t, "source", span_of("sentry"));
+	member_string(t, "sourceType", observation_get(o, OBSERVED_SOURCE_TYPE));
+	member_string(t, "sourceId", observation_get(o, OBSERVED_SOURCE_ID));
+	member_string(t, "title", text_view(&title));
+	member_string(t, "body", body.len > 0 ? text_view(&body) : span_of(""));
+	add_actor(t, s);
+	member_string(t, "occurredAt", span_of(s->occurred.iso));
+	references_add(t, s, &o->gap[GAP_RELEASE]);
+	metadata_add(t, s, &o->gap[GAP_METADATA]);
+	text_str(t, "}");
+	set_since(o, OBSERVED_SOURCE_EVENT, from);
+	for (size_t i = 0; i < sizeof(o->gap) / sizeof(o->gap[0]); i++)
+		o->gap[i] -= from;
+	t->broken |= title.broken | body.broken;
+	text_release(&title);
+	text_release(&body);
+}
+
+static void
+set_keys(struct observation *o, const struct hook *hook, struct json root,
+    enum resource r, struct span resource)
+{
+	struct moment newest;
+	size_t from = o->bytes.len;
+	char hex[FINGERPRINT_HEX + 1];
+	struct text id_text = { 0 };
+
+	subject_newest_date(&newest, json_get(json_get(root, "data"),
+	    "metric_alert"));
+	hook_dedupe_key(&o->bytes, hook, root, r, resource,
+	    span_of(newest.iso));
+	set_since(o, OBSERVED_DEDUPE_KEY, from);
+	if (o->bytes.broken)
+		return;
+	fingerprint(hex, observation_get(o, OBSERVED_DEDUPE_KEY));
+	text_str(&id_text, "sentry-");
+	text_str(&id_text, hex);
+	set(o, OBSERVED_EVENT_ID, text_view(&id_text));
+	o->bytes.broken |= id_text.broken;
+	text_release(&id_text);
+}
+
+int
+observe(struct observation *o, const struct hook *hook, struct span list)
+{
+	struct json root;
+	struct subject s;
+	struct span resource;
+	enum resource r;
+	int readable;
+
+	*o = (struct observation){ .outcome = OUTCOME_UNREADABLE };
+	if ((readable = json_open(&root, hook->body)) < 0)
+		return -1;
+	r = RESOURCE_OTHER;
+	resource = hook_resource_header(hook);
+	if (readable == 0)
+		r = hook_resource(hook, root, &resource, &o->mismatch);
+	set(o, OBSERVED_RESOURCE, resource);
+	set(o, OBSERVED_ACTION, json_string(json_get(root, "action")));
+	set(o, OBSERVED_INSTALLATION, hook_installation(root));
+	set_keys(o, hook, root, r, resource);
+	if (readable == 0) {
+		subject_find(&s, hook, root, r, resource);
+		o->outcome = hook_observed(list, resource, s.action) ?
+		    OUTCOME_OBSERVED : OUTCOME_IGNORED;
+		o->teaches = r == RESOURCE_ERROR || r == RESOURCE_EVENT_ALERT;
+		o->asks = r == RESOURCE_ISSUE && s.release.len == 0 &&
+		    s.issue.kind == JSON_OBJECT && s.issue_id.len > 0;
+		set_source(o, &s, root);
+		if (o->outcome == OUTCOME_OBSERVED && !o->bytes.broken)
+			set_source_event(o, &s);
+	}
+	json_close(&root);
+	return o->bytes.broken ? -1 : 0;
+}
+
+void
+observation_release(struct observation *o)
+{
+	text_release(&o->bytes);
+}
+
+int
+observation_learn(struct observation *o, struct span release)
+{
+	struct span old = observation_get(o, OBSERVED_SOURCE_EVENT);
+	size_t null_at = o->gap[GAP_METADATA] - strlen("null");
+	struct text t = { 0 };
+	struct observation learned = *o;
+
+	/* SOURCE_EVENT is the last field, so that the others keep their
+	 * places when it grows; the release's own text goes behind it. */
+	text_add(&t, o->bytes.at, o->field[OBSERVED_SOURCE_EVENT].at);
+	text_add(&t, old.at, o->gap[GAP_RELEASE]);
+	references_learned(&t, release);
+	text_str(&t, ",");
+	text_add(&t, old.at + o->gap[GAP_RELEASE],
+	    o->gap[GAP_COMMIT] - o->gap[GAP_RELEASE]);
+	references_learned_commit(&t, release);
+	text_add(&t, old.at + o->gap[GAP_COMMIT],
+	    null_at - o->gap[GAP_COMMIT]);
+	text_json(&t, release);
+	text_add(&t, old.at + o->gap[GAP_METADATA],
+	    o->gap[GAP_FROM] - o->gap[GAP_METADATA]);
+	member_string(&t, "releaseFrom", span_of("issue"));
+	text_add(&t, old.at + o->gap[GAP_FROM], old.len - o->gap[GAP_FROM]);
+	learned.bytes = t;
+	set_since(&learned, OBSERVED_SOURCE_EVENT,
+	    o->field[OBSERVED_SOURCE_EVENT].at);
+	set(&learned, OBSERVED_RELEASE, release);
+	if (learned.bytes.broken) {
+		text_release(&learned.bytes);
+		return -1;
+	}
+	text_release(&o->bytes);
+	*o = learned;
+	o->asks = false;
+	return 0;
+}

@@ -1,0 +1,144 @@
+#include "references.h"
+
+#include "member.h"
+
+#define SHA_HEX	40	/* hex digits of a commit */
+
+static void
+open_reference(struct text *t, const char *type)
+{
+	if (t->len > 0 && t->at[t->len - 1] != '[')
+		text_str(t, ",");
+	text_str(t, "{");
+	member_string(t, "type", span_of(type));
+}
+
+static void
+reference(struct text *t, const char *type, struct span what)
+{
+	if (what.len == 0)
+		return;
+	open_reference(t, type);
+	member_string(t, "id", what);
+	text_str(t, "}");
+}
+
+/* The 40 hex digits that a release is, or that end it behind @ or +: by them
+ * a deployment is known that was built from that commit. */
+static struct span
+commit_of(struct span release)
+{
+	struct span sha = release;
+
+	if (release.len < SHA_HEX)
+		return (struct span){ NULL, 0 };
+	sha.at += release.len - SHA_HEX;
+	sha.len = SHA_HEX;
+	for (size_t i = 0; i < sha.len; i++)
+		if (memchr("0123456789abcdefABCDEF", sha.at[i], 22) == NULL)
+			return (struct span){ NULL, 0 };
+	if (release.len > SHA_HEX && sha.at[-1] != '@' && sha.at[-1] != '+')
+		return (struct span){ NULL, 0 };
+	return sha;
+}
+
+static void
+issue_reference(struct text *t, const struct subject *s)
+{
+	struct json i = s->issue;
+	bool event = s->resource == RESOURCE_ERROR ||
+	    s->resource == RESOURCE_EVENT_ALERT;
+
+	if (event || i.kind != JSON_OBJECT) {
+		if (s->issue_id.len == 0)
+			return;
+		open_reference(t, "sentry_issue");
+		member_string(t, "id", s->issue_id);
+		member_string(t, "url", s->url);
+	} else {
+		open_reference(t, "sentry_issue");
+		member_id(t, "id", json_get(i, "shortId"));
+		if (s->url.len > 0)
+			member_string(t, "url", s->url);
+	}
+	text_str(t, "}");
+}
+
+/* Where a repository shows a commit; github and gitlab agree on the path. */
+static void
+commit_url(struct text *t, struct json commit)
+{
+	struct json repository = json_get(commit, "repository");
+	struct json provider = json_get(repository, "provider");
+	struct span by = json_scalar(provider), url = json_get_scalar(commit, "url");
+	struct text built = { 0 };
+
+	if (provider.kind == JSON_OBJECT)
+		by = json_get_scalar(provider, "id");
+	if (url.len == 0 && by.at != NULL &&
+	    (memmem(by.at, by.len, "github", 6) != NULL ||
+	    memmem(by.at, by.len, "gitlab", 6) != NULL)) {
+		url = json_string(json_get(repository, "url"));
+		if (url.len > 4 && memcmp(url.at, "http", 4) == 0) {
+			text_span(&built, url);
+			text_str(&built, "/commit/");
+			text_span(&built, json_get_scalar(commit, "id"));
+		}
+		url = text_view(&built);
+	}
+	if (url.len > 0)
+		member_string(t, "url", url);
+	t->broken |= built.broken;
+	text_release(&built);
+}
+
+static void
+resolution(struct text *t, const struct subject *s)
+{
+	struct json details = json_get(s->issue, "statusDetails");
+	struct json commit = json_get(details, "inCommit");
+	struct span sha = commit.kind == JSON_OBJECT ? json_get_scalar(commit, "id") :
+	    json_string(commit);
+
+	reference(t, "resolved_in_release", json_get_scalar(details, "inRelease"));
+	if (sha.len == 0)
+		return;
+	open_reference(t, "resolved_in_commit");
+	member_string(t, "id", sha);
+	commit_url(t, commit);
+	text_str(t, "}");
+}
+
+void
+references_learned(struct text *t, struct span release)
+{
+	reference(t, "release", release);
+}
+
+void
+references_learned_commit(struct text *t, struct span release)
+{
+	reference(t, "commit", commit_of(release));
+}
+
+void
+references_add(struct text *t, const struct subject *s, size_t gap[2])
+{
+	struct json rule = json_get(s->alert, "alert_rule");
+
+	member(t, "references");
+	text_str(t, "[");
+	gap[0] = t->len;
+	reference(t, "release", s->release);
+	reference(t, "assignee", json_get_scalar(json_get(s->issue, "assignedTo"),
+	    "id"));
+	issue_reference(t, s);
+	gap[1] = t->len;
+	reference(t, "commit", commit_of(s->release));
+	resolution(t, s);
+	reference(t, "project", s->project_slug.len > 0 ? s->project_slug :
+	    s->project_id);
+	reference(t, "alert_rule", s->rule.len > 0 ? s->rule :
+	    json_get_scalar(rule, "id"));
+	text_str(t, "]");
+}

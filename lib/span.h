@@ -1,0 +1,29 @@
+/* Borrowed bytes: a pointer and a length travel together. */
+#ifndef SPAN_H
+#define SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+/* `at` is NULL where there is nothing at all, which is not the same as an
+ * empty text. The bytes belong to somebody else and may hold NULs. */
+struct span {
+	const char	*at;
+	size_t		 len;
+};
+
+static inline struct span
+span_of(const char *s)
+{
+	return (struct span){ s, s == NULL ? 0 : strlen(s) };
+}
+
+static inline bool
+span_is(struct span a, const char *s)
+{
+	return a.at != NULL && a.len == strlen(s) &&
+	    memcmp(a.at, s, a.len) == 0;
+}
+
+#endif

@@ -1,0 +1,143 @@
+#include "text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TEXT_FIRST	256	/* bytes of the first allocation */
+
+static bool
+reserve(struct text *t, size_t more)
+{
+	size_t size;
+	char *at;
+
+	if (t->broken || more > SIZE_MAX / 4 || t->len > SIZE_MAX / 4) {
+		t->broken = true;
+		return false;
+	}
+	if (t->size - t->len >= more)
+		return true;
+	size = t->size < TEXT_FIRST ? TEXT_FIRST : t->size * 2;
+	if (size < t->len + more)
+		size = t->len + more;
+	if ((at = realloc(t->at, size)) == NULL) {
+		t->broken = true;
+		return false;
+	}
+	t->at = at;
+	t->size = size;
+	return true;
+}
+
+void
+text_add(struct text *t, const char *at, size_t len)
+{
+	if (len == 0 || !reserve(t, len))
+		return;
+	memcpy(t->at + t->len, at, len);
+	t->len += len;
+}
+
+void
+text_span(struct text *t, struct span s)
+{
+	text_add(t, s.at, s.len);
+}
+
+void
+text_str(struct text *t, const char *s)
+{
+	text_add(t, s, strlen(s));
+}
+
+void
+text_int(struct text *t, int64_t n)
+{
+	char buf[32];
+
+	snprintf(buf, sizeof(buf), "%" PRId64, n);
+	text_str(t, buf);
+}
+
+static void
+escape(struct text *t, unsigned char c)
+{
+	static const char from[] = "\b\t\n\f\r\"\\", to[] = "btnfr\"\\";
+	const char *named = memchr(from, c, sizeof(from) - 1);
+	char buf[8];
+
+	if (named != NULL)
+		snprintf(buf, sizeof(buf), "\\%c", to[named - from]);
+	else
+		snprintf(buf, sizeof(buf), "\\u%04x", c);
+	text_str(t, buf);
+}
+
+void
+text_escaped(struct text *t, struct span s)
+{
+	size_t i, run = 0;
+
+	for (i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.at[i];
+
+		if (c >= 0x20 && c != '"' && c != '\\')
+			continue;
+		text_add(t, s.at + run, i - run);
+		escape(t, c);
+		run = i + 1;
+	}
+	if (s.len > run)
+		text_add(t, s.at + run, s.len - run);
+}
+
+void
+text_json(struct text *t, struct span s)
+{
+	text_add(t, "\"", 1);
+	text_escaped(t, s);
+	text_add(t, "\"", 1);
+}
+
+static bool
+inside_character(struct span s, size_t i)
+{
+	return i < s.len && ((unsigned char)s.at[i] & 0xc0) == 0x80;
+}
+
+size_t
+text_fit_bytes(struct span s, size_t limit)
+{
+	size_t end;
+
+	if (s.len <= limit)
+		return s.len;
+	end = limit - (sizeof(TEXT_ELLIPSIS) - 1);
+	while (end > 0 && inside_character(s, end))
+		end--;
+	return end;
+}
+
+size_t
+text_fit_points(struct span s, size_t limit)
+{
+	size_t i, points = 0, cut = 0;
+
+	for (i = 0; i < s.len; i++) {
+		if (inside_character(s, i))
+			continue;
+		if (points == limit - 1)
+			cut = i;
+		if (++points > limit)
+			return cut;
+	}
+	return s.len;
+}
+
+void
+text_release(struct text *t)
+{
+	free(t->at);
+	*t = (struct text){ 0 };
+}
