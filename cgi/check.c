@@ -1,0 +1,136 @@
+#include "check.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "keyring.h"
+#include "listen.h"
+#include "store.h"
+
+static bool
+say(bool good, const char *what, const char *where, const char *how)
+{
+	printf("%-8s %-6s %s%s%s\n", what, good ? "ok" : "FAILED", where,
+	    *where != '\0' ? ": " : "", how);
+	return good;
+}
+
+/* Whether a file or folder could be made at `path`. */
+static bool
+can_create(const char *path, const char **how)
+{
+	char copy[PATH_MAX];
+
+	if ((size_t)snprintf(copy, sizeof(copy), "%s", path) >= sizeof(copy))
+		*how = "the path is too long";
+	else if (access(dirname(copy), W_OK | X_OK) != 0)
+		*how = strerror(errno);
+	else
+		return true;
+	return false;
+}
+
+static bool
+check_secrets(const struct options *o)
+{
+	struct keyring *k = keyring_open(o->secret_list, o->secret_file);
+	struct key_loan keys;
+	char how[128];
+	size_t n;
+
+	if (k == NULL)
+		return say(false, "secret", "", "out of memory");
+	keyring_borrow(k, &keys);
+	n = key_loan_count(&keys);
+	keyring_release(&keys);
+	keyring_close(k);
+	snprintf(how, sizeof(how), n == 0 ? "none: set SENTRY_CLIENT_SECRET "
+	    "or --secret-file" : n == 1 ? "1 secret" : "%zu secrets", n);
+	return say(n > 0, "secret", o->secret_file != NULL ? o->secret_file :
+	    "", how);
+}
+
+static bool
+check_database(const struct options *o)
+{
+	char why[STORE_WHY] = "", how[128];
+	struct store *s;
+	struct census c;
+	const char *bad;
+	enum fault f;
+
+	if (access(o->db, F_OK) != 0) {
+		if (!can_create(o->db, &bad))
+			return say(false, "database", o->db, bad);
+		return say(true, "database", o->db, "not there yet: it will "
+		    "be created");
+	}
+	f = store_open(&s, o->db, STORE_READ, why);
+	if (f == FAULT_NONE) {
+		f = store_census(s, &c);
+		store_close(s);
+	}
+	if (f == FAULT_NONE && access(o->db, W_OK) != 0) {
+		f = FAULT_DENIED;
+		snprintf(why, sizeof(why), "%s", strerror(errno));
+	}
+	if (f != FAULT_NONE)
+		return say(false, "database", o->db, why[0] != '\0' ? why :
+		    fault_name(f));
+	snprintf(how, sizeof(how), "version %lld, SQLite %s; %lld pending, "
+	    "%lld unmapped, %lld dead", (long long)c.user_version,
+	    store_sqlite_version(), (long long)c.pending,
+	    (long long)c.unmapped, (long long)c.dead);
+	return say(true, "database", o->db, how);
+}
+
+static bool
+check_spool(const struct options *o)
+{
+	struct stat st;
+	const char *how;
+
+	if (stat(o->spool, &st) != 0)
+		return can_create(o->spool, &how) ? say(true, "spool",
+		    o->spool, "not there yet: it will be created") :
+		    say(false, "spool", o->spool, how);
+	if (!S_ISDIR(st.st_mode))
+		return say(false, "spool", o->spool, "not a folder");
+	if (access(o->spool, R_OK | W_OK | X_OK) != 0)
+		return say(false, "spool", o->spool, strerror(errno));
+	return say(true, "spool", o->spool, "writable");
+}
+
+static bool
+check_socket(const struct options *o)
+{
+	struct listener l;
+	char why[LISTEN_WHY];
+	const char *how;
+
+	if (o->socket == NULL)
+		return say(true, "socket", "", listen_inherited(&l) ?
+		    "inherited on fd 0" : "none: give --socket, or a "
+		    "listening socket on fd 0 (or run it as CGI)");
+	if (listen_check(o->socket, why) != 0)
+		return say(false, "socket", o->socket, why);
+	if (strchr(o->socket, '/') != NULL && !can_create(o->socket, &how))
+		return say(false, "socket", o->socket, how);
+	return say(true, "socket", o->socket, "free");
+}
+
+int
+check(const struct options *o)
+{
+	bool good = check_secrets(o);
+
+	good = check_database(o) && good;
+	good = check_spool(o) && good;
+	good = check_socket(o) && good;
+	return good ? 0 : 1;
+}

@@ -1,0 +1,244 @@
+#include "keyring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <time.h>
+
+#include "log.h"
+
+#define FILE_MAX	65536	/* bytes of a secrets file */
+
+/* What the file held when it was read, shared by all who borrowed it. */
+struct key_file {
+	struct secrets	*set;
+	int		 refs;		/* atomic */
+};
+
+/* By which a changed file is known. */
+struct stamp {
+	dev_t		dev;
+	ino_t		ino;
+	off_t		size;
+	struct timespec	mtime, ctime;
+};
+
+struct keyring {
+	struct secrets	*list;
+	const char	*path;
+	pthread_mutex_t	 lock;		/* guards file, stamp, known */
+	struct key_file	*file;
+	struct stamp	 stamp;
+	bool		 known;		/* the stamp is that of a read file */
+	bool		 missing;	/* said so already */
+};
+
+static void
+drop(struct key_file *f)
+{
+	if (f == NULL || __atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	secrets_free(f->set);
+	free(f);
+}
+
+static bool
+same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+static bool
+same(const struct stamp *a, const struct stamp *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+	    same_time(a->mtime, b->mtime) && same_time(a->ctime, b->ctime);
+}
+
+static struct stamp
+stamp_of(const struct stat *st)
+{
+	return (struct stamp){ st->st_dev, st->st_ino, st->st_size,
+	    st->st_mtim, st->st_ctim };
+}
+
+/* NULL with errno set, or without memory. */
+static struct secrets *
+read_secrets(const char *path, struct stamp *stamp)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct secrets *set = NULL;
+	struct stat st;
+	char *buf = NULL;
+	ssize_t n = -1;
+
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &st) == 0 && (buf = malloc(FILE_MAX)) != NULL)
+		n = read(fd, buf, FILE_MAX);
+	if (n >= 0) {
+		*stamp = stamp_of(&st);
+		set = secrets_read((struct span){ buf, (size_t)n },
+		    SECRETS_FILE);
+	}
+	if (buf != NULL)
+		explicit_bzero(buf, FILE_MAX);
+	free(buf);
+	close(fd);
+	return set;
+}
+
+static void
+say(const struct keyring *k, const char *level, const char *event,
+    const char *msg, unsigned line)
+{
+	struct log l;
+
+	log_begin(&l, level, event);
+	log_str(&l, "file", k->path);
+	if (line > 0)
+		log_int(&l, "line", line);
+	log_str(&l, "msg", msg);
+	log_end(&l);
+}
+
+static void
+replace(struct keyring *k, struct secrets *set)
+{
+	struct key_file *f = calloc(1, sizeof(*f));
+
+	if (f == NULL) {
+		secrets_free(set);
+		return;
+	}
+	f->set = set;
+	f->refs = 1;
+	drop(k->file);
+	k->file = f;
+}
+
+/* With the lock held: reads the file if it is not the one that was read. A
+ * file without any secret (one that is just being written, say) does not take
+ * away those that worked. */
+static void
+refresh(struct keyring *k)
+{
+	struct stamp stamp;
+	struct secrets *set;
+	struct stat st;
+	bool again = k->known;
+
+	if (stat(k->path, &st) != 0) {
+		if (!k->missing)
+			say(k, "warning", "secret-file", strerror(errno), 0);
+		k->missing = true;
+		return;
+	}
+	stamp = stamp_of(&st);
+	if (k->known && same(&stamp, &k->stamp))
+		return;
+	if ((set = read_secrets(k->path, &stamp)) == NULL) {
+		if (!k->missing)
+			say(k, "warning", "secret-file", strerror(errno), 0);
+		k->missing = true;
+		return;
+	}
+	k->stamp = stamp;
+	k->known = true;
+	k->missing = false;
+	if (secrets_bad_line(set) > 0)
+		say(k, "warning", "secret-file", "this line is not "
+		    "understood: write `secret` or `name secret`",
+		    secrets_bad_line(set));
+	if (secrets_count(set) == 0 && k->file != NULL) {
+		say(k, "warning", "secret-file", "there is no secret in it: "
+		    "the ones it held before stay in use", 0);
+		secrets_free(set);
+		return;
+	}
+	if (again)
+		say(k, "info", "secret-file", "read again", 0);
+	replace(k, set);
+}
+
+struct keyring *
+keyring_open(const char *list, const char *file)
+{
+	struct keyring *k = calloc(1, sizeof(*k));
+
+	if (k == NULL)
+		return NULL;
+	pthread_mutex_init(&k->lock, NULL);
+	k->path = file;
+	if (list != NULL)
+		k->list = secrets_read(span_of(list), SECRETS_LIST);
+	if (file != NULL)
+		refresh(k);
+	return k;
+}
+
+void
+keyring_close(struct keyring *k)
+{
+	if (k == NULL)
+		return;
+	drop(k->file);
+	secrets_free(k->list);
+	pthread_mutex_destroy(&k->lock);
+	free(k);
+}
+
+void
+keyring_borrow(struct keyring *k, struct key_loan *loan)
+{
+	*loan = (struct key_loan){ .set = { k->list, NULL } };
+	if (k->path == NULL)
+		return;
+	pthread_mutex_lock(&k->lock);
+	refresh(k);
+	if (k->file != NULL) {
+		loan->file = k->file;
+		__atomic_add_fetch(&k->file->refs, 1, __ATOMIC_RELAXED);
+		loan->set[1] = k->file->set;
+	}
+	pthread_mutex_unlock(&k->lock);
+}
+
+void
+keyring_release(struct key_loan *loan)
+{
+	drop(loan->file);
+}
+
+size_t
+key_loan_count(const struct key_loan *loan)
+{
+	return secrets_count(loan->set[0]) + secrets_count(loan->set[1]);
+}
+
+enum signature
+key_loan_check(const struct key_loan *loan, struct span header,
+    struct span body, const char **name)
+{
+	enum signature result = SIGNATURE_INVALID;
+
+	*name = NULL;
+	for (int i = 0; i < 2; i++) {
+		enum signature one;
+		size_t which;
+
+		if (loan->set[i] == NULL)
+			continue;
+		one = signature_check(loan->set[i], header, body, &which);
+		if (one == SIGNATURE_VALID)
+			*name = secrets_name(loan->set[i], which);
+		if (result != SIGNATURE_VALID)
+			result = one;
+	}
+	return result;
+}

@@ -1,0 +1,197 @@
+#include "listen.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* nginx answers 502 at once when it is full. The kernel cuts it to
+ * net.core.somaxconn. */
+#define BACKLOG	4096
+
+__attribute__((format(printf, 2, 3)))
+static int
+fail(char why[LISTEN_WHY], const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(why, LISTEN_WHY, format, ap);
+	va_end(ap);
+	return -1;
+}
+
+bool
+listen_inherited(struct listener *l)
+{
+	int listening = 0;
+	socklen_t len = sizeof(listening);
+
+	*l = (struct listener){ .fd = STDIN_FILENO, .inherited = true };
+	return getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listening,
+	    &len) == 0 && listening;
+}
+
+static int
+unix_address(struct sockaddr_un *sun, const char *path, char why[LISTEN_WHY])
+{
+	*sun = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof(sun->sun_path))
+		return fail(why, "the socket's path is longer than %zu bytes",
+		    sizeof(sun->sun_path) - 1);
+	memcpy(sun->sun_path, path, strlen(path));
+	return 0;
+}
+
+/* 0: the path is free; 1: a socket that nobody serves; -1: in use. */
+static int
+probe_unix(const struct sockaddr_un *sun, char why[LISTEN_WHY])
+{
+	struct stat st;
+	int fd, rc, e;
+
+	if (lstat(sun->sun_path, &st) != 0)
+		return errno == ENOENT ? 0 : fail(why, "%s: %s",
+		    sun->sun_path, strerror(errno));
+	if (!S_ISSOCK(st.st_mode))
+		return fail(why, "%s is there and no socket: remove it or "
+		    "choose another path", sun->sun_path);
+	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC |
+	    SOCK_NONBLOCK, 0)) < 0)
+		return fail(why, "socket: %s", strerror(errno));
+	rc = connect(fd, (const struct sockaddr *)sun, sizeof(*sun));
+	e = errno;
+	close(fd);
+	if (rc != 0 && e == ECONNREFUSED)
+		return 1;
+	/* EAGAIN is a full backlog: very much alive. */
+	return fail(why, "%s is in use: another worker listens there",
+	    sun->sun_path);
+}
+
+static int
+open_unix(struct listener *l, const char *path, unsigned mode,
+    char why[LISTEN_WHY])
+{
+	struct sockaddr_un sun;
+	mode_t mask;
+	int rc, stale;
+
+	if (unix_address(&sun, path, why) != 0 ||
+	    (stale = probe_unix(&sun, why)) < 0)
+		return -1;
+	if (stale == 1)
+		(void)unlink(path);
+	if ((l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0)
+		return fail(why, "socket: %s", strerror(errno));
+	/* Nobody gets in before the mode is what was asked for. */
+	mask = umask(0777);
+	rc = bind(l->fd, (struct sockaddr *)&sun, sizeof(sun));
+	umask(mask);
+	if (rc != 0 || chmod(path, (mode_t)mode) != 0 ||
+	    listen(l->fd, BACKLOG) != 0)
+		return fail(why, "%s: %s", path, strerror(errno));
+	l->path = path;
+	return 0;
+}
+
+/* HOST:PORT or [HOST]:PORT; NULL when it is neither. */
+static struct addrinfo *
+resolve(const char *where, char why[LISTEN_WHY])
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+	    .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *found;
+	const char *colon = strrchr(where, ':');
+	char host[256];
+	size_t len = (size_t)(colon - where);
+	int rc;
+
+	if (len >= 2 && where[0] == '[' && where[len - 1] == ']')
+		where++, len -= 2;
+	if (len == 0 || len >= sizeof(host)) {
+		fail(why, "--socket wants a path or HOST:PORT, as in "
+		    "127.0.0.1:9000");
+		return NULL;
+	}
+	memcpy(host, where, len);
+	host[len] = '\0';
+	if ((rc = getaddrinfo(host, colon + 1, &hints, &found)) != 0) {
+		fail(why, "%s: %s", where, gai_strerror(rc));
+		return NULL;
+	}
+	return found;
+}
+
+static int
+open_tcp(struct listener *l, const char *where, char why[LISTEN_WHY])
+{
+	struct addrinfo *a = resolve(where, why);
+	int on = 1, rc;
+
+	if (a == NULL)
+		return -1;
+	l->fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (l->fd < 0) {
+		freeaddrinfo(a);
+		return fail(why, "socket: %s", strerror(errno));
+	}
+	(void)setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	rc = bind(l->fd, a->ai_addr, a->ai_addrlen);
+	freeaddrinfo(a);
+	if (rc != 0 || listen(l->fd, BACKLOG) != 0)
+		return fail(why, "%s: %s", where, strerror(errno));
+	return 0;
+}
+
+/* A path has a slash or no colon. */
+static bool
+is_path(const char *where)
+{
+	return strchr(where, '/') != NULL || strchr(where, ':') == NULL;
+}
+
+int
+listen_open(struct listener *l, const char *where, unsigned mode,
+    char why[LISTEN_WHY])
+{
+	int rc;
+
+	*l = (struct listener){ .fd = -1 };
+	rc = is_path(where) ? open_unix(l, where, mode, why) :
+	    open_tcp(l, where, why);
+	if (rc != 0)
+		listen_close(l);
+	return rc;
+}
+
+int
+listen_check(const char *where, char why[LISTEN_WHY])
+{
+	struct sockaddr_un sun;
+	struct addrinfo *a;
+
+	if (is_path(where))
+		return unix_address(&sun, where, why) != 0 ||
+		    probe_unix(&sun, why) < 0 ? -1 : 0;
+	if ((a = resolve(where, why)) == NULL)
+		return -1;
+	freeaddrinfo(a);
+	return 0;
+}
+
+void
+listen_close(struct listener *l)
+{
+	if (l->path != NULL)
+		(void)unlink(l->path);
+	if (l->fd >= 0 && !l->inherited)
+		close(l->fd);
+	l->fd = -1;
+	l->path = NULL;
+}

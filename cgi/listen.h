@@ -1,0 +1,29 @@
+/* The socket that the worker serves: its own, or one that it was handed. */
+#ifndef LISTEN_H
+#define LISTEN_H
+
+#include <stdbool.h>
+
+struct listener {
+	int		 fd;
+	bool		 inherited;	/* not ours to shut down or remove */
+	const char	*path;		/* our Unix socket, NULL for others */
+};
+
+/* True when fd 0 is a socket that listens (spawn-fcgi, systemd). */
+bool	listen_inherited(struct listener *);
+
+/* Listens on a path (a Unix socket of that mode; a stale one is replaced, a
+ * live one and any other file refused) or on HOST:PORT. 0, or -1 with `why`
+ * in a line. `where` outlives the listener. */
+#define LISTEN_WHY	256
+int	listen_open(struct listener *, const char *where, unsigned mode,
+	    char why[LISTEN_WHY]) __attribute__((warn_unused_result));
+
+/* Whether listen_open() would find the place free; touches nothing. */
+int	listen_check(const char *where, char why[LISTEN_WHY]);
+
+/* Removes our Unix socket's path; an inherited socket stays as it is. */
+void	listen_close(struct listener *);
+
+#endif

@@ -1,0 +1,28 @@
+/* One line an event, in logfmt, on standard error. */
+#ifndef LOG_H
+#define LOG_H
+
+#include <stdint.h>
+
+#include "span.h"
+
+/* A line that is being written. It never grows beyond its buffer: what does
+ * not fit is left out, the line stays a line. */
+struct log {
+	char	buf[2048];
+	size_t	len;
+};
+
+/* `ts=... level=... event=...`; then members; then out with it. */
+void	log_begin(struct log *, const char *level, const char *event);
+/* Quoted where needed; controls, quotes and what is not ASCII are escaped as
+ * \xNN; at most 200 bytes of it. Nothing where there is no value. */
+void	log_span(struct log *, const char *key, struct span);
+void	log_str(struct log *, const char *key, const char *);
+void	log_int(struct log *, const char *key, int64_t);
+void	log_end(struct log *);
+
+/* A whole line that says one thing in words. */
+void	log_say(const char *level, const char *event, const char *msg);
+
+#endif

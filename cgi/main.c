@@ -1,0 +1,226 @@
+/* sentry-webhooks: options, secrets, signals, threads. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "fcgi.h"
+#include "log.h"
+#include "options.h"
+#include "verify.h"
+
+static void
+log_writer(void *arg, enum writer_event event, enum fault fault,
+    const char *why, unsigned long count)
+{
+	struct log l;
+
+	(void)arg;
+	switch (event) {
+	case WRITER_OPENED:
+		log_begin(&l, "info", "database-open");
+		log_str(&l, "sqlite", store_sqlite_version());
+		break;
+	case WRITER_FAULT:
+		log_begin(&l, "error", "database-fault");
+		log_str(&l, "fault", fault_name(fault));
+		log_str(&l, "why", why);
+		log_str(&l, "msg", "hooks go to the spool until it is back");
+		break;
+	case WRITER_RECOVERED:
+		log_begin(&l, "info", "database-recovered");
+		log_str(&l, "fault", fault_name(fault));
+		break;
+	case WRITER_BROUGHT_IN:
+		log_begin(&l, "info", "spool-brought-in");
+		log_int(&l, "count", (int64_t)count);
+		break;
+	case WRITER_SET_ASIDE:
+		log_begin(&l, "error", "spool-set-aside");
+		log_str(&l, "file", why);
+		log_str(&l, "msg", "the database refuses this hook: it stays "
+		    "in the spool as .bad");
+		break;
+	}
+	log_end(&l);
+}
+
+static int
+fail(const char *what, const char *why)
+{
+	fprintf(stderr, "sentry-webhooks: %s: %s\n", what, why);
+	return -1;
+}
+
+/* The place where hooks are kept: the database, the spool, or, while the
+ * other is broken, one of them. */
+static int
+open_service(struct service *s, const struct options *o)
+{
+	struct writer_config config = { .db = o->db, .say = log_writer };
+	char why[STORE_WHY] = "";
+	struct key_loan keys;
+	struct writer_status status;
+	enum fault f;
+
+	*s = (struct service){ .db = o->db, .max_body = o->max_body,
+	    .commit_wait = o->commit_wait,
+	    .observe_list = span_of(o->observe) };
+	s->keyring = keyring_open(o->secret_list, o->secret_file);
+	if (s->keyring == NULL)
+		return fail("secrets", "out of memory");
+	keyring_borrow(s->keyring, &keys);
+	if (key_loan_count(&keys) == 0)
+		log_say("error", "no-secret", "POST is answered 500: set "
+		    "SENTRY_CLIENT_SECRET or --secret-file");
+	keyring_release(&keys);
+	if ((f = spool_open(&s->spool, o->spool)) != FAULT_NONE)
+		log_say("error", "spool-fault", fault_name(f));
+	config.spool = s->spool;
+	config.observe_list = s->observe_list;
+	if ((f = writer_start(&s->writer, &config, why)) != FAULT_NONE)
+		return fail(o->db, why[0] != '\0' ? why : fault_name(f));
+	writer_status(s->writer, &status);
+	if (s->spool == NULL && status.fault != FAULT_NONE)
+		return fail(o->db, "neither the database nor the spool can "
+		    "be written: look at the folder and its permissions");
+	return 0;
+}
+
+static void
+close_service(struct service *s)
+{
+	if (s->writer != NULL)
+		writer_stop(s->writer);
+	spool_close(s->spool);
+	keyring_close(s->keyring);
+}
+
+/* Blocked in all threads: main waits for the first ones, the last is fcgi's. */
+static void
+block_signals(sigset_t *wanted)
+{
+	sigset_t all;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(wanted);
+	sigaddset(wanted, SIGTERM);
+	sigaddset(wanted, SIGINT);
+	all = *wanted;
+	sigaddset(&all, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
+}
+
+static void
+log_start(const struct options *o, const struct listener *l)
+{
+	struct log line;
+
+	log_begin(&line, "info", "start");
+	log_str(&line, "version", PACKAGE_VERSION);
+	log_str(&line, "socket", l->inherited ? "inherited" : o->socket);
+	log_str(&line, "db", o->db);
+	log_str(&line, "spool", o->spool);
+	log_int(&line, "threads", o->threads);
+	log_end(&line);
+}
+
+static int
+serve(const struct options *o, struct listener *l)
+{
+	struct service service;
+	struct fcgi *fcgi;
+	sigset_t wanted;
+	int sig, status = 1;
+
+	block_signals(&wanted);
+	if (open_service(&service, o) == 0) {
+		log_start(o, l);
+		if (fcgi_start(&fcgi, l, o->threads, &service) == 0) {
+			sigwait(&wanted, &sig);
+			log_say("info", "stop", strsignal(sig));
+			fcgi_stop(fcgi);
+			status = 0;
+		} else {
+			fail("threads", strerror(errno));
+		}
+	}
+	close_service(&service);
+	return status;
+}
+
+static int
+serve_once(const struct options *o)
+{
+	struct service service;
+	sigset_t wanted;
+	int status = 1;
+
+	/* A request that is under way is finished. */
+	block_signals(&wanted);
+	if (open_service(&service, o) == 0)
+		status = cgi_once(&service) == 0 ? 0 : 1;
+	close_service(&service);
+	return status;
+}
+
+static int
+serve_socket(const struct options *o)
+{
+	struct listener l;
+	char why[LISTEN_WHY];
+	int status;
+
+	if (o->socket != NULL) {
+		if (listen_open(&l, o->socket, o->socket_mode, why) != 0) {
+			fail("--socket", why);
+			return 1;
+		}
+	} else if (!listen_inherited(&l)) {
+		if (getenv("GATEWAY_INTERFACE") != NULL)
+			return serve_once(o);
+		fail("no socket", "give --socket PATH, or a listening socket "
+		    "on fd 0 (--help says more)");
+		return EXIT_USAGE;
+	}
+	status = serve(o, &l);
+	listen_close(&l);
+	return status;
+}
+
+static int
+verify_mode(const struct options *o)
+{
+	struct keyring *k = keyring_open(o->secret_list, o->secret_file);
+	int status = k == NULL ? 1 : verify(k, o->signature, o->file);
+
+	keyring_close(k);
+	return status;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct options o;
+
+	options_read(&o, argc, argv);
+	if (signature_start() != 0) {
+		fail("libsodium", "it cannot start");
+		return 1;
+	}
+	/* What is kept is personal data: not for others. */
+	umask(0027);
+	switch (o.mode) {
+	case MODE_CHECK:
+		return check(&o);
+	case MODE_VERIFY:
+		return verify_mode(&o);
+	case MODE_SERVE:
+		break;
+	}
+	return serve_socket(&o);
+}

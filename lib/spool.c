@@ -1,0 +1,458 @@
+#include "spool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "signature.h"
+
+#define MAGIC		"sentry-webhooks spool 1\n"
+#define SUFFIX		".hook"
+#define FILE_MAX	(256l << 20)	/* bytes; far above any body's limit */
+#define STALE_SECONDS	600		/* a temporary file of a dead process */
+
+struct spool {
+	int		 dir;
+	unsigned long	 waiting;	/* atomic */
+	unsigned long	 bad;		/* atomic */
+	unsigned	 sequence;	/* atomic */
+	/* The round: names in order, read once. */
+	char		(*names)[SPOOL_NAME_SIZE];
+	size_t		 count, next;
+	char		 current[SPOOL_NAME_SIZE];
+};
+
+/* ---- a file's form ----
+ *
+ * MAGIC, lines `name: value`, `length: N`, an empty line, N bytes of body,
+ * and the fingerprint of all before it: a torn file is not a hook. */
+
+static void
+header(struct text *t, const char *name, struct span value)
+{
+	if (value.at == NULL)
+		return;
+	text_str(t, name);
+	text_str(t, ": ");
+	text_span(t, value);
+	text_str(t, "\n");
+}
+
+void
+spool_format(struct text *t, const struct hook *h)
+{
+	char hex[FINGERPRINT_HEX + 1];
+
+	text_str(t, MAGIC "received: ");
+	text_int(t, h->received_at);
+	text_str(t, "\n");
+	header(t, "resource", h->resource);
+	header(t, "timestamp", h->timestamp);
+	header(t, "request-id", h->request_id);
+	header(t, "idempotency-key", h->idempotency_key);
+	header(t, "signature", h->signature);
+	header(t, "secret", h->secret_name);
+	text_str(t, "length: ");
+	text_int(t, (int64_t)h->body.len);
+	text_str(t, "\n\n");
+	text_span(t, h->body);
+	fingerprint(hex, text_view(t));
+	text_str(t, hex);
+}
+
+static bool
+parse_number(struct span s, int64_t *n)
+{
+	if (s.len == 0 || s.len > 18)
+		return false;
+	for (*n = 0; s.len > 0; s.at++, s.len--) {
+		if (s.at[0] < '0' || s.at[0] > '9')
+			return false;
+		*n = *n * 10 + (s.at[0] - '0');
+	}
+	return true;
+}
+
+static bool
+parse_line(struct hook *h, int64_t *length, struct span line)
+{
+	const struct {
+		const char	*name;
+		struct span	*to;
+	} table[] = {
+		{ "resource", &h->resource }, { "timestamp", &h->timestamp },
+		{ "request-id", &h->request_id },
+		{ "idempotency-key", &h->idempotency_key },
+		{ "signature", &h->signature }, { "secret", &h->secret_name },
+	};
+	const char *colon = memchr(line.at, ':', line.len);
+	struct span name, value;
+
+	if (colon == NULL || colon + 2 > line.at + line.len ||
+	    colon[1] != ' ')
+		return false;
+	name = (struct span){ line.at, (size_t)(colon - line.at) };
+	value = (struct span){ colon + 2, line.len - name.len - 2 };
+	if (span_is(name, "received"))
+		return parse_number(value, &h->received_at);
+	if (span_is(name, "length"))
+		return parse_number(value, length);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (span_is(name, table[i].name)) {
+			*table[i].to = value;
+			return true;
+		}
+	return false;
+}
+
+bool
+spool_parse(struct hook *h, struct span file)
+{
+	struct span rest = file;
+	int64_t length = -1;
+	char hex[FINGERPRINT_HEX + 1];
+
+	*h = (struct hook){ .received_at = -1 };
+	if (rest.len < sizeof(MAGIC) - 1 ||
+	    memcmp(rest.at, MAGIC, sizeof(MAGIC) - 1) != 0)
+		return false;
+	rest.at += sizeof(MAGIC) - 1;
+	rest.len -= sizeof(MAGIC) - 1;
+	while (rest.len > 0 && rest.at[0] != '\n') {
+		const char *end = memchr(rest.at, '\n', rest.len);
+		size_t len = end == NULL ? 0 : (size_t)(end - rest.at);
+
+		if (len == 0 ||
+		    !parse_line(h, &length, (struct span){ rest.at, len }))
+			return false;
+		rest.at += len + 1;
+		rest.len -= len + 1;
+	}
+	if (length < 0 || h->received_at < 0 ||
+	    rest.len != 1 + (size_t)length + FINGERPRINT_HEX)
+		return false;
+	h->body = (struct span){ rest.at + 1, (size_t)length };
+	fingerprint(hex, (struct span){ file.at, file.len - FINGERPRINT_HEX });
+	return memcmp(hex, file.at + file.len - FINGERPRINT_HEX,
+	    FINGERPRINT_HEX) == 0;
+}
+
+/* ---- the folder ---- */
+
+static bool
+has_suffix(const char *name, const char *suffix)
+{
+	size_t n = strlen(name), m = strlen(suffix);
+
+	return n > m && n < SPOOL_NAME_SIZE && strcmp(name + n - m, suffix) == 0;
+}
+
+/* Calls `each` for every name; a copy of the descriptor is read, so that
+ * rounds do not share a position. */
+static enum fault
+for_names(struct spool *s, enum fault (*each)(struct spool *, const char *))
+{
+	int fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	enum fault f = FAULT_NONE;
+	struct dirent *e;
+
+	if (d == NULL) {
+		f = fault_errno(errno);
+		if (fd >= 0)
+			close(fd);
+		return f;
+	}
+	while (f == FAULT_NONE && (e = readdir(d)) != NULL)
+		f = each(s, e->d_name);
+	closedir(d);
+	return f;
+}
+
+static enum fault
+survey(struct spool *s, const char *name)
+{
+	struct stat st;
+
+	if (has_suffix(name, SUFFIX))
+		s->waiting++;
+	else if (has_suffix(name, ".bad"))
+		s->bad++;
+	else if (has_suffix(name, ".tmp") &&
+	    fstatat(s->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    time(NULL) - st.st_mtime > STALE_SECONDS)
+		(void)unlinkat(s->dir, name, 0);
+	return FAULT_NONE;
+}
+
+enum fault
+spool_open(struct spool **out, const char *dir)
+{
+	struct spool *s;
+	enum fault f;
+
+	*out = NULL;
+	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+		return fault_errno(errno);
+	if ((s = calloc(1, sizeof(*s))) == NULL)
+		return FAULT_MEMORY;
+	s->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	f = s->dir < 0 ? fault_errno(errno) : for_names(s, survey);
+	if (f != FAULT_NONE) {
+		spool_close(s);
+		return f;
+	}
+	*out = s;
+	return FAULT_NONE;
+}
+
+void
+spool_close(struct spool *s)
+{
+	if (s == NULL)
+		return;
+	if (s->dir >= 0)
+		close(s->dir);
+	free(s->names);
+	free(s);
+}
+
+unsigned long
+spool_waiting(const struct spool *s)
+{
+	return __atomic_load_n(&s->waiting, __ATOMIC_RELAXED);
+}
+
+unsigned long
+spool_bad(const struct spool *s)
+{
+	return __atomic_load_n(&s->bad, __ATOMIC_RELAXED);
+}
+
+/* ---- putting ---- */
+
+static bool
+write_all(int fd, struct span s)
+{
+	while (s.len > 0) {
+		ssize_t n = write(fd, s.at, s.len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		s.at += n;
+		s.len -= (size_t)n;
+	}
+	return true;
+}
+
+static enum fault
+put_file(struct spool *s, const char *temporary, const char *name,
+    struct span bytes)
+{
+	int fd = openat(s->dir, temporary,
+	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	enum fault f = FAULT_NONE;
+
+	if (fd < 0)
+		return fault_errno(errno);
+	if (!write_all(fd, bytes) || fsync(fd) != 0)
+		f = fault_errno(errno);
+	if (close(fd) != 0 && f == FAULT_NONE)
+		f = fault_errno(errno);
+	if (f == FAULT_NONE && renameat(s->dir, temporary, s->dir, name) != 0)
+		f = fault_errno(errno);
+	if (f != FAULT_NONE) {
+		(void)unlinkat(s->dir, temporary, 0);
+		return f;
+	}
+	/* From here on the file may be seen, and brought in. */
+	__atomic_add_fetch(&s->waiting, 1, __ATOMIC_RELAXED);
+	return fsync(s->dir) == 0 ? FAULT_NONE : fault_errno(errno);
+}
+
+enum fault
+spool_put(struct spool *s, const struct hook *h)
+{
+	char name[SPOOL_NAME_SIZE], temporary[SPOOL_NAME_SIZE];
+	struct text file = { 0 };
+	enum fault f = FAULT_MEMORY;
+
+	/* The order of names is the order of receipt; the process id keeps
+	 * two processes apart. */
+	snprintf(name, sizeof(name), "%013" PRId64 "-%010u-%d" SUFFIX,
+	    h->received_at, __atomic_add_fetch(&s->sequence, 1,
+	    __ATOMIC_RELAXED), (int)getpid());
+	snprintf(temporary, sizeof(temporary), "%.*s.tmp",
+	    (int)(strlen(name) - strlen(SUFFIX)), name);
+	spool_format(&file, h);
+	if (!file.broken)
+		f = put_file(s, temporary, name, text_view(&file));
+	text_release(&file);
+	return f;
+}
+
+/* ---- bringing in ---- */
+
+static enum fault
+collect(struct spool *s, const char *name)
+{
+	if (!has_suffix(name, SUFFIX))
+		return FAULT_NONE;
+	/* Grows by doubling: count is a power of two when it is full. */
+	if ((s->count & (s->count - 1)) == 0) {
+		size_t size = s->count == 0 ? 1 : s->count * 2;
+		void *names = realloc(s->names, size * sizeof(*s->names));
+
+		if (names == NULL)
+			return FAULT_MEMORY;
+		s->names = names;
+	}
+	memcpy(s->names[s->count++], name, strlen(name) + 1);
+	return FAULT_NONE;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static enum fault
+begin_round(struct spool *s)
+{
+	enum fault f;
+
+	spool_again(s);
+	if ((f = for_names(s, collect)) != FAULT_NONE) {
+		spool_again(s);
+		return f;
+	}
+	if (s->count > 0)
+		qsort(s->names, s->count, sizeof(*s->names), by_name);
+	return FAULT_NONE;
+}
+
+void
+spool_again(struct spool *s)
+{
+	free(s->names);
+	s->names = NULL;
+	s->count = s->next = 0;
+}
+
+static enum fault
+read_file(struct spool *s, const char *name, struct text *file)
+{
+	int fd = openat(s->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	enum fault f = FAULT_NONE;
+	char buf[16384];
+	ssize_t n;
+
+	if (fd < 0)
+		return fault_errno(errno);
+	while ((n = read(fd, buf, sizeof(buf))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 || file->len > FILE_MAX) {
+			f = FAULT_IO;
+			break;
+		}
+		text_add(file, buf, (size_t)n);
+	}
+	close(fd);
+	return file->broken ? FAULT_MEMORY : f;
+}
+
+/* FAULT_REFUSED for a file that is no hook. */
+static enum fault
+read_receipt(struct spool *s, const char *name, struct span observe_list,
+    struct receipt **receipt)
+{
+	struct text file = { 0 };
+	struct hook hook;
+	enum fault f = read_file(s, name, &file);
+	char *body = NULL;
+
+	if (f == FAULT_NONE && !spool_parse(&hook, text_view(&file)))
+		f = FAULT_REFUSED;
+	if (f == FAULT_NONE &&
+	    (body = malloc(hook.body.len + 1)) == NULL)
+		f = FAULT_MEMORY;
+	if (f == FAULT_NONE) {
+		memcpy(body, hook.body.at, hook.body.len);
+		hook.body.at = body;
+		*receipt = receipt_new(&hook, body, observe_list);
+		f = *receipt == NULL ? FAULT_MEMORY : FAULT_NONE;
+	}
+	text_release(&file);
+	return f;
+}
+
+enum fault
+spool_take(struct spool *s, struct span observe_list,
+    struct receipt **receipt, const char **name)
+{
+	enum fault f;
+
+	*receipt = NULL;
+	*name = s->current;
+	if (s->next == s->count) {
+		bool over = s->count > 0;
+
+		spool_again(s);
+		if (over)
+			return FAULT_NONE;
+		if ((f = begin_round(s)) != FAULT_NONE)
+			return f;
+	}
+	while (s->next < s->count) {
+		memcpy(s->current, s->names[s->next++], SPOOL_NAME_SIZE);
+		f = read_receipt(s, s->current, observe_list, receipt);
+		if (f == FAULT_NONE || f == FAULT_MEMORY)
+			return f;
+		/* What cannot be read now, but is a hook, waits for the next
+		 * round; what is none never will be. */
+		if (f == FAULT_REFUSED)
+			spool_set_aside(s, s->current);
+	}
+	return FAULT_NONE;
+}
+
+/* One fewer, wherever it went; another process may have added files that
+ * were never counted here. */
+static void
+count_down(struct spool *s)
+{
+	unsigned long n = spool_waiting(s);
+
+	while (n > 0 && !__atomic_compare_exchange_n(&s->waiting, &n, n - 1,
+	    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
+void
+spool_remove(struct spool *s, const char *name)
+{
+	if (unlinkat(s->dir, name, 0) == 0 || errno == ENOENT)
+		count_down(s);
+}
+
+void
+spool_set_aside(struct spool *s, const char *name)
+{
+	char bad[SPOOL_NAME_SIZE + 8];
+
+	snprintf(bad, sizeof(bad), "%s.bad", name);
+	if (renameat(s->dir, name, s->dir, bad) == 0) {
+		count_down(s);
+		__atomic_add_fetch(&s->bad, 1, __ATOMIC_RELAXED);
+	}
+}

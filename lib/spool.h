@@ -1,0 +1,45 @@
+/* The folder that takes what the database cannot: a file a hook. */
+#ifndef SPOOL_H
+#define SPOOL_H
+
+#include "fault.h"
+#include "receipt.h"
+
+#define SPOOL_NAME_SIZE	64	/* bytes of a file's name, with its NUL */
+
+/* Any thread may put, one at a time may bring in. */
+struct spool;
+
+/* Opens (and creates, mode 0700) the folder. On a fault *s is NULL. */
+enum fault	spool_open(struct spool **s, const char *dir)
+		    __attribute__((warn_unused_result));
+void		spool_close(struct spool *);
+
+/* Writes the hook into a file of its own. FAULT_NONE means that the file and
+ * the folder are synced: the hook is on stable storage. */
+enum fault	spool_put(struct spool *, const struct hook *)
+		    __attribute__((warn_unused_result));
+
+/* How many files wait, and how many were set aside as `.bad`. */
+unsigned long	spool_waiting(const struct spool *);
+unsigned long	spool_bad(const struct spool *);
+
+/* Bringing in: the oldest file that was not yet taken in this round, with its
+ * hook observed anew. *receipt is NULL when the round is over; the next call
+ * begins a new one. A file that cannot be understood is set aside and passed
+ * over. *name is what the next two want, until the next call. */
+enum fault	spool_take(struct spool *, struct span observe_list,
+		    struct receipt **receipt, const char **name)
+		    __attribute__((warn_unused_result));
+/* The round begins anew with the next take: what was taken is still here. */
+void		spool_again(struct spool *);
+void		spool_remove(struct spool *, const char *name);
+void		spool_set_aside(struct spool *, const char *name);
+
+/* A spool file's bytes, and back: the text that stands before the body, and
+ * the hook (spans into `file`) that a file holds. False for anything that
+ * spool_format() did not write. */
+void		spool_format(struct text *, const struct hook *);
+bool		spool_parse(struct hook *, struct span file);
+
+#endif

@@ -1,0 +1,56 @@
+/* The one thread that writes: many callers, one commit. */
+#ifndef WRITER_H
+#define WRITER_H
+
+#include "spool.h"
+#include "store.h"
+
+struct writer;
+
+/* What the writer has to say when it happens, from its own thread. */
+enum writer_event {
+	WRITER_OPENED,		/* the database, at the start or again */
+	WRITER_FAULT,		/* it does not take hooks; once a fault */
+	WRITER_RECOVERED,	/* it does again */
+	WRITER_BROUGHT_IN,	/* `count` hooks from the spool */
+	WRITER_SET_ASIDE	/* a spooled hook that it refuses; why: file */
+};
+typedef void	writer_say(void *arg, enum writer_event, enum fault,
+		    const char *why, unsigned long count);
+
+struct writer_config {
+	const char	*db;		/* outlives the writer */
+	struct spool	*spool;		/* NULL: there is none */
+	struct span	 observe_list;	/* outlives the writer */
+	writer_say	*say;
+	void		*arg;
+};
+
+/* Starts the thread. It opens the database by itself, and again whenever that
+ * is needed; a fault that waiting does not mend (another program's file, a
+ * newer version) is returned here, with `why`. */
+enum fault	writer_start(struct writer **, const struct writer_config *,
+		    char why[STORE_WHY]) __attribute__((warn_unused_result));
+
+/* Writes what is queued, then ends. Nobody may be in writer_put(). */
+void		writer_stop(struct writer *);
+
+/* Hands in a receipt and waits up to wait_ms for the commit. FAULT_NONE: it
+ * is on stable storage, *stored says how. Anything else: it is not, or nobody
+ * knows yet, and the caller takes care of it; if it is kept after all, the
+ * spool's copy of it is recognised. FAULT_STUCK comes at once. */
+enum fault	writer_put(struct writer *, struct receipt *,
+		    unsigned wait_ms, struct stored *)
+		    __attribute__((warn_unused_result));
+
+struct writer_status {
+	enum fault	fault;		/* why it is stuck, or FAULT_NONE */
+	char		why[STORE_WHY];
+	unsigned	queued;		/* receipts that wait now */
+	unsigned long	commits, rows;	/* since the start */
+	unsigned long	brought_in;
+	unsigned long	failures;	/* transactions that failed */
+};
+void		writer_status(struct writer *, struct writer_status *);
+
+#endif
