@@ -88,7 +88,7 @@ clock_ms(clockid_t clock)
 static struct span
 param(const struct request *q, const char *name)
 {
-	return span_of(q->param(q->arg, name));
+	return q->param(q->arg, name);
 }
 
 /* ---- a POST, step by step ---- */
@@ -160,25 +160,22 @@ static enum verdict
 keep(struct post *p)
 {
 	struct service *s = p->service;
+	enum fault f;
 
-	p->fault = writer_put(s->writer, p->receipt, s->commit_wait,
-	    &p->stored);
+	p->fault = s->writer == NULL ? FAULT_STUCK : writer_put(s->writer,
+	    p->receipt, s->commit_wait, &p->stored);
 	if (p->fault == FAULT_NONE) {
 		p->kept = "database";
 		metrics_count(p->stored.duplicate ? METRIC_DUPLICATE :
 		    METRIC_STORED);
 		return VERDICT_RECEIVED;
 	}
-	if (s->spool != NULL) {
-		enum fault f = spool_put(s->spool, &p->receipt->hook);
-
-		if (f == FAULT_NONE) {
-			p->kept = "spool";
-			metrics_count(METRIC_SPOOLED);
-			return VERDICT_RECEIVED;
-		}
-		p->fault = f;
+	if ((f = spool_put(s->spool, &p->receipt->hook)) == FAULT_NONE) {
+		p->kept = "spool";
+		metrics_count(METRIC_SPOOLED);
+		return VERDICT_RECEIVED;
 	}
+	p->fault = f;
 	metrics_count(METRIC_LOST);
 	return VERDICT_INTERNAL;
 }
@@ -316,19 +313,18 @@ post(struct service *s, const struct request *q)
 
 /* ---- what an operator asks ---- */
 
+/* Whether SCRIPT_NAME + PATH_INFO ends so; it may be cut anywhere. */
 static bool
 ends_in(const struct request *q, const char *what)
 {
-	struct span parts[] = { param(q, "PATH_INFO"),
-	    param(q, "SCRIPT_NAME") };
-	size_t n = strlen(what);
+	struct span script = param(q, "SCRIPT_NAME");
+	struct span info = param(q, "PATH_INFO");
+	size_t n = strlen(what), tail = info.len < n ? info.len : n;
 
-	/* What stands last: PATH_INFO, or SCRIPT_NAME where that is empty. */
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		if (parts[i].len > 0)
-			return parts[i].len >= n && memcmp(parts[i].at +
-			    parts[i].len - n, what, n) == 0;
-	return false;
+	if (script.len + info.len < n)
+		return false;
+	return memcmp(info.at + info.len - tail, what + n - tail, tail) == 0 &&
+	    memcmp(script.at + script.len - (n - tail), what, n - tail) == 0;
 }
 
 /* By a connection of its own, which never writes. */
@@ -346,18 +342,41 @@ census(const struct service *s, struct census *c)
 	return f;
 }
 
+static size_t
+secrets_now(struct service *s)
+{
+	struct key_loan keys;
+	size_t n;
+
+	keyring_borrow(s->keyring, &keys);
+	n = key_loan_count(&keys);
+	keyring_release(&keys);
+	return n;
+}
+
+/* `,"name":"ok"`, or with the first fault of a part that does not work, which
+ * also becomes *why. */
 static void
-health(struct text *t, const char *name, bool ok)
+part(struct text *t, const char *name, const char *fault, const char **why)
 {
 	text_str(t, ",\"");
 	text_str(t, name);
-	text_str(t, ok ? "\":\"ok\"" : "\":\"failed\"");
+	text_str(t, "\":");
+	text_json(t, span_of(fault == NULL ? "ok" : fault));
+	if (*why == NULL)
+		*why = fault;
+}
+
+static const char *
+name_of(enum fault f)
+{
+	return f == FAULT_NONE ? NULL : fault_name(f);
 }
 
 static void
-count(struct text *t, const char *name, int64_t n)
+backlog(struct text *t, const char *name, int64_t n)
 {
-	text_str(t, "\"");
+	text_str(t, t->at[t->len - 1] == '{' ? "\"" : ",\"");
 	text_str(t, name);
 	text_str(t, "\":");
 	text_int(t, n);
@@ -366,57 +385,47 @@ count(struct text *t, const char *name, int64_t n)
 static enum verdict
 ready(struct service *s, struct text *t)
 {
-	struct writer_status w;
+	struct writer_status w = { .fault = FAULT_STUCK };
+	struct text parts = { 0 };
 	struct census c = { 0 };
-	enum fault f = census(s, &c);
-	struct key_loan keys;
-	size_t secrets;
-	bool good;
+	const char *why = NULL;
 
-	writer_status(s->writer, &w);
-	keyring_borrow(s->keyring, &keys);
-	secrets = key_loan_count(&keys);
-	keyring_release(&keys);
-	good = f == FAULT_NONE && w.fault == FAULT_NONE && s->spool != NULL &&
-	    secrets > 0;
-	text_str(t, good ? "{\"status\":\"ready\"" :
+	if (s->writer != NULL)
+		writer_status(s->writer, &w);
+	part(&parts, "database", name_of(census(s, &c)), &why);
+	part(&parts, "writer", name_of(w.fault), &why);
+	part(&parts, "spool", name_of(spool_check(s->spool)), &why);
+	part(&parts, "secret", secrets_now(s) > 0 ? NULL : "none-configured",
+	    &why);
+	text_str(t, why == NULL ? "{\"status\":\"ready\"" :
 	    "{\"status\":\"unready\"");
-	health(t, "database", f == FAULT_NONE);
-	health(t, "writer", w.fault == FAULT_NONE);
-	health(t, "spool", s->spool != NULL);
-	health(t, "secret", secrets > 0);
+	text_span(t, text_view(&parts));
 	text_str(t, ",\"backlog\":{");
-	count(t, "pending", c.pending);
-	text_str(t, ",");
-	count(t, "unmapped", c.unmapped);
-	text_str(t, ",");
-	count(t, "dead", c.dead);
-	text_str(t, ",");
-	count(t, "queued", w.queued);
-	text_str(t, ",");
-	count(t, "spooled", s->spool == NULL ? 0 :
-	    (int64_t)spool_waiting(s->spool));
+	backlog(t, "pending", c.pending);
+	backlog(t, "unmapped", c.unmapped);
+	backlog(t, "dead", c.dead);
+	backlog(t, "queued", w.queued);
+	backlog(t, "spooled", (int64_t)spool_waiting(s->spool));
 	text_str(t, "},\"why\":");
-	if (good)
+	if (why == NULL)
 		text_str(t, "null");
-	else if (w.fault != FAULT_NONE || f != FAULT_NONE)
-		text_json(t, span_of(fault_name(w.fault != FAULT_NONE ?
-		    w.fault : f)));
 	else
-		text_str(t, secrets == 0 ? "\"no-secret\"" :
-		    "\"no-spool\"");
+		text_json(t, span_of(why));
 	text_str(t, "}");
-	return good ? VERDICT_READY : VERDICT_UNREADY;
+	t->broken |= parts.broken;
+	text_release(&parts);
+	return why == NULL ? VERDICT_READY : VERDICT_UNREADY;
 }
 
 static void
 metrics(struct service *s, struct text *t)
 {
-	struct writer_status w;
+	struct writer_status w = { .fault = FAULT_STUCK };
 	struct census c;
 	bool counted = census(s, &c) == FAULT_NONE;
 
-	writer_status(s->writer, &w);
+	if (s->writer != NULL)
+		writer_status(s->writer, &w);
 	metrics_write(t, &w, s->spool, counted ? &c : NULL);
 }
 

@@ -7,8 +7,8 @@
 
 /* How a request is read, whatever it came by. */
 struct request {
-	/* A CGI variable, NULL where it is not set. */
-	const char	*(*param)(void *arg, const char *name);
+	/* A CGI variable, { NULL, 0 } where it is not set. */
+	struct span	 (*param)(void *arg, const char *name);
 	/* Up to n bytes of the body; fewer only when there are no more. */
 	size_t		 (*read)(void *arg, char *buf, size_t n);
 	void		*arg;
@@ -26,8 +26,8 @@ struct reply {
 /* Everything that answering needs; set up once, shared by all threads. */
 struct service {
 	struct keyring	*keyring;
-	struct writer	*writer;
-	struct spool	*spool;		/* NULL: it could not be opened */
+	struct writer	*writer;	/* NULL: no database is ours */
+	struct spool	*spool;
 	const char	*db;
 	struct span	 observe_list;
 	size_t		 max_body;	/* bytes */

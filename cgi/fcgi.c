@@ -1,265 +1,441 @@
 #include "fcgi.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <fcgiapp.h>
-
 /* How long a peer may be silent in the middle of a request. nginx has the
  * whole body before it connects, and Sentry has hung up by then. */
 #define PEER_SECONDS	2
-#define WAKE_MS		10	/* between nudges while stopping */
-#define REST_MS		20	/* when accept() is out of descriptors */
+#define REQUEST_MS	10000
+#define BUFFER_SIZE	16384	/* bytes; a small hook with its headers */
+#define CONTENT_MAX	65528	/* bytes of a record that we send; 8-aligned */
+#define HEADER_LEN	8
+#define LINGER_BYTES	(64l << 20)
 
-struct fcgi {
-	struct listener	 listener;
-	struct service	*service;
-	pthread_t	*threads;
-	unsigned	 count;
-	unsigned	 running;	/* atomic */
-	bool		 stop;		/* atomic */
+/* Section 8 of the specification. */
+enum {
+	VERSION_1 = 1,
+	TYPE_BEGIN = 1, TYPE_ABORT = 2, TYPE_END = 3, TYPE_PARAMS = 4,
+	TYPE_STDIN = 5, TYPE_STDOUT = 6,
+	ROLE_RESPONDER = 1,
+	FLAG_KEEP = 1,
+	STATUS_COMPLETE = 0, STATUS_UNKNOWN_ROLE = 3
 };
 
-static void
-rest(long ms)
-{
-	struct timespec ts = { .tv_nsec = ms * 1000000 };
+struct header {
+	unsigned	type, id, content, padding;
+};
 
-	nanosleep(&ts, NULL);
+struct connection {
+	int		 fd;
+	int64_t		 deadline;	/* ms, monotonic: of this request */
+	unsigned	 id;		/* the request's; 0 for none yet */
+	unsigned	 role, flags;
+	struct text	 params;
+	/* Of the STDIN record that is being read: */
+	size_t		 content, padding;
+	bool		 ended;		/* its stream is over */
+	size_t		 at, end;	/* what of buf is not consumed */
+	unsigned char	 buf[BUFFER_SIZE];
+};
+
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static const char *
-fcgi_param(void *arg, const char *name)
-{
-	return FCGX_GetParam(name, ((FCGX_Request *)arg)->envp);
-}
+/* ---- bytes ---- */
 
+/* Up to n bytes, straight from the socket; 0 when there are no more. */
 static size_t
-fcgi_read(void *arg, char *buf, size_t n)
+receive(struct connection *c, void *at, size_t n)
 {
-	size_t got = 0;
-	int rc;
+	ssize_t got;
 
-	/* It may give less than was asked for; 0 is the end. */
-	while (got < n) {
-		int ask = n - got > INT_MAX ? INT_MAX : (int)(n - got);
+	if (now_ms() > c->deadline)
+		return 0;
+	do
+		got = recv(c->fd, at, n, 0);
+	while (got < 0 && errno == EINTR);
+	return got < 0 ? 0 : (size_t)got;
+}
 
-		rc = FCGX_GetStr(buf + got, ask, ((FCGX_Request *)arg)->in);
-		if (rc <= 0)
-			break;
-		got += (size_t)rc;
+/* Makes n bytes stand in the buffer; n is far below its size. */
+static bool
+want(struct connection *c, size_t n)
+{
+	while (c->end - c->at < n) {
+		size_t got;
+
+		if (c->at > 0) {
+			memmove(c->buf, c->buf + c->at, c->end - c->at);
+			c->end -= c->at;
+			c->at = 0;
+		}
+		got = receive(c, c->buf + c->end, sizeof(c->buf) - c->end);
+		if (got == 0)
+			return false;
+		c->end += got;
 	}
+	return true;
+}
+
+/* Up to n bytes, from the buffer or, where it is empty and much is wanted,
+ * past it. */
+static size_t
+take(struct connection *c, void *to, size_t n)
+{
+	size_t got = c->end - c->at;
+
+	if (got == 0 && n >= sizeof(c->buf))
+		return receive(c, to, n);
+	if (got == 0 && !want(c, 1))
+		return 0;
+	got = c->end - c->at < n ? c->end - c->at : n;
+	memcpy(to, c->buf + c->at, got);
+	c->at += got;
 	return got;
 }
 
-static void
-respond(struct service *service, FCGX_Request *r)
+static bool
+skip(struct connection *c, size_t n)
 {
-	struct request q = { fcgi_param, fcgi_read, r };
-	struct reply reply;
-	struct text t = { 0 };
+	unsigned char waste[1024];
 
-	answer(service, &q, &reply);
-	reply_write(&t, &reply);
-	if (!t.broken && !reply.body.broken && t.len <= INT_MAX)
-		FCGX_PutStr(t.at, (int)t.len, r->out);
-	text_release(&t);
-	text_release(&reply.body);
-	FCGX_Finish_r(r);
+	while (n > 0) {
+		size_t got = take(c, waste, n < sizeof(waste) ? n :
+		    sizeof(waste));
+
+		if (got == 0)
+			return false;
+		n -= got;
+	}
+	return true;
 }
 
-/* libfcgi would accept by itself, but sets no time-outs on what it accepts
- * and cannot be woken without shutting the socket down, which belongs to
- * others too. So it is handed a connection: with ipcFd set and the connection
- * marked as one to keep, FCGX_Accept_r() reads the request from it, and says
- * what the request itself says about keeping. With no listening socket it
- * fails instead of accepting another one when the request is malformed. */
-static void
-serve(struct fcgi *f, int fd)
+static bool
+next_header(struct connection *c, struct header *h)
 {
-	struct timeval limit = { .tv_sec = PEER_SECONDS };
-	FCGX_Request r;
-	int on = 1;
+	const unsigned char *p;
 
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	FCGX_InitRequest(&r, -1, 0);
-	do {
-		if (r.ipcFd < 0) {
-			r.ipcFd = fd;
-			fd = -1;
-			r.keepConnection = 1;
+	if (!want(c, HEADER_LEN))
+		return false;
+	p = c->buf + c->at;
+	c->at += HEADER_LEN;
+	h->type = p[1];
+	h->id = (unsigned)(p[2] << 8 | p[3]);
+	h->content = (unsigned)(p[4] << 8 | p[5]);
+	h->padding = p[6];
+	return p[0] == VERSION_1;
+}
+
+/* ---- a request's head ---- */
+
+static bool
+begin(struct connection *c, const struct header *h)
+{
+	if (h->content < HEADER_LEN || !want(c, HEADER_LEN))
+		return false;
+	c->id = h->id;
+	c->role = (unsigned)(c->buf[c->at] << 8 | c->buf[c->at + 1]);
+	c->flags = c->buf[c->at + 2];
+	return skip(c, h->content + h->padding);
+}
+
+static bool
+add_params(struct connection *c, const struct header *h)
+{
+	size_t left = h->content;
+	char buf[1024];
+
+	if (c->params.len + left > FCGI_PARAMS_MAX)
+		return false;
+	while (left > 0) {
+		size_t got = take(c, buf, left < sizeof(buf) ? left :
+		    sizeof(buf));
+
+		if (got == 0)
+			return false;
+		text_add(&c->params, buf, got);
+		left -= got;
+	}
+	return skip(c, h->padding) && !c->params.broken;
+}
+
+/* Reads up to the end of the params. Records of other requests, and those
+ * that manage the connection, are passed over. */
+static bool
+read_head(struct connection *c)
+{
+	struct header h;
+
+	c->id = 0;
+	c->params.len = 0;
+	c->content = c->padding = 0;
+	c->ended = false;
+	c->deadline = now_ms() + REQUEST_MS;
+	while (next_header(c, &h)) {
+		bool ours = h.id != 0 && h.id == c->id;
+
+		if (h.type == TYPE_BEGIN && h.id != 0 && c->id == 0) {
+			if (!begin(c, &h))
+				return false;
+		} else if (h.type == TYPE_PARAMS && ours) {
+			if (!add_params(c, &h))
+				return false;
+			if (h.content == 0)
+				return true;
+		} else if ((h.type == TYPE_ABORT && ours) ||
+		    !skip(c, h.content + h.padding)) {
+			return false;
 		}
-		if (FCGX_Accept_r(&r) != 0)
-			break;
-		respond(f->service, &r);
-		/* A peer that wants to keep the connection may have the next
-		 * request in it, but not while we stop. */
-	} while (r.ipcFd >= 0 && !__atomic_load_n(&f->stop,
-	    __ATOMIC_RELAXED));
-	FCGX_Free(&r, r.ipcFd >= 0);
-}
-
-/* The only place where a nudge gets through: in the middle of a request it
- * would look like a peer that went away. */
-static int
-accept_next(struct fcgi *f)
-{
-	sigset_t nudge;
-	int fd, e;
-
-	sigemptyset(&nudge);
-	sigaddset(&nudge, SIGUSR1);
-	pthread_sigmask(SIG_UNBLOCK, &nudge, NULL);
-	fd = accept4(f->listener.fd, NULL, NULL, SOCK_CLOEXEC);
-	e = errno;
-	pthread_sigmask(SIG_BLOCK, &nudge, NULL);
-	errno = e;
-	return fd;
-}
-
-static void *
-run(void *arg)
-{
-	struct fcgi *f = arg;
-
-	while (!__atomic_load_n(&f->stop, __ATOMIC_RELAXED)) {
-		int fd = accept_next(f);
-
-		if (fd >= 0)
-			serve(f, fd);
-		else if (errno == EMFILE || errno == ENFILE ||
-		    errno == ENOMEM || errno == ENOBUFS)
-			rest(REST_MS);
 	}
-	__atomic_sub_fetch(&f->running, 1, __ATOMIC_RELEASE);
-	return NULL;
+	return false;
 }
 
-/* Only there so that a signal interrupts accept(). */
-static void
-nudged(int sig)
+/* ---- params ---- */
+
+/* A length of one byte, or of four with the first bit set. */
+static bool
+pair_length(struct span *s, size_t *n)
 {
-	(void)sig;
+	const unsigned char *p = (const unsigned char *)s->at;
+	size_t bytes;
+
+	if (s->len == 0)
+		return false;
+	bytes = p[0] < 0x80 ? 1 : 4;
+	if (s->len < bytes)
+		return false;
+	*n = bytes == 1 ? p[0] : (size_t)(p[0] & 0x7f) << 24 |
+	    (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+	s->at += bytes;
+	s->len -= bytes;
+	return true;
 }
 
-int
-fcgi_start(struct fcgi **out, const struct listener *l, unsigned threads,
-    struct service *service)
+static bool
+next_pair(struct span *s, struct span *name, struct span *value)
 {
-	struct sigaction nudge = { .sa_handler = nudged };
-	struct fcgi *f = calloc(1, sizeof(*f));
+	if (!pair_length(s, &name->len) || !pair_length(s, &value->len) ||
+	    name->len > s->len || value->len > s->len - name->len)
+		return false;
+	name->at = s->at;
+	value->at = s->at + name->len;
+	s->at += name->len + value->len;
+	s->len -= name->len + value->len;
+	return true;
+}
 
-	*out = NULL;
-	if (f == NULL || FCGX_Init() != 0 ||
-	    sigaction(SIGUSR1, &nudge, NULL) != 0 ||
-	    (f->threads = calloc(threads, sizeof(*f->threads))) == NULL) {
-		free(f);
-		return -1;
-	}
-	f->listener = *l;
-	f->service = service;
-	while (f->count < threads) {
-		__atomic_add_fetch(&f->running, 1, __ATOMIC_RELAXED);
-		if (pthread_create(&f->threads[f->count], NULL, run, f) != 0) {
-			__atomic_sub_fetch(&f->running, 1, __ATOMIC_RELAXED);
-			fcgi_stop(f);
-			return -1;
+static bool
+well_formed(struct span params)
+{
+	struct span name, value;
+
+	while (params.len > 0)
+		if (!next_pair(&params, &name, &value))
+			return false;
+	return true;
+}
+
+/* The first of that name, as a web server has it. */
+static struct span
+param(void *arg, const char *wanted)
+{
+	struct span params = text_view(&((struct connection *)arg)->params);
+	struct span name, value;
+
+	while (params.len > 0 && next_pair(&params, &name, &value))
+		if (span_is(name, wanted))
+			return value;
+	return (struct span){ NULL, 0 };
+}
+
+/* ---- the body ---- */
+
+/* Moves on to a STDIN record with something in it; false at the end. */
+static bool
+next_stdin(struct connection *c)
+{
+	struct header h;
+
+	while (c->content == 0 && !c->ended) {
+		if (!skip(c, c->padding) || !next_header(c, &h))
+			return false;
+		c->padding = 0;
+		if (h.id != c->id || h.type > TYPE_STDIN) {
+			if (!skip(c, h.content + h.padding))
+				return false;
+		} else if (h.type != TYPE_STDIN) {
+			return false;	/* aborted, or out of order */
+		} else {
+			c->content = h.content;
+			c->padding = h.padding;
+			c->ended = h.content == 0;
 		}
-		f->count++;
 	}
-	*out = f;
-	return 0;
-}
-
-/* What still waits on a socket that nobody will serve after us. */
-static void
-drain(struct fcgi *f)
-{
-	int fd;
-
-	if (f->listener.inherited)
-		return;
-	(void)fcntl(f->listener.fd, F_SETFL, O_NONBLOCK);
-	while ((fd = accept4(f->listener.fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
-		serve(f, fd);
-}
-
-void
-fcgi_stop(struct fcgi *f)
-{
-	__atomic_store_n(&f->stop, true, __ATOMIC_RELAXED);
-	/* A nudge that comes just before accept() is lost: so again. */
-	while (__atomic_load_n(&f->running, __ATOMIC_ACQUIRE) > 0) {
-		for (unsigned i = 0; i < f->count; i++)
-			(void)pthread_kill(f->threads[i], SIGUSR1);
-		rest(WAKE_MS);
-	}
-	for (unsigned i = 0; i < f->count; i++)
-		pthread_join(f->threads[i], NULL);
-	drain(f);
-	free(f->threads);
-	free(f);
-}
-
-/* ---- plain CGI ---- */
-
-static const char *
-cgi_param(void *arg, const char *name)
-{
-	(void)arg;
-	return getenv(name);
+	return !c->ended;
 }
 
 static size_t
-cgi_read(void *arg, char *buf, size_t n)
+read_body(void *arg, char *buf, size_t n)
 {
-	size_t got = 0;
-	ssize_t rc;
+	struct connection *c = arg;
+	size_t done = 0, got;
 
-	(void)arg;
-	while (got < n) {
-		rc = read(STDIN_FILENO, buf + got, n - got);
-		if (rc < 0 && errno == EINTR)
-			continue;
-		if (rc <= 0)
+	while (done < n && next_stdin(c)) {
+		size_t ask = n - done < c->content ? n - done : c->content;
+
+		if ((got = take(c, buf + done, ask)) == 0)
 			break;
-		got += (size_t)rc;
+		c->content -= got;
+		done += got;
 	}
-	return got;
+	return done;
 }
 
-int
-cgi_once(struct service *service)
-{
-	struct request q = { cgi_param, cgi_read, NULL };
-	struct reply reply;
-	struct text t = { 0 };
-	size_t sent = 0;
+/* ---- the reply ---- */
 
-	answer(service, &q, &reply);
-	reply_write(&t, &reply);
-	while (!t.broken && sent < t.len) {
-		ssize_t n = write(STDOUT_FILENO, t.at + sent, t.len - sent);
+static void
+put_header(struct text *t, unsigned type, unsigned id, size_t content)
+{
+	char h[HEADER_LEN] = { VERSION_1, (char)type, (char)(id >> 8),
+	    (char)id, (char)(content >> 8), (char)content, 0, 0 };
+
+	text_add(t, h, sizeof(h));
+}
+
+static void
+put_end(struct text *t, unsigned id, unsigned status)
+{
+	char body[8] = { 0, 0, 0, 0, (char)status, 0, 0, 0 };
+
+	put_header(t, TYPE_END, id, sizeof(body));
+	text_add(t, body, sizeof(body));
+}
+
+static void
+put_reply(struct text *t, unsigned id, struct span reply)
+{
+	while (reply.len > 0) {
+		size_t n = reply.len < CONTENT_MAX ? reply.len : CONTENT_MAX;
+
+		put_header(t, TYPE_STDOUT, id, n);
+		text_add(t, reply.at, n);
+		reply.at += n;
+		reply.len -= n;
+	}
+	put_header(t, TYPE_STDOUT, id, 0);
+	put_end(t, id, STATUS_COMPLETE);
+}
+
+static bool
+send_all(int fd, struct span s)
+{
+	while (s.len > 0) {
+		ssize_t n = send(fd, s.at, s.len, MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			break;
-		sent += (size_t)n;
+			return false;
+		s.at += n;
+		s.len -= (size_t)n;
 	}
-	sent = t.broken ? 1 : t.len - sent;
-	text_release(&t);
+	return true;
+}
+
+static bool
+respond(struct connection *c, struct service *service)
+{
+	struct request q = { param, read_body, c };
+	struct reply reply;
+	struct text bytes = { 0 }, records = { 0 };
+	bool sent;
+
+	answer(service, &q, &reply);
+	reply_write(&bytes, &reply);
+	put_reply(&records, c->id, text_view(&bytes));
+	sent = !bytes.broken && !records.broken && !reply.body.broken &&
+	    send_all(c->fd, text_view(&records));
 	text_release(&reply.body);
-	return sent == 0 ? 0 : -1;
+	text_release(&bytes);
+	text_release(&records);
+	return sent;
+}
+
+static void
+refuse_role(struct connection *c)
+{
+	struct text t = { 0 };
+
+	put_end(&t, c->id, STATUS_UNKNOWN_ROLE);
+	if (!t.broken)
+		(void)send_all(c->fd, text_view(&t));
+	text_release(&t);
+}
+
+/* A request that was refused early is still being sent: closing now would
+ * break the sender's pipe before it reads the answer. */
+static void
+linger(struct connection *c)
+{
+	long left = LINGER_BYTES;
+	size_t got;
+
+	if (c->ended)
+		return;
+	(void)shutdown(c->fd, SHUT_WR);
+	while (left > 0 && (got = receive(c, c->buf, sizeof(c->buf))) > 0)
+		left -= (long)got;
+}
+
+/* Reads on to the end of STDIN where that has arrived already, as it has in
+ * whatever nginx sends; else there is a rest to linger for. */
+static void
+finish_stdin(struct connection *c)
+{
+	while (!c->ended && c->content + c->padding + HEADER_LEN <=
+	    c->end - c->at)
+		if (!skip(c, c->content) || (c->content = 0, !next_stdin(c)))
+			break;
+}
+
+void
+fcgi_serve(int fd, struct service *service, const bool *stop)
+{
+	struct timeval limit = { .tv_sec = PEER_SECONDS };
+	struct connection c;
+	int on = 1;
+
+	c.fd = fd;
+	c.params = (struct text){ 0 };
+	c.at = c.end = 0;
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	while (read_head(&c) && well_formed(text_view(&c.params))) {
+		if (c.role != ROLE_RESPONDER) {
+			refuse_role(&c);
+			break;
+		}
+		if (!respond(&c, service))
+			break;
+		finish_stdin(&c);
+		if (!c.ended || !(c.flags & FLAG_KEEP) ||
+		    __atomic_load_n(stop, __ATOMIC_RELAXED)) {
+			linger(&c);
+			break;
+		}
+	}
+	text_release(&c.params);
+	close(fd);
 }

@@ -1,23 +1,19 @@
-/* Requests over FastCGI, or one over plain CGI: the only door to libfcgi. */
+/* FastCGI 1.0, the responder's side: a connection in, its requests answered.
+ *
+ * Our own, because libfcgi ends the process (an assertion on malloc) when a
+ * PARAMS record claims a name of 2 GB, and writes behind a buffer on its
+ * stack when a management record asks for one value often enough. */
 #ifndef FCGI_H
 #define FCGI_H
 
 #include "answer.h"
-#include "listen.h"
 
-/* Serves the listener with so many threads until fcgi_stop(). 0, or -1 when
- * threads cannot be made. The caller has SIGUSR1 blocked. */
-struct fcgi;
-int	fcgi_start(struct fcgi **, const struct listener *, unsigned threads,
-	    struct service *) __attribute__((warn_unused_result));
+#define FCGI_PARAMS_MAX	262144	/* bytes of all CGI variables together */
 
-/* Finishes every request that was accepted, and, on a socket of our own, what
- * waits in its backlog; an inherited socket keeps its backlog for whoever
- * serves it next. */
-void	fcgi_stop(struct fcgi *);
-
-/* Serves the one request that the environment and standard input hold, and
- * writes the reply to standard output. 0, or -1 if that failed. */
-int	cgi_once(struct service *) __attribute__((warn_unused_result));
+/* Serves the requests of a connected socket, one after the other, answers
+ * them and closes it. Whatever the peer sends, it ends: no read or write
+ * waits longer than 2 s, no request takes longer than 10 s to arrive. What is
+ * no request gets no answer. `stop` (atomic) ends a kept connection. */
+void	fcgi_serve(int fd, struct service *, const bool *stop);
 
 #endif

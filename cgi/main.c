@@ -8,9 +8,10 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "fcgi.h"
 #include "log.h"
 #include "options.h"
+#include "plain.h"
+#include "threads.h"
 #include "verify.h"
 
 static void
@@ -56,15 +57,14 @@ fail(const char *what, const char *why)
 	return -1;
 }
 
-/* The place where hooks are kept: the database, the spool, or, while the
- * other is broken, one of them. */
+/* A database or a spool that does not work yet is no reason not to serve:
+ * each stands in for the other, and both may come back. */
 static int
 open_service(struct service *s, const struct options *o)
 {
 	struct writer_config config = { .db = o->db, .say = log_writer };
 	char why[STORE_WHY] = "";
 	struct key_loan keys;
-	struct writer_status status;
 	enum fault f;
 
 	*s = (struct service){ .db = o->db, .max_body = o->max_body,
@@ -78,16 +78,14 @@ open_service(struct service *s, const struct options *o)
 		log_say("error", "no-secret", "POST is answered 500: set "
 		    "SENTRY_CLIENT_SECRET or --secret-file");
 	keyring_release(&keys);
-	if ((f = spool_open(&s->spool, o->spool)) != FAULT_NONE)
+	if ((s->spool = spool_open(o->spool)) == NULL)
+		return fail("spool", "out of memory");
+	if ((f = spool_check(s->spool)) != FAULT_NONE)
 		log_say("error", "spool-fault", fault_name(f));
 	config.spool = s->spool;
 	config.observe_list = s->observe_list;
 	if ((f = writer_start(&s->writer, &config, why)) != FAULT_NONE)
 		return fail(o->db, why[0] != '\0' ? why : fault_name(f));
-	writer_status(s->writer, &status);
-	if (s->spool == NULL && status.fault != FAULT_NONE)
-		return fail(o->db, "neither the database nor the spool can "
-		    "be written: look at the folder and its permissions");
 	return 0;
 }
 
@@ -100,7 +98,7 @@ close_service(struct service *s)
 	keyring_close(s->keyring);
 }
 
-/* Blocked in all threads: main waits for the first ones, the last is fcgi's. */
+/* Blocked in all threads: main waits for the first ones, the last is theirs. */
 static void
 block_signals(sigset_t *wanted)
 {
@@ -133,17 +131,17 @@ static int
 serve(const struct options *o, struct listener *l)
 {
 	struct service service;
-	struct fcgi *fcgi;
+	struct threads *threads;
 	sigset_t wanted;
 	int sig, status = 1;
 
 	block_signals(&wanted);
 	if (open_service(&service, o) == 0) {
 		log_start(o, l);
-		if (fcgi_start(&fcgi, l, o->threads, &service) == 0) {
+		if (threads_start(&threads, l, o->threads, &service) == 0) {
 			sigwait(&wanted, &sig);
 			log_say("info", "stop", strsignal(sig));
-			fcgi_stop(fcgi);
+			threads_stop(threads);
 			status = 0;
 		} else {
 			fail("threads", strerror(errno));
@@ -158,12 +156,13 @@ serve_once(const struct options *o)
 {
 	struct service service;
 	sigset_t wanted;
-	int status = 1;
+	int status;
 
 	/* A request that is under way is finished. */
 	block_signals(&wanted);
-	if (open_service(&service, o) == 0)
-		status = cgi_once(&service) == 0 ? 0 : 1;
+	/* Without a writer the answer is 500, but it is an answer. */
+	(void)open_service(&service, o);
+	status = plain_serve(&service) == 0 ? 0 : 1;
 	close_service(&service);
 	return status;
 }
@@ -205,7 +204,7 @@ verify_mode(const struct options *o)
 int
 main(int argc, char *argv[])
 {
-	struct options o;
+	static struct options o;	/* as long as the program */
 
 	options_read(&o, argc, argv);
 	if (signature_start() != 0) {

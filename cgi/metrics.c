@@ -106,13 +106,11 @@ metrics_write(struct text *t, const struct writer_status *w,
 	one(t, "writer_failures_total", "counter", "Transactions that "
 	    "failed, and attempts to open the database.",
 	    (int64_t)w->failures);
-	if (spool != NULL) {
-		one(t, "spool_files", "gauge", "Hooks that wait in the "
-		    "spool.", (int64_t)spool_waiting(spool));
-		one(t, "spool_bad_files", "gauge", "Spool files set aside: "
-		    "they are no hooks, or the database refuses them.",
-		    (int64_t)spool_bad(spool));
-	}
+	one(t, "spool_files", "gauge", "Hooks that wait in the spool.",
+	    (int64_t)spool_waiting(spool));
+	one(t, "spool_bad_files", "gauge", "Spool files set aside: they are "
+	    "no hooks, or the database refuses them.",
+	    (int64_t)spool_bad(spool));
 	one(t, "spool_brought_in_total", "counter", "Hooks brought in from "
 	    "the spool.", (int64_t)w->brought_in);
 	if (c != NULL)

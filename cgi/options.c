@@ -96,6 +96,31 @@ join(const char *a, const char *b)
 	return s;
 }
 
+/* A word of the command line in a message of one line. */
+static const char *
+printable(const char *s)
+{
+	static char buf[48];
+	size_t i;
+
+	for (i = 0; s[i] != '\0' && i < sizeof(buf) - 1; i++)
+		buf[i] = s[i] > 0x20 && s[i] < 0x7f ? s[i] : '?';
+	buf[i] = '\0';
+	return buf;
+}
+
+/* A path, or HOST:PORT with a port that is one. */
+static void
+check_socket(const char *name, const char *s)
+{
+	const char *colon = strrchr(s, ':');
+
+	if (colon != NULL && strchr(s, '/') == NULL && colon != s)
+		(void)number(name, colon + 1, 10, 1, 65535);
+	else if (colon == s)
+		usage("%s wants a path or HOST:PORT", name);
+}
+
 /* A variable that is set to nothing is as good as unset. */
 static const char *
 variable(const char *name)
@@ -144,6 +169,7 @@ set(struct options *o, enum setting which, const char *name, const char *s)
 		o->db = s;
 		break;
 	case SET_SOCKET:
+		check_socket(name, s);
 		o->socket = s;
 		break;
 	case SET_SOCKET_MODE:
@@ -223,10 +249,11 @@ read_command_line(struct options *o, int argc, char *argv[])
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":", longs, &index)) != -1) {
 		if (c == ':')
-			usage("%s wants a value", argv[optind - 1]);
+			usage("%s wants a value",
+			    printable(argv[optind - 1]));
 		if (c == '?')
-			usage("%.40s is no option, or does not take this",
-			    argv[optind - 1]);
+			usage("`%s' is no option, or takes no value",
+			    printable(argv[optind - 1]));
 		set(o, (enum setting)c, longs[index].name,
 		    optarg == NULL ? "-" : optarg);
 	}

@@ -52,8 +52,8 @@ judge(const struct key_loan *keys, struct span signature, struct span body)
 	const char *name, *says;
 
 	if (key_loan_count(keys) == 0) {
-		puts("no secret is configured: set SENTRY_CLIENT_SECRET or "
-		    "--secret-file");
+		fputs("sentry-webhooks: no secret is configured: set "
+		    "SENTRY_CLIENT_SECRET or --secret-file\n", stderr);
 		return 1;
 	}
 	switch (key_loan_check(keys, signature, body, &name)) {

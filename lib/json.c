@@ -57,8 +57,8 @@ skip_string(struct span s, size_t i)
 }
 
 /* What json-c 0.16 takes even when told to be strict, and JSON does not know:
- * 'single quotes', NaN, Infinity, `1.`, raw controls, overlong UTF-8. What is
- * let through here json-c judges. */
+ * 'single quotes', NaN, Infinity, `1.`, raw controls, overlong UTF-8; and a
+ * NUL, at which it stops. What is let through here json-c judges. */
 static bool
 strict(struct span s)
 {
@@ -72,7 +72,8 @@ strict(struct span s)
 				return false;
 			continue;
 		}
-		if (c >= 0x80 || c == '\'' || c == 'N' || c == 'I')
+		if (c >= 0x80 || c == '\'' || c == 'N' || c == 'I' ||
+		    (c < 0x20 && c != '\t' && c != '\n' && c != '\r'))
 			return false;
 		if (c == '.' && (i + 1 == s.len || s.at[i + 1] < '0' ||
 		    s.at[i + 1] > '9'))

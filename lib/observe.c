@@ -178,30 +178,31 @@ set_source(struct observation *o, const struct subject *s, struct json root)
 static void
 set_source_event(struct observation *o, const struct subject *s)
 {
-	struct text title = { 0 }, body = { 0 }, *t = &o->bytes;
-	size_t from;
+	struct text title = { 0 }, body = { 0 }, event = { 0 };
 
 	story_title(&title, s);
 	story_body(&body, s);
+	text_str(&event, "{");
+	member_string(&event, "source", span_of("sentry"));
+	member_string(&event, "sourceType",
+	    observation_get(o, OBSERVED_SOURCE_TYPE));
+	member_string(&event, "sourceId",
+	    observation_get(o, OBSERVED_SOURCE_ID));
+	member_string(&event, "title", text_view(&title));
+	member_string(&event, "body", body.len > 0 ? text_view(&body) :
+	    span_of(""));
+	add_actor(&event, s);
+	member_string(&event, "occurredAt", span_of(s->occurred.iso));
+	references_add(&event, s, &o->gap[GAP_RELEASE]);
+	metadata_add(&event, s, &o->gap[GAP_METADATA]);
+	text_str(&event, "}");
 	set(o, OBSERVED_TITLE, text_view(&title));
-	from = t->len;
-	text_str(t, "{");
-	member_string(t, "source", span_of("sentry"));
-	member_string(t, "sourceType", observation_get(o, OBSERVED_SOURCE_TYPE));
-	member_string(t, "sourceId", observation_get(o, OBSERVED_SOURCE_ID));
-	member_string(t, "title", text_view(&title));
-	member_string(t, "body", body.len > 0 ? text_view(&body) : span_of(""));
-	add_actor(t, s);
-	member_string(t, "occurredAt", span_of(s->occurred.iso));
-	references_add(t, s, &o->gap[GAP_RELEASE]);
-	metadata_add(t, s, &o->gap[GAP_METADATA]);
-	text_str(t, "}");
-	set_since(o, OBSERVED_SOURCE_EVENT, from);
-	for (size_t i = 0; i < sizeof(o->gap) / sizeof(o->gap[0]); i++)
-		o->gap[i] -= from;
-	t->broken |= title.broken | body.broken;
+	/* There is no NUL in JSON text: it goes in as it is. */
+	set(o, OBSERVED_SOURCE_EVENT, text_view(&event));
+	o->bytes.broken |= title.broken | body.broken | event.broken;
 	text_release(&title);
 	text_release(&body);
+	text_release(&event);
 }
 
 static void

@@ -45,6 +45,16 @@ word(struct span *s, const char *stops)
 	return w;
 }
 
+/* A control character in it means that this is not the file it should be. */
+static bool
+printable(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.at[i] < 0x20 || s.at[i] == 0x7f)
+			return false;
+	return true;
+}
+
 static bool
 add(struct secrets *set, struct span name, struct span key)
 {
@@ -53,7 +63,7 @@ add(struct secrets *set, struct span name, struct span key)
 	if (key.len == 0)
 		return true;
 	if (set->count == SECRETS_MAX || key.len > SECRET_MAX ||
-	    name.len > SECRET_NAME_MAX)
+	    name.len > SECRET_NAME_MAX || !printable(key) || !printable(name))
 		return false;
 	s = &set->secret[set->count++];
 	memcpy(s->key, key.at, key.len);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -18,7 +19,9 @@
 #define STALE_SECONDS	600		/* a temporary file of a dead process */
 
 struct spool {
-	int		 dir;
+	const char	*path;
+	pthread_mutex_t	 lock;		/* guards opening the folder */
+	int		 dir;		/* atomic; -1: not yet there */
 	unsigned long	 waiting;	/* atomic */
 	unsigned long	 bad;		/* atomic */
 	unsigned	 sequence;	/* atomic */
@@ -153,12 +156,13 @@ has_suffix(const char *name, const char *suffix)
 	return n > m && n < SPOOL_NAME_SIZE && strcmp(name + n - m, suffix) == 0;
 }
 
-/* Calls `each` for every name; a copy of the descriptor is read, so that
- * rounds do not share a position. */
+/* Calls `each` for every name; the folder is opened anew, so that rounds do
+ * not share a position. */
 static enum fault
-for_names(struct spool *s, enum fault (*each)(struct spool *, const char *))
+for_names(struct spool *s, int dir,
+    enum fault (*each)(struct spool *, int dir, const char *))
 {
-	int fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	enum fault f = FAULT_NONE;
 	struct dirent *e;
@@ -170,46 +174,93 @@ for_names(struct spool *s, enum fault (*each)(struct spool *, const char *))
 		return f;
 	}
 	while (f == FAULT_NONE && (e = readdir(d)) != NULL)
-		f = each(s, e->d_name);
+		f = each(s, dir, e->d_name);
 	closedir(d);
 	return f;
 }
 
 static enum fault
-survey(struct spool *s, const char *name)
+survey(struct spool *s, int dir, const char *name)
 {
 	struct stat st;
 
 	if (has_suffix(name, SUFFIX))
-		s->waiting++;
+		__atomic_add_fetch(&s->waiting, 1, __ATOMIC_RELAXED);
 	else if (has_suffix(name, ".bad"))
-		s->bad++;
+		__atomic_add_fetch(&s->bad, 1, __ATOMIC_RELAXED);
 	else if (has_suffix(name, ".tmp") &&
-	    fstatat(s->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    time(NULL) - st.st_mtime > STALE_SECONDS)
-		(void)unlinkat(s->dir, name, 0);
+		(void)unlinkat(dir, name, 0);
 	return FAULT_NONE;
 }
 
-enum fault
-spool_open(struct spool **out, const char *dir)
+/* Opens the folder, and makes it where there is none. One that was removed
+ * under us (it has no links any more) is made anew, behind the same
+ * descriptor: others may be using it now. */
+static enum fault
+open_folder(struct spool *s)
 {
-	struct spool *s;
-	enum fault f;
+	enum fault f = FAULT_NONE;
+	int fd;
 
-	*out = NULL;
-	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+	if (mkdir(s->path, 0700) != 0 && errno != EEXIST)
 		return fault_errno(errno);
-	if ((s = calloc(1, sizeof(*s))) == NULL)
-		return FAULT_MEMORY;
-	s->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	f = s->dir < 0 ? fault_errno(errno) : for_names(s, survey);
-	if (f != FAULT_NONE) {
-		spool_close(s);
+	fd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return fault_errno(errno);
+	if (s->dir < 0) {
+		if ((f = for_names(s, fd, survey)) == FAULT_NONE)
+			__atomic_store_n(&s->dir, fd, __ATOMIC_RELEASE);
+		else
+			close(fd);
 		return f;
 	}
-	*out = s;
-	return FAULT_NONE;
+	if (dup3(fd, s->dir, O_CLOEXEC) < 0)
+		f = fault_errno(errno);
+	close(fd);
+	return f;
+}
+
+static enum fault
+folder(struct spool *s, int *dir)
+{
+	enum fault f = FAULT_NONE;
+	struct stat st;
+
+	*dir = __atomic_load_n(&s->dir, __ATOMIC_ACQUIRE);
+	if (*dir >= 0 && fstat(*dir, &st) == 0 && st.st_nlink > 0)
+		return FAULT_NONE;
+	pthread_mutex_lock(&s->lock);
+	if (s->dir < 0 || fstat(s->dir, &st) != 0 || st.st_nlink == 0)
+		f = open_folder(s);
+	*dir = s->dir;
+	pthread_mutex_unlock(&s->lock);
+	return f;
+}
+
+struct spool *
+spool_open(const char *path)
+{
+	struct spool *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->path = path;
+	s->dir = -1;
+	pthread_mutex_init(&s->lock, NULL);
+	return s;
+}
+
+enum fault
+spool_check(struct spool *s)
+{
+	int dir;
+	enum fault f = folder(s, &dir);
+
+	if (f == FAULT_NONE && faccessat(dir, ".", R_OK | W_OK | X_OK, 0) != 0)
+		f = fault_errno(errno);
+	return f;
 }
 
 void
@@ -219,6 +270,7 @@ spool_close(struct spool *s)
 		return;
 	if (s->dir >= 0)
 		close(s->dir);
+	pthread_mutex_destroy(&s->lock);
 	free(s->names);
 	free(s);
 }
@@ -257,25 +309,28 @@ static enum fault
 put_file(struct spool *s, const char *temporary, const char *name,
     struct span bytes)
 {
-	int fd = openat(s->dir, temporary,
-	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	enum fault f = FAULT_NONE;
+	int fd, dir;
+	enum fault f = folder(s, &dir);
 
+	if (f != FAULT_NONE)
+		return f;
+	fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+	    0600);
 	if (fd < 0)
 		return fault_errno(errno);
 	if (!write_all(fd, bytes) || fsync(fd) != 0)
 		f = fault_errno(errno);
 	if (close(fd) != 0 && f == FAULT_NONE)
 		f = fault_errno(errno);
-	if (f == FAULT_NONE && renameat(s->dir, temporary, s->dir, name) != 0)
+	if (f == FAULT_NONE && renameat(dir, temporary, dir, name) != 0)
 		f = fault_errno(errno);
 	if (f != FAULT_NONE) {
-		(void)unlinkat(s->dir, temporary, 0);
+		(void)unlinkat(dir, temporary, 0);
 		return f;
 	}
 	/* From here on the file may be seen, and brought in. */
 	__atomic_add_fetch(&s->waiting, 1, __ATOMIC_RELAXED);
-	return fsync(s->dir) == 0 ? FAULT_NONE : fault_errno(errno);
+	return fsync(dir) == 0 ? FAULT_NONE : fault_errno(errno);
 }
 
 enum fault
@@ -302,8 +357,9 @@ spool_put(struct spool *s, const struct hook *h)
 /* ---- bringing in ---- */
 
 static enum fault
-collect(struct spool *s, const char *name)
+collect(struct spool *s, int dir, const char *name)
 {
+	(void)dir;
 	if (!has_suffix(name, SUFFIX))
 		return FAULT_NONE;
 	/* Grows by doubling: count is a power of two when it is full. */
@@ -329,9 +385,11 @@ static enum fault
 begin_round(struct spool *s)
 {
 	enum fault f;
+	int dir;
 
 	spool_again(s);
-	if ((f = for_names(s, collect)) != FAULT_NONE) {
+	if ((f = folder(s, &dir)) != FAULT_NONE ||
+	    (f = for_names(s, dir, collect)) != FAULT_NONE) {
 		spool_again(s);
 		return f;
 	}

@@ -10,10 +10,14 @@
 /* Any thread may put, one at a time may bring in. */
 struct spool;
 
-/* Opens (and creates, mode 0700) the folder. On a fault *s is NULL. */
-enum fault	spool_open(struct spool **s, const char *dir)
-		    __attribute__((warn_unused_result));
-void		spool_close(struct spool *);
+/* The folder is made (mode 0700) and opened when it is first needed, and
+ * again when somebody removed it. `path` outlives the spool. NULL without
+ * memory. */
+struct spool	*spool_open(const char *path);
+void		 spool_close(struct spool *);
+
+/* Whether the folder is there, and writable. */
+enum fault	spool_check(struct spool *) __attribute__((warn_unused_result));
 
 /* Writes the hook into a file of its own. FAULT_NONE means that the file and
  * the folder are synced: the hook is on stable storage. */

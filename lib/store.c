@@ -39,11 +39,9 @@ static const char *const statements[STATEMENTS] = {
 	    " dedupe_key, outcome, body)"
 	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
 	    " ON CONFLICT (dedupe_key) DO NOTHING",
-	/* What comes in twice because it was spooled while its commit hung
-	 * is one receipt, not a duplicate. */
 	[SQL_SEEN] =
 	    "UPDATE webhook SET seen = seen + 1 WHERE dedupe_key = ?1"
-	    " AND NOT (received_at = ?2 AND request_id IS ?3)",
+	    " AND NOT (?4 AND received_at = ?2 AND request_id IS ?3)",
 	[SQL_OUTBOX] =
 	    "INSERT INTO outbox (webhook_id, event_id, created_at,"
 	    " workspace_id, store_id, source_type, source_id, title,"
@@ -528,7 +526,8 @@ put_webhook(struct store *s, const struct hook *h,
 }
 
 static enum fault
-count_seen(struct store *s, const struct hook *h, const struct observation *o)
+count_seen(struct store *s, const struct hook *h, const struct observation *o,
+    enum origin origin)
 {
 	sqlite3_stmt *stmt = s->stmt[SQL_SEEN];
 	enum fault f;
@@ -536,6 +535,7 @@ count_seen(struct store *s, const struct hook *h, const struct observation *o)
 	bind(stmt, 1, observation_get(o, OBSERVED_DEDUPE_KEY));
 	sqlite3_bind_int64(stmt, 2, h->received_at);
 	bind(stmt, 3, h->request_id);
+	sqlite3_bind_int(stmt, 4, origin == FROM_SPOOL);
 	f = run(s, SQL_SEEN);
 	sqlite3_clear_bindings(stmt);
 	return f;
@@ -643,7 +643,7 @@ put_outbox(struct store *s, const struct hook *h, const struct observation *o,
 
 enum fault
 store_put(struct store *s, const struct hook *h, struct observation *o,
-    struct stored *stored)
+    enum origin origin, struct stored *stored)
 {
 	enum fault f;
 
@@ -652,7 +652,7 @@ store_put(struct store *s, const struct hook *h, struct observation *o,
 		return f;
 	if (sqlite3_changes(s->db) == 0) {
 		stored->duplicate = true;
-		return count_seen(s, h, o);
+		return count_seen(s, h, o, origin);
 	}
 	if (o->outcome == OUTCOME_OBSERVED) {
 		if (o->asks && (f = learn(s, o)) != FAULT_NONE)

@@ -45,9 +45,12 @@ struct stored {
 };
 
 /* Within a transaction: adds the hook, and the row of the outbox that its
- * observation becomes. An issue's observation may learn its release here. */
+ * observation becomes. An issue's observation may learn its release here.
+ * What comes from the spool may be in the database already, because its
+ * commit hung, and then ended well: that is one receipt, not a duplicate. */
+enum origin { FROM_REQUEST, FROM_SPOOL };
 enum fault	store_put(struct store *, const struct hook *,
-		    struct observation *, struct stored *)
+		    struct observation *, enum origin, struct stored *)
 		    __attribute__((warn_unused_result));
 
 /* Within a transaction: changes nothing, but so that it has to be written. */

@@ -16,6 +16,7 @@ struct text {
 	bool	 broken;
 };
 
+/* The bytes must not be the text's own: they may move. */
 void	text_add(struct text *, const char *, size_t);
 void	text_span(struct text *, struct span);
 void	text_str(struct text *, const char *);

@@ -149,8 +149,7 @@ writer_put(struct writer *w, struct receipt *r, unsigned wait_ms,
 	monotonic_cond(&j->done);
 	j->receipt = receipt_hold(r);
 	pthread_mutex_lock(&w->lock);
-	if (w->config.spool != NULL &&
-	    (w->slow || w->status.fault != FAULT_NONE)) {
+	if (w->slow || w->status.fault != FAULT_NONE) {
 		pthread_mutex_unlock(&w->lock);
 		job_free(j);
 		return FAULT_STUCK;
@@ -276,7 +275,7 @@ put_jobs(struct writer *w, struct job *jobs)
 
 	for (j = jobs; j != NULL && f == FAULT_NONE; j = j->next)
 		f = store_put(w->store, &j->receipt->hook,
-		    &j->receipt->observation, &j->stored);
+		    &j->receipt->observation, FROM_REQUEST, &j->stored);
 	if (f == FAULT_NONE)
 		f = store_commit(w->store);
 	if (f != FAULT_NONE)
@@ -340,7 +339,8 @@ put_spooled(struct writer *w)
 		if (f != FAULT_NONE || r == NULL)
 			break;
 		memcpy(w->spooled[w->spooled_count++], name, SPOOL_NAME_SIZE);
-		f = store_put(w->store, &r->hook, &r->observation, &stored);
+		f = store_put(w->store, &r->hook, &r->observation, FROM_SPOOL,
+		    &stored);
 		receipt_drop(r);
 		if (f != FAULT_NONE)
 			return f;
@@ -394,7 +394,7 @@ bring_in(struct writer *w)
 static bool
 spool_due(struct writer *w)
 {
-	return w->config.spool != NULL && now_ms() >= w->rest_until &&
+	return now_ms() >= w->rest_until &&
 	    (now_ms() >= w->look_at || spool_waiting(w->config.spool) > 0);
 }
 

@@ -20,7 +20,7 @@ typedef void	writer_say(void *arg, enum writer_event, enum fault,
 
 struct writer_config {
 	const char	*db;		/* outlives the writer */
-	struct spool	*spool;		/* NULL: there is none */
+	struct spool	*spool;
 	struct span	 observe_list;	/* outlives the writer */
 	writer_say	*say;
 	void		*arg;

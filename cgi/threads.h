@@ -1,0 +1,21 @@
+/* The threads that accept connections and serve them. */
+#ifndef THREADS_H
+#define THREADS_H
+
+#include "answer.h"
+#include "listen.h"
+
+struct threads;
+
+/* Serves the listener with `count` threads until threads_stop(). The caller
+ * has SIGUSR1 blocked. 0, or -1 when threads cannot be made. */
+int	threads_start(struct threads **, const struct listener *,
+	    unsigned count, struct service *)
+	    __attribute__((warn_unused_result));
+
+/* Finishes every request that was accepted, and, on a socket of our own, what
+ * waits in its backlog; an inherited socket keeps its backlog for whoever
+ * serves it next. */
+void	threads_stop(struct threads *);
+
+#endif
