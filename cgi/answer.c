@@ -323,7 +323,10 @@ ends_in(const struct request *q, const char *what)
 
 	if (script.len + info.len < n)
 		return false;
-	return memcmp(info.at + info.len - tail, what + n - tail, tail) == 0 &&
+	if (tail > 0 &&
+	    memcmp(info.at + info.len - tail, what + n - tail, tail) != 0)
+		return false;
+	return tail == n ||
 	    memcmp(script.at + script.len - (n - tail), what, n - tail) == 0;
 }
 

@@ -24,7 +24,7 @@ static const char help[] =
 "\n"
 "      --secret-file FILE   client secrets, one a line: [NAME] SECRET\n"
 "      --db FILE            the database (outbox.db)\n"
-"      --socket WHERE       listen on a path or HOST:PORT (the socket on fd 0)\n"
+"      --socket WHERE       listen on a path or HOST:PORT (fd 0, a socket)\n"
 "      --socket-mode OCTAL  mode of the Unix socket (0660)\n"
 "      --threads N          requests served at once (16)\n"
 "      --max-body BYTES     longest body that is taken (8388608)\n"

@@ -39,10 +39,16 @@ plan_tail(struct text *t, const struct subject *s,
 	struct json thing = s->plan ? s->issue : s->event;
 	struct json meta = json_get(thing, "metadata");
 
-	member_or_null(t, "release", s->release);
+	member(t, "release");
 	gap[0] = t->len;
+	if (s->release.len > 0)
+		text_json(t, s->release);
+	else	/* the plan's `version ?? null`: "" stays what it is */
+		text_str(t, s->plan && json_string(json_get(json_get(s->event,
+		    "release"), "version")).at != NULL ? "\"\"" : "null");
 	if (s->plan)
-		member_value_or_null(t, "environment", json_get(s->event, "environment"));
+		member_value_or_null(t, "environment",
+		    json_get(s->event, "environment"));
 	else
 		member_or_null(t, "environment", s->environment);
 	member_value_or_null(t, "errorType", json_get(meta, "type"));
@@ -144,7 +150,8 @@ installation_metadata(struct text *t, const struct subject *s)
 	member_string(t, "organizationSlug", json_get_scalar(json_get(i,
 	    "organization"),
 	    "slug"));
-	member_string(t, "appSlug", json_get_scalar(json_get(i, "app"), "slug"));
+	member_string(t, "appSlug",
+	    json_get_scalar(json_get(i, "app"), "slug"));
 }
 
 static void

@@ -89,7 +89,8 @@ add_actor(struct text *t, const struct subject *s)
 	struct json user = json_get(s->event, "user"), email, who;
 
 	if (span_is(s->action, "assigned") && to.kind == JSON_OBJECT) {
-		actor_id(t, "sentry:", json_get_scalar(to, "id"));
+		actor_id(t, "sentry:", json_get(to, "id").kind == JSON_NULL ?
+		    span_of("null") : json_get_scalar(to, "id"));
 		member_value(t, "name", json_get(to, "name"));
 		member_value(t, "email", json_get(to, "email"));
 	} else if (user.kind == JSON_OBJECT) {
@@ -124,7 +125,8 @@ source_number(const struct subject *s)
 	case RESOURCE_COMMENT:
 		return json_get_scalar(s->data, "comment_id");
 	case RESOURCE_INSTALLATION:
-		uuid = json_get_scalar(json_get(s->data, "installation"), "uuid");
+		uuid = json_get_scalar(json_get(s->data, "installation"),
+		    "uuid");
 		return uuid;
 	case RESOURCE_SEER:
 		return json_get_scalar(s->data, "run_id");
@@ -139,32 +141,62 @@ source_number(const struct subject *s)
 	    (struct span){ NULL, 0 };
 }
 
+/* "KIND.ACTION", "KIND:NUMBER": two parts, as a field and in JSON. */
+struct joined {
+	struct span	 head, tail;
+	const char	*sep;
+};
+
 static void
-set_joined(struct observation *o, enum observed f, struct span a,
-    const char *sep, struct span b)
+set_joined(struct observation *o, enum observed f, struct joined j)
 {
 	size_t from = o->bytes.len;
 
-	set(o, f, a);
-	if (b.len > 0) {
-		text_str(&o->bytes, sep);
-		set(o, f, b);
+	set(o, f, j.head);
+	if (j.tail.len > 0) {
+		text_str(&o->bytes, j.sep);
+		set(o, f, j.tail);
 	}
 	set_since(o, f, from);
 }
 
 static void
-set_source(struct observation *o, const struct subject *s, struct json root)
+member_joined(struct text *t, const char *name, struct joined j)
 {
-	struct span number = source_number(s), kind = s->name;
+	member(t, name);
+	text_str(t, "\"");
+	text_escaped(t, j.head);
+	if (j.tail.len > 0) {
+		text_str(t, j.sep);
+		text_escaped(t, j.tail);
+	}
+	text_str(t, "\"");
+}
 
-	if (number.len == 0 && s->resource == RESOURCE_INSTALLATION)
-		number = hook_installation(root);
+static struct joined
+source_type(const struct subject *s)
+{
+	return (struct joined){ s->name, s->action, "." };
+}
+
+static struct joined
+source_id(const struct subject *s, struct json root)
+{
+	struct joined j = { s->name, source_number(s), ":" };
+
+	if (j.tail.len == 0 && s->resource == RESOURCE_INSTALLATION)
+		j.tail = hook_installation(root);
 	if ((s->resource == RESOURCE_ACTIVITY_ALERT ||
-	    s->resource == RESOURCE_OTHER) && number.len > 0)
-		kind = span_of("issue");
-	set_joined(o, OBSERVED_SOURCE_TYPE, s->name, ".", s->action);
-	set_joined(o, OBSERVED_SOURCE_ID, kind, ":", number);
+	    s->resource == RESOURCE_OTHER) && j.tail.len > 0)
+		j.head = span_of("issue");
+	return j;
+}
+
+static void
+set_fields(struct observation *o, const struct subject *s, struct json root)
+{
+	set_joined(o, OBSERVED_SOURCE_TYPE, source_type(s));
+	set_joined(o, OBSERVED_SOURCE_ID, source_id(s, root));
 	set(o, OBSERVED_OCCURRED_AT, span_of(s->occurred.iso));
 	set(o, OBSERVED_PROJECT_ID, s->project_id);
 	set(o, OBSERVED_PROJECT_SLUG, s->project_slug);
@@ -176,7 +208,8 @@ set_source(struct observation *o, const struct subject *s, struct json root)
 }
 
 static void
-set_source_event(struct observation *o, const struct subject *s)
+set_source_event(struct observation *o, const struct subject *s,
+    struct json root)
 {
 	struct text title = { 0 }, body = { 0 }, event = { 0 };
 
@@ -184,10 +217,8 @@ set_source_event(struct observation *o, const struct subject *s)
 	story_body(&body, s);
 	text_str(&event, "{");
 	member_string(&event, "source", span_of("sentry"));
-	member_string(&event, "sourceType",
-	    observation_get(o, OBSERVED_SOURCE_TYPE));
-	member_string(&event, "sourceId",
-	    observation_get(o, OBSERVED_SOURCE_ID));
+	member_joined(&event, "sourceType", source_type(s));
+	member_joined(&event, "sourceId", source_id(s, root));
 	member_string(&event, "title", text_view(&title));
 	member_string(&event, "body", body.len > 0 ? text_view(&body) :
 	    span_of(""));
@@ -256,9 +287,9 @@ observe(struct observation *o, const struct hook *hook, struct span list)
 		o->teaches = r == RESOURCE_ERROR || r == RESOURCE_EVENT_ALERT;
 		o->asks = r == RESOURCE_ISSUE && s.release.len == 0 &&
 		    s.issue.kind == JSON_OBJECT && s.issue_id.len > 0;
-		set_source(o, &s, root);
+		set_fields(o, &s, root);
 		if (o->outcome == OUTCOME_OBSERVED && !o->bytes.broken)
-			set_source_event(o, &s);
+			set_source_event(o, &s, root);
 	}
 	json_close(&root);
 	return o->bytes.broken ? -1 : 0;
@@ -274,7 +305,8 @@ int
 observation_learn(struct observation *o, struct span release)
 {
 	struct span old = observation_get(o, OBSERVED_SOURCE_EVENT);
-	size_t null_at = o->gap[GAP_METADATA] - strlen("null");
+	size_t none = old.at[o->gap[GAP_METADATA]] == 'n' ?
+	    strlen("null") : strlen("\"\"");
 	struct text t = { 0 };
 	struct observation learned = *o;
 
@@ -288,10 +320,10 @@ observation_learn(struct observation *o, struct span release)
 	    o->gap[GAP_COMMIT] - o->gap[GAP_RELEASE]);
 	references_learned_commit(&t, release);
 	text_add(&t, old.at + o->gap[GAP_COMMIT],
-	    null_at - o->gap[GAP_COMMIT]);
+	    o->gap[GAP_METADATA] - o->gap[GAP_COMMIT]);
 	text_json(&t, release);
-	text_add(&t, old.at + o->gap[GAP_METADATA],
-	    o->gap[GAP_FROM] - o->gap[GAP_METADATA]);
+	text_add(&t, old.at + o->gap[GAP_METADATA] + none,
+	    o->gap[GAP_FROM] - o->gap[GAP_METADATA] - none);
 	member_string(&t, "releaseFrom", span_of("issue"));
 	text_add(&t, old.at + o->gap[GAP_FROM], old.len - o->gap[GAP_FROM]);
 	learned.bytes = t;

@@ -38,7 +38,7 @@ enum observed {
 
 struct observation {
 	enum outcome	outcome;
-	bool		mismatch;	/* the resource header was overruled */
+	bool		mismatch;	/* the header was overruled */
 	bool		teaches;	/* an event: its release is the issue's */
 	bool		asks;		/* an issue without a release */
 	struct text	bytes;		/* all fields, one behind the other */

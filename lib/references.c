@@ -43,6 +43,16 @@ commit_of(struct span release)
 }
 
 static void
+assignee(struct text *t, struct json to)
+{
+	if (to.kind != JSON_OBJECT)
+		return;
+	open_reference(t, "assignee");
+	member_id(t, "id", json_get(to, "id"));
+	text_str(t, "}");
+}
+
+static void
 issue_reference(struct text *t, const struct subject *s)
 {
 	struct json i = s->issue;
@@ -58,8 +68,7 @@ issue_reference(struct text *t, const struct subject *s)
 	} else {
 		open_reference(t, "sentry_issue");
 		member_id(t, "id", json_get(i, "shortId"));
-		if (s->url.len > 0)
-			member_string(t, "url", s->url);
+		member_string(t, "url", s->url);
 	}
 	text_str(t, "}");
 }
@@ -70,7 +79,8 @@ commit_url(struct text *t, struct json commit)
 {
 	struct json repository = json_get(commit, "repository");
 	struct json provider = json_get(repository, "provider");
-	struct span by = json_scalar(provider), url = json_get_scalar(commit, "url");
+	struct span by = json_scalar(provider);
+	struct span url = json_get_scalar(commit, "url");
 	struct text built = { 0 };
 
 	if (provider.kind == JSON_OBJECT)
@@ -97,10 +107,11 @@ resolution(struct text *t, const struct subject *s)
 {
 	struct json details = json_get(s->issue, "statusDetails");
 	struct json commit = json_get(details, "inCommit");
-	struct span sha = commit.kind == JSON_OBJECT ? json_get_scalar(commit, "id") :
-	    json_string(commit);
+	struct span sha = commit.kind == JSON_OBJECT ?
+	    json_get_scalar(commit, "id") : json_string(commit);
 
-	reference(t, "resolved_in_release", json_get_scalar(details, "inRelease"));
+	reference(t, "resolved_in_release",
+	    json_get_scalar(details, "inRelease"));
 	if (sha.len == 0)
 		return;
 	open_reference(t, "resolved_in_commit");
@@ -130,8 +141,7 @@ references_add(struct text *t, const struct subject *s, size_t gap[2])
 	text_str(t, "[");
 	gap[0] = t->len;
 	reference(t, "release", s->release);
-	reference(t, "assignee", json_get_scalar(json_get(s->issue, "assignedTo"),
-	    "id"));
+	assignee(t, json_get(s->issue, "assignedTo"));
 	issue_reference(t, s);
 	gap[1] = t->len;
 	reference(t, "commit", commit_of(s->release));

@@ -17,7 +17,7 @@ int	signature_start(void) __attribute__((warn_unused_result));
 struct secrets;
 
 enum secrets_form {
-	SECRETS_LIST,	/* separated by white space or commas; named secret-1.. */
+	SECRETS_LIST,	/* between white space or commas; named secret-1.. */
 	SECRETS_FILE	/* a line each: `secret` or `name secret`; # comments */
 };
 

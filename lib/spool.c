@@ -153,7 +153,8 @@ has_suffix(const char *name, const char *suffix)
 {
 	size_t n = strlen(name), m = strlen(suffix);
 
-	return n > m && n < SPOOL_NAME_SIZE && strcmp(name + n - m, suffix) == 0;
+	return n > m && n < SPOOL_NAME_SIZE &&
+	    strcmp(name + n - m, suffix) == 0;
 }
 
 /* Calls `each` for every name; the folder is opened anew, so that rounds do

@@ -20,6 +20,12 @@ shown_member(const struct subject *s, struct json v, const char *name)
 	return shown(s, json_get(v, name));
 }
 
+static struct span
+if_any(struct span s)
+{
+	return s.len > 0 ? s : nothing;
+}
+
 static const char *
 level_emoji(struct span level)
 {
@@ -163,7 +169,7 @@ first_line(struct span s)
 {
 	for (size_t i = 0; i < s.len; i++)
 		if (s.at[i] == '\n' || s.at[i] == '\r')
-			return (struct span){ s.at, i };
+			s.len = i;
 	return s.len > 0 ? s : nothing;
 }
 
@@ -195,7 +201,7 @@ story_title(struct text *t, const struct subject *s)
 		lead_title(t, s, metric_title(s));
 		break;
 	case RESOURCE_INSTALLATION:
-		lead_title(t, s, json_scalar(json_get(json_get(json_get(
+		lead_title(t, s, if_any(json_get_scalar(json_get(json_get(
 		    s->data, "installation"), "app"), "slug")));
 		break;
 	case RESOURCE_COMMENT:
@@ -235,12 +241,6 @@ labelled(struct text *t, const char *label, struct span value,
 	text_str(t, label);
 	text_span(t, value);
 	text_str(t, behind);
-}
-
-static struct span
-if_any(struct span s)
-{
-	return s.len > 0 ? s : nothing;
 }
 
 /* "**TypeError**: it is not a function" */
@@ -297,11 +297,11 @@ frame_file(const struct subject *s, struct json frame)
 static void
 frame_line(struct text *t, const struct subject *s, struct json frame)
 {
-	struct json function = json_get(frame, "function");
+	struct span function = json_get_scalar(frame, "function");
 	struct span lineno = shown_member(s, frame, "lineno");
 
-	labelled(t, "- `", json_nullish(function) ?
-	    span_of("(anonymous)") : json_scalar(function), "` at `");
+	labelled(t, "- `", function.at == NULL ?
+	    span_of("(anonymous)") : function, "` at `");
 	text_span(t, frame_file(s, frame));
 	if (lineno.at != NULL) {
 		text_str(t, ":");

@@ -102,8 +102,7 @@ find_event(struct subject *s)
 	s->project_slug = or_else(s->project_slug,
 	    slug_in_url(json_string(json_get(e, "url"))));
 	s->level = json_get_scalar(e, "level");
-	s->environment = or_else(json_get_scalar(e, "environment"),
-	    tag(e, "environment"));
+	s->environment = or_else(s->environment, tag(e, "environment"));
 	s->url = json_string(json_get(e, "web_url"));
 }
 
@@ -117,9 +116,9 @@ find_issue(struct subject *s)
 	s->project_id = json_get_scalar(project, "id");
 	s->project_slug = json_get_scalar(project, "slug");
 	s->level = json_get_scalar(i, "level");
-	s->environment = json_get_scalar(s->event, "environment");
-	s->url = or_else(json_string(json_get(i, "permalink")),
-	    json_string(json_get(i, "web_url")));
+	s->url = json_string(json_get(i, "permalink"));
+	if (s->url.at == NULL)
+		s->url = json_string(json_get(i, "web_url"));
 }
 
 static void
@@ -188,6 +187,7 @@ subject_find(struct subject *s, const struct hook *hook, struct json root,
 	s->event = json_get(s->data, r == RESOURCE_ERROR ? "error" : "event");
 	s->alert = json_get(s->data, "metric_alert");
 	s->actor = json_get(root, "actor");
+	s->environment = json_get_scalar(s->event, "environment");
 	if (r == RESOURCE_ERROR || r == RESOURCE_EVENT_ALERT)
 		find_event(s);
 	else if (s->issue.kind == JSON_OBJECT)
@@ -199,7 +199,8 @@ subject_find(struct subject *s, const struct hook *hook, struct json root,
 	if (r == RESOURCE_EVENT_ALERT)
 		s->rule = json_string(json_get(s->data, "triggered_rule"));
 	else if (r == RESOURCE_METRIC_ALERT)
-		s->rule = json_get_scalar(json_get(s->alert, "alert_rule"), "name");
+		s->rule = json_get_scalar(json_get(s->alert, "alert_rule"),
+		    "name");
 	if (!occurred_in_body(&s->occurred, s) &&
 	    !moment_seconds(&s->occurred, hook->timestamp))
 		(void)moment_ms(&s->occurred, hook->received_at);

@@ -24,7 +24,7 @@ struct job {
 	struct stored	 stored;
 	enum fault	 fault;
 	enum place	 place;
-	bool		 left;		/* the caller is gone: the writer frees */
+	bool		 left;		/* by its caller: the writer frees */
 	pthread_cond_t	 done;
 };
 

@@ -103,7 +103,8 @@ read_headers(struct span file)
 		file.len -= (size_t)(end + 1 - file.at);
 		file.at = end + 1;
 	}
-	return file.len == 0 ? file : (struct span){ file.at + 1, file.len - 1 };
+	return file.len == 0 ? file :
+	    (struct span){ file.at + 1, file.len - 1 };
 }
 
 static int

@@ -63,6 +63,14 @@ wait_for() {
 	done
 }
 
+# A port that was free a moment ago.
+free_port() {
+	python3 -c 'import socket
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1])'
+}
+
 # ends_with_test PID: it is stopped when the test ends.
 ends_with_test() {
 	started="$started $1"
@@ -71,6 +79,7 @@ ends_with_test() {
 finish() {
 	for pid in $started; do
 		kill "$pid" 2>/dev/null || :
+		kill -CONT "$pid" 2>/dev/null || :
 		wait "$pid" 2>/dev/null || :
 	done
 	[ -z "$work" ] || rm -rf "$work"

@@ -1,0 +1,117 @@
+#!/bin/sh
+# The house's structure: which of our headers each source may include, which
+# file alone may open which library, and how long files and functions are. An
+# arrow that is not in the table is a decision: put it there, or go without.
+. "${top_srcdir:-.}/tests/tap.sh"
+cd "${top_srcdir:-.}"
+
+# MODULE: the headers that MODULE.c and MODULE.h include, but its own. Above
+# the line of dashes all is pure: no I/O, clock, environment, locks.
+arrows='
+span:
+text: span
+json: text
+member: json
+moment: span
+signature: json text
+hook: json signature
+subject: hook moment
+story: subject
+metadata: member subject
+references: member subject
+observe: hook member metadata references signature story
+---
+fault:
+receipt: observe
+spool: fault receipt signature
+store: fault observe schema_sql
+writer: spool store
+log: span
+keyring: log signature
+metrics: text writer
+answer: keyring log metrics writer
+fcgi: answer
+plain: answer
+listen:
+threads: answer fcgi listen
+options: hook
+check: keyring listen options store
+verify: json keyring
+main: check log options plain threads verify
+'
+
+# HEADER FILE: the one source that may include a library's header.
+doors='
+json-c/json.h lib/json.c
+sodium.h lib/signature.c
+sqlite3.h lib/store.c
+'
+
+# What the pure part must not call: files, clocks, environment, locks.
+impure='fopen|open|read|write|stat|time|clock_gettime|gettimeofday|getenv'
+impure="$impure|pthread_[a-z_]*|printf|fprintf|syslog|rand|random"
+
+included() {
+	sed -n 's/^#include "\(.*\)\.h"$/\1/p' "$@" 2>/dev/null |
+	    grep -vx "$module" | sort -u | tr '\n' ' '
+}
+
+sources_of() {
+	ls lib/"$1".c lib/"$1".h cgi/"$1".c cgi/"$1".h 2>/dev/null
+}
+
+# Longer than a screen, or wider than 80 columns with tabs of 8.
+too_long() {
+	expand "$1" | awk -v file="$1" '
+	length($0) > 80 { print file ":" FNR ": wider than 80 columns" }
+	/^\{/ { start = FNR }
+	/^\}/ && start {
+		if (FNR - start > 61)
+			print file ":" start ": a function of over 60 lines"
+		start = 0
+	}
+	END { if (FNR > 800) print file ": over 800 lines" }'
+}
+
+layer=pure
+modules=
+while read -r line; do
+	case $line in
+	'')	continue ;;
+	---)	layer=edge
+		continue ;;
+	esac
+	module=${line%%:*}
+	modules="$modules $module"
+	wanted=$(echo "${line#*:}" | tr ' ' '\n' | grep . | sort | tr '\n' ' ')
+	# shellcheck disable=SC2046
+	is "$(included $(sources_of "$module"))" "$wanted" \
+	    "$module includes what it may"
+	[ "$layer" = pure ] || continue
+	# shellcheck disable=SC2046
+	found=$(grep -nE "(^|[^a-z_>.])($impure)\(" $(sources_of "$module") || :)
+	is "$found" '' "$module has no I/O, clock, environment or lock"
+done <<END
+$arrows
+END
+
+for file in lib/*.c lib/*.h cgi/*.c cgi/*.h; do
+	module=$(basename "$file" | sed 's/\.[ch]$//')
+	case " $modules " in
+	*" $module "*) ;;
+	*) ok 1 "$file stands in the table of arrows" ;;
+	esac
+done
+
+while read -r header file; do
+	[ -n "$header" ] || continue
+	is "$(grep -lF "#include <$header>" lib/*.[ch] cgi/*.[ch])" "$file" \
+	    "$file is the only door to $header"
+done <<END
+$doors
+END
+
+is "$(for file in lib/*.[ch] cgi/*.[ch] tests/*.[ch]; do
+	too_long "$file"
+done)" '' 'no file, function or line is too long'
+done_testing

@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""Hooks that Sentry really sends, where a folder of them lies beside the
+repository: each is answered and stored, each signature judged rightly."""
+import base64
+import glob
+import json
+import os
+import sys
+
+sys.dont_write_bytecode = True
+import harness as h  # noqa: E402
+from harness import equal, signed  # noqa: E402
+
+FOLDER = os.path.join(h.SRC, "..", "shared", "fixtures", "sentry")
+if not os.path.isdir(FOLDER):
+    h.skip_all("no folder of fixtures")
+h.need_program()
+tap = h.Tap()
+W = h.Worker("--observe", "*")
+N = h.Nginx(W.socket)
+h.map_everything(W.db)
+
+HOOKS = []
+for path in sorted(glob.glob(FOLDER + "/*.json")):
+    name = os.path.basename(path)[:-5]
+    if "." in name and not name.startswith("legacy-plugin"):
+        with open(path, encoding="utf-8") as f:
+            HOOKS.append((name, name.split(".")[0], name.split(".")[1],
+                          json.load(f)))
+with open(FOLDER + "/signature-vectors.json") as f:
+    VECTORS = [(v["name"], v) for v in json.load(f)]
+
+
+def newest(body):
+    return W.rows("SELECT w.*, o.title, o.source_type, o.source_event, "
+                  "o.state, o.release FROM webhook w LEFT JOIN outbox o ON "
+                  "o.webhook_id = w.id WHERE w.body = ?", body)
+
+
+@tap.table("{} is answered 200 and stored", HOOKS)
+def _(name, resource, action, payload):
+    body = h.compact(payload)
+    answer = N.post(body, signed(body, resource))
+    equal((answer.status, answer.body), (200, h.RECEIVED))
+    rows = newest(body)
+    if not rows:        # another file with the same natural key came first
+        seen = W.value("SELECT max(seen) FROM webhook WHERE resource = ? "
+                       "AND action = ?", resource, action)
+        assert seen > 1, "neither a row nor a duplicate"
+        return
+    row = rows[0]
+    equal((row["resource"], row["action"], row["outcome"]),
+          (resource, action, "observed"))
+    equal((row["source_type"], row["state"]),
+          (f"{resource}.{action}", "pending"))
+    event = json.loads(row["source_event"])
+    for word in ("undefined", "NaN", "[object Object]", "None"):
+        assert word not in event["title"], event["title"]
+    assert event["occurredAt"].endswith("Z")
+    equal(row["title"], event["title"])
+    assert all(v is not None for r in event["references"]
+               for v in r.values()) or resource == "issue"
+
+
+@tap.test("every kind of fixture was there")
+def _():
+    assert len(HOOKS) > 50 and len(VECTORS) > 5
+    equal({r for _, r, _, _ in HOOKS} >= {
+        "issue", "error", "event_alert", "metric_alert", "comment",
+        "installation", "seer"}, True)
+
+
+@tap.table("the unsigned legacy plugin is answered 401: {}", [
+    ("without a signature", {}), ("with an empty one", {
+        "Sentry-Hook-Signature": ""})])
+def _(name, headers):
+    for path in glob.glob(FOLDER + "/legacy-plugin*"):
+        with open(path, "rb") as f:
+            body = f.read()
+        equal(N.post(body, headers).status, 401)
+
+
+JUDGES = {}
+
+
+def judge(secret):
+    """A site whose only secret is the vector's."""
+    if secret not in JUDGES:
+        w = h.Worker(secret=secret)
+        JUDGES[secret] = (w, h.Nginx(w.socket))
+    return JUDGES[secret]
+
+
+def is_object(body):
+    try:
+        return isinstance(json.loads(body.decode("utf-8")), dict)
+    except ValueError:
+        return False
+
+
+def verdict(vector, body):
+    if vector["signature"] == "":
+        return 401, {"error": "Missing sentry-hook-signature header"}
+    if len(vector["signature"]) != 64:
+        return 401, {"error": "Signature length mismatch"}
+    if not vector["valid"]:
+        return 401, {"error": "Invalid signature"}
+    if not is_object(body):
+        return 400, {"error": "Invalid JSON"}
+    return 200, {"received": True}
+
+
+@tap.table("signature vector {} is judged as it says", VECTORS)
+def _(name, vector):
+    body = base64.b64decode(vector["body_b64"])
+    equal(len(body), vector["body_bytes"])
+    worker, nginx = judge(vector["secret"])
+    before = worker.value("SELECT coalesce(sum(seen), 0) FROM webhook")
+    headers = signed(body, vector["resource"])
+    headers["Sentry-Hook-Signature"] = vector["signature"]
+    status, text = verdict(vector, body)
+    for via in (nginx, worker):
+        answer = via.post(body, headers)
+        equal((answer.status, answer.body), (status, h.compact(text)), via)
+    after = worker.value("SELECT coalesce(sum(seen), 0) FROM webhook")
+    equal(after - before, 0 if status == 401 else 2)
+
+
+@tap.test("an issue hook gets the release of an earlier alert of its issue")
+def _():
+    done = 0
+    issues = [p for _, r, _, p in HOOKS if r == "issue"]
+    for name, resource, _, payload in HOOKS:
+        if resource not in ("event_alert", "error"):
+            continue
+        event = json.loads(json.dumps(
+            payload["data"].get("event") or payload["data"]["error"]))
+        if not isinstance(event.get("release"), str):
+            continue
+        if not event.get("issue_id"):
+            continue
+        for template in issues:
+            issue = json.loads(json.dumps(template))
+            issue["data"]["issue"]["id"] = str(event["issue_id"])
+            if issue["data"].get("event"):
+                continue
+            body = h.compact(issue)
+            equal(N.post(body, signed(body, "issue", idempotency_key=os
+                                      .urandom(16).hex())).status, 200)
+            row = newest(body)[-1]
+            told = json.loads(row["source_event"])["metadata"]
+            equal((row["release"], told["releaseFrom"]),
+                  (event["release"], "issue"), name)
+            done += 1
+    assert done, "no fixture holds a release and an issue id"
+
+
+tap.run()

@@ -1,0 +1,136 @@
+#include <stdlib.h>
+
+#include "json.h"
+#include "tap.h"
+
+#define ROW(s)	{ s, sizeof(s) - 1 }
+
+static const struct span good[] = {
+	ROW("{}"), ROW(" \t\r\n{ } \n"), ROW("{\"a\":[1,-2.5e3,true,null]}"),
+	ROW("{\"a\":\"N'I.\"}"), ROW("{\"a\":\"\\\"N\"}"),
+	ROW("{\"a\":\"\xf0\x9f\x98\x80\"}"), ROW("{\"a\":\"\\ud800\"}"),
+}, bad[] = {
+	ROW(""), ROW("null"), ROW("[]"), ROW("\"a\""), ROW("1"),
+	ROW("{"), ROW("{\"a\":1}x"), ROW("{\"a\":1}{}"), ROW("{}\0"),
+	ROW("{\"a\":NaN}"), ROW("{\"a\":Infinity}"), ROW("{\"a\":-Infinity}"),
+	ROW("{'a':1}"), ROW("{\"a\":1.}"), ROW("{\"a\":.5}"), ROW("{\"a\":01}"),
+	ROW("{\"a\":+1}"), ROW("{\"a\":1,}"), ROW("{a:1}"), ROW("/**/{}"),
+	ROW("{\"a\":\"\n\"}"), ROW("{\"a\":\"\0\"}"), ROW("\xef\xbb\xbf{}"),
+	ROW("{\"a\":\"\xff\"}"), ROW("{\"a\":\"\xc0\x80\"}"),
+	ROW("{\"a\":\"\xed\xa0\x80\"}"), ROW("{\"a\":\"\xe2\x82\"}"),
+	ROW("{\"a\":\"\xf4\x90\x80\x80\"}"), ROW("{\"a\":\"\\x\"}"),
+	ROW("{\"a\":\"\\"), ROW("{\"a\":TRUE}"), ROW("\v{}"),
+};
+
+static void
+reads(void)
+{
+	struct json root;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		ok(json_open(&root, good[i]) == 0, "good row %zu is read", i);
+		json_close(&root);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		ok(json_open(&root, bad[i]) == 1, "bad row %zu is refused", i);
+		json_close(&root);
+	}
+}
+
+static void
+depth(size_t levels, int want)
+{
+	struct text t = { 0 };
+	struct json root;
+
+	text_str(&t, "{\"a\":");
+	for (size_t i = 1; i < levels; i++)
+		text_str(&t, "[");
+	for (size_t i = 1; i < levels; i++)
+		text_str(&t, "]");
+	text_str(&t, "}");
+	ok(json_open(&root, text_view(&t)) == want, "depth %zu is %s", levels,
+	    want == 0 ? "read" : "refused");
+	json_close(&root);
+	text_release(&t);
+}
+
+static void
+scalars(void)
+{
+	static const struct {
+		const char *name, *want;
+	} rows[] = {
+		{ "int", "4509372106539008" },
+		{ "max", "18446744073709551615" },
+		{ "neg", "-9223372036854775808" }, { "one", "1" },
+		{ "half", "0.5" }, { "exp", "1000" }, { "zero", "0" },
+		{ "big", "1e+22" }, { "t", "true" }, { "f", "false" },
+		{ "s", "text" }, { "twice", "last" }, { "null", NULL },
+		{ "arr", NULL }, { "obj", NULL }, { "missing", NULL },
+	};
+	struct json root;
+
+	ok(json_open(&root, span_of("{\"int\":4509372106539008,"
+	    "\"max\":18446744073709551615,\"neg\":-9223372036854775808,"
+	    "\"one\":1.0,\"half\":0.5,\"exp\":1e3,\"zero\":-0.0,"
+	    "\"big\":1e+22,\"t\":true,\"f\":false,\"s\":\"text\","
+	    "\"twice\":1,\"twice\":\"last\",\"null\":null,\"arr\":[1],"
+	    "\"obj\":{}}")) == 0, "a document of scalars is read");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct span s = json_get_scalar(root, rows[i].name);
+
+		ok(rows[i].want == NULL ? s.at == NULL :
+		    span_is(s, rows[i].want), "%s prints as %s", rows[i].name,
+		    rows[i].want == NULL ? "nothing" : rows[i].want);
+	}
+	ok(json_get(json_get(root, "missing"), "x").kind == JSON_MISSING,
+	    "look-ups chain over what is not there");
+	ok(json_at(json_get(root, "arr"), 1).kind == JSON_MISSING,
+	    "there is nothing behind an array's end");
+	ok(json_nullish(json_get(root, "null")) &&
+	    !json_nullish(json_get(root, "f")), "null is nullish, false not");
+	ok(!json_truthy(json_get(root, "zero")) &&
+	    json_truthy(json_get(root, "half")) &&
+	    json_truthy(json_get(root, "obj")), "truth is JavaScript's");
+	json_close(&root);
+}
+
+static void
+writes(void)
+{
+	static const char *const want[JSON_STYLES] = {
+		[JSON_COMPACT_ASCII] = "{\"a\":[1,2.0,"
+		    "\"\\u00e9\\ud83d\\ude00\"],\"b\":null}",
+		[JSON_COMPACT_UTF8] = "{\"a\":[1,2,"
+		    "\"\xc3\xa9\xf0\x9f\x98\x80\"],\"b\":null}",
+		[JSON_SPACED_ASCII] = "{\"a\": [1, 2.0, \"\\u00e9\\ud83d\\ude00"
+		    "\"], \"b\": null}",
+	};
+	struct json root;
+
+	if (json_open(&root, span_of("{ \"a\": [1,2.0,\"\xc3\xa9\\ud83d\\ude00"
+	    "\"],\n\"b\":null}")) != 0)
+		abort();
+	for (int i = 0; i < JSON_STYLES; i++) {
+		struct text t = { 0 };
+
+		json_write(&t, root, (enum json_style)i);
+		ok(span_is(text_view(&t), want[i]), "style %d is written", i);
+		text_release(&t);
+	}
+	json_close(&root);
+}
+
+int
+main(void)
+{
+	reads();
+	depth(100, 0);
+	depth(128, 0);
+	depth(129, 1);
+	depth(100000, 1);
+	scalars();
+	writes();
+	return tap_done();
+}

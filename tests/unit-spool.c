@@ -1,0 +1,187 @@
+#include <dirent.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "signature.h"
+#include "spool.h"
+#include "tap.h"
+
+static char folder[] = "/tmp/unit-spool-XXXXXX";
+static struct span list;
+
+static struct hook
+hook_at(int64_t ms, const char *body)
+{
+	return (struct hook){ .received_at = ms, .resource = span_of("issue"),
+	    .request_id = span_of("r"), .timestamp = span_of("1"),
+	    .signature = span_of("00ff"), .secret_name = span_of("one"),
+	    .body = span_of(body) };
+}
+
+/* ---- the form ---- */
+
+static void
+round_trip(void)
+{
+	struct hook in = hook_at(1767225600123, "{\n\n}"), out;
+	struct text file = { 0 };
+
+	in.idempotency_key = (struct span){ NULL, 0 };
+	spool_format(&file, &in);
+	ok(spool_parse(&out, text_view(&file)) &&
+	    out.received_at == in.received_at &&
+	    span_is(out.body, "{\n\n}") && span_is(out.resource, "issue") &&
+	    span_is(out.secret_name, "one") &&
+	    out.idempotency_key.at == NULL,
+	    "a hook that is written is read the same");
+	text_release(&file);
+}
+
+static void
+torn(void)
+{
+	struct hook in = hook_at(1767225600123, "{\"a\":1}"), out;
+	struct text file = { 0 };
+	size_t taken = 0, flipped = 0;
+
+	spool_format(&file, &in);
+	for (size_t n = 0; n < file.len; n++)
+		taken += spool_parse(&out, (struct span){ file.at, n });
+	ok(taken == 0, "a file that is cut anywhere is none");
+	for (size_t i = 0; i < file.len; i++) {
+		file.at[i] ^= 0x10;
+		flipped += spool_parse(&out, text_view(&file));
+		file.at[i] ^= 0x10;
+	}
+	ok(flipped == 0, "a file with a flipped bit is none");
+	text_str(&file, "x");
+	ok(!spool_parse(&out, text_view(&file)), "nor one that is too long");
+	text_release(&file);
+}
+
+/* ---- the folder ---- */
+
+static struct receipt *
+take(struct spool *s, const char **name)
+{
+	struct receipt *r;
+
+	if (spool_take(s, list, &r, name) != FAULT_NONE)
+		abort();
+	return r;
+}
+
+static void
+in_order(void)
+{
+	static const int64_t times[] = { 1767225600500, 1767225600100,
+	    1767225600900, 1767225600100 };
+	struct spool *s = spool_open(folder);
+	const char *name;
+	int64_t last = 0;
+	int n = 0, ordered = 1;
+	struct receipt *r;
+
+	for (int i = 0; i < 4; i++) {
+		struct hook h = hook_at(times[i], "{}");
+
+		ordered &= spool_put(s, &h) == FAULT_NONE;
+	}
+	ok(ordered && spool_waiting(s) == 4, "four hooks wait");
+	for (; (r = take(s, &name)) != NULL; n++) {
+		ordered &= r->hook.received_at >= last;
+		last = r->hook.received_at;
+		receipt_drop(r);
+	}
+	ok(n == 4 && ordered, "they are taken by time of receipt");
+	ok(spool_waiting(s) == 4, "what is only taken still waits");
+	while ((r = take(s, &name)) != NULL) {
+		spool_remove(s, name);
+		receipt_drop(r);
+	}
+	ok(spool_waiting(s) == 0, "what is removed does not");
+	spool_close(s);
+}
+
+static void
+strangers(void)
+{
+	struct spool *s = spool_open(folder);
+	struct hook h = hook_at(1767225600100, "{}");
+	char path[128];
+	const char *name;
+	struct receipt *r;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/0000000000000-0-0.hook", folder);
+	f = fopen(path, "w");
+	fputs("no hook", f);
+	fclose(f);
+	snprintf(path, sizeof(path), "%s/README", folder);
+	fclose(fopen(path, "w"));
+	if (spool_put(s, &h) != FAULT_NONE)
+		abort();
+	r = take(s, &name);
+	ok(r != NULL && r->hook.received_at == h.received_at,
+	    "a file that is no hook does not hold up one that is");
+	ok(spool_bad(s) == 1 && spool_waiting(s) == 1,
+	    "it is set aside and counted");
+	spool_remove(s, name);
+	receipt_drop(r);
+	ok(access(path, F_OK) == 0, "somebody else's file stays");
+	spool_close(s);
+}
+
+static void
+comes_back(void)
+{
+	struct spool *s;
+	struct hook h = hook_at(1, "{}");
+	char path[128], away[160];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/sub", folder);
+	snprintf(away, sizeof(away), "%s/missing/sub", folder);
+	s = spool_open(path);
+	ok(spool_put(s, &h) == FAULT_NONE && stat(path, &st) == 0 &&
+	    (st.st_mode & 0777) == 0700, "the folder is made, for us alone");
+	if (system("rm -r /tmp/unit-spool-*/sub") != 0)
+		abort();
+	ok(spool_put(s, &h) == FAULT_NONE && stat(path, &st) == 0,
+	    "a folder that was removed is made again");
+	spool_close(s);
+	s = spool_open(away);
+	ok(spool_put(s, &h) != FAULT_NONE && spool_check(s) != FAULT_NONE,
+	    "without a place for the folder nothing is kept");
+	snprintf(away, sizeof(away), "%s/missing", folder);
+	(void)mkdir(away, 0700);
+	ok(spool_put(s, &h) == FAULT_NONE && spool_check(s) == FAULT_NONE,
+	    "and then again it is");
+	spool_close(s);
+}
+
+static void
+clean_up(void)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	if (system(command) != 0)
+		abort();
+}
+
+int
+main(void)
+{
+	if (signature_start() != 0 || mkdtemp(folder) == NULL)
+		return 1;
+	list = span_of(HOOK_OBSERVE_DEFAULT);
+	round_trip();
+	torn();
+	in_order();
+	strangers();
+	comes_back();
+	clean_up();
+	return tap_done();
+}
