@@ -334,13 +334,13 @@ ends_in(const struct request *q, const char *what)
 static enum fault
 census(const struct service *s, struct census *c)
 {
-	char why[STORE_WHY];
-	struct store *store;
-	enum fault f = store_open(&store, s->db, STORE_READ, why);
+	char why[DB_WHY];
+	struct db *store;
+	enum fault f = store_open(&store, s->db, DB_READ, why);
 
 	if (f == FAULT_NONE) {
 		f = store_census(store, c);
-		store_close(store);
+		db_close(store);
 	}
 	return f;
 }

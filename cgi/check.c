@@ -58,8 +58,8 @@ check_secrets(const struct options *o)
 static bool
 check_database(const struct options *o)
 {
-	char why[STORE_WHY] = "", how[128];
-	struct store *s;
+	char why[DB_WHY] = "", how[128];
+	struct db *s;
 	struct census c;
 	const char *bad;
 	enum fault f;
@@ -70,10 +70,10 @@ check_database(const struct options *o)
 		return say(true, "database", o->db, "not there yet: it will "
 		    "be created");
 	}
-	f = store_open(&s, o->db, STORE_READ, why);
+	f = store_open(&s, o->db, DB_READ, why);
 	if (f == FAULT_NONE) {
 		f = store_census(s, &c);
-		store_close(s);
+		db_close(s);
 	}
 	if (f == FAULT_NONE && access(o->db, W_OK) != 0) {
 		f = FAULT_DENIED;
@@ -84,7 +84,7 @@ check_database(const struct options *o)
 		    fault_name(f));
 	snprintf(how, sizeof(how), "version %lld, SQLite %s; %lld pending, "
 	    "%lld unmapped, %lld dead", (long long)c.user_version,
-	    store_sqlite_version(), (long long)c.pending,
+	    db_sqlite_version(), (long long)c.pending,
 	    (long long)c.unmapped, (long long)c.dead);
 	return say(true, "database", o->db, how);
 }

@@ -24,7 +24,7 @@ log_writer(void *arg, enum writer_event event, enum fault fault,
 	switch (event) {
 	case WRITER_OPENED:
 		log_begin(&l, "info", "database-open");
-		log_str(&l, "sqlite", store_sqlite_version());
+		log_str(&l, "sqlite", db_sqlite_version());
 		break;
 	case WRITER_FAULT:
 		log_begin(&l, "error", "database-fault");
@@ -63,7 +63,7 @@ static int
 open_service(struct service *s, const struct options *o)
 {
 	struct writer_config config = { .db = o->db, .say = log_writer };
-	char why[STORE_WHY] = "";
+	char why[DB_WHY] = "";
 	struct key_loan keys;
 	enum fault f;
 

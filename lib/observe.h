@@ -39,7 +39,7 @@ enum observed {
 struct observation {
 	enum outcome	outcome;
 	bool		mismatch;	/* the header was overruled */
-	bool		teaches;	/* an event: its release is the issue's */
+	bool		teaches;	/* an event, about its issue */
 	bool		asks;		/* an issue without a release */
 	struct text	bytes;		/* all fields, one behind the other */
 	struct {

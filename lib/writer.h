@@ -30,7 +30,7 @@ struct writer_config {
  * is needed; a fault that waiting does not mend (another program's file, a
  * newer version) is returned here, with `why`. */
 enum fault	writer_start(struct writer **, const struct writer_config *,
-		    char why[STORE_WHY]) __attribute__((warn_unused_result));
+		    char why[DB_WHY]) __attribute__((warn_unused_result));
 
 /* Writes what is queued, then ends. Nobody may be in writer_put(). */
 void		writer_stop(struct writer *);
@@ -45,7 +45,7 @@ enum fault	writer_put(struct writer *, struct receipt *,
 
 struct writer_status {
 	enum fault	fault;		/* why it is stuck, or FAULT_NONE */
-	char		why[STORE_WHY];
+	char		why[DB_WHY];
 	unsigned	queued;		/* receipts that wait now */
 	unsigned long	commits, rows;	/* since the start */
 	unsigned long	brought_in;

@@ -24,8 +24,10 @@ observe: hook member metadata references signature story
 fault:
 receipt: observe
 spool: fault receipt signature
-store: fault observe schema_sql
-writer: spool store
+db: fault schema_sql span
+store: db observe
+intake: receipt store
+writer: intake spool store
 log: span
 keyring: log signature
 metrics: text writer
@@ -44,7 +46,7 @@ main: check log options plain threads verify
 doors='
 json-c/json.h lib/json.c
 sodium.h lib/signature.c
-sqlite3.h lib/store.c
+sqlite3.h lib/db.c
 '
 
 # What the pure part must not call: files, clocks, environment, locks.

@@ -34,7 +34,7 @@ run(const char *sql)
 }
 
 static enum fault
-put(struct store *s, const char *body, const char *request_id, int64_t at,
+put(struct db *s, const char *body, const char *request_id, int64_t at,
     enum origin origin, struct stored *stored)
 {
 	struct hook h = { .received_at = at, .resource = span_of("issue"),
@@ -44,13 +44,13 @@ put(struct store *s, const char *body, const char *request_id, int64_t at,
 	enum fault f;
 
 	if (observe(&o, &h, span_of("*")) != 0 ||
-	    store_begin(s) != FAULT_NONE)
+	    db_begin(s) != FAULT_NONE)
 		abort();
 	f = store_put(s, &h, &o, origin, stored);
 	if (f == FAULT_NONE)
-		f = store_commit(s);
+		f = db_commit(s);
 	else
-		store_rollback(s);
+		db_rollback(s);
 	observation_release(&o);
 	return f;
 }
@@ -60,7 +60,7 @@ put(struct store *s, const char *body, const char *request_id, int64_t at,
 	"\"project\":" project "}}}"
 
 static void
-keeps(struct store *s)
+keeps(struct db *s)
 {
 	struct stored stored;
 
@@ -83,7 +83,7 @@ keeps(struct store *s)
 }
 
 static void
-maps_later(struct store *s)
+maps_later(struct db *s)
 {
 	int64_t before, after, cursor = 0;
 	bool more = true;
@@ -93,49 +93,49 @@ maps_later(struct store *s)
 	    "VALUES ('w*', 'ws')") &&
 	    store_map_edits(s, &after) == FAULT_NONE && after > before,
 	    "an edit of the mapping is seen");
-	if (store_begin(s) != FAULT_NONE)
+	if (db_begin(s) != FAULT_NONE)
 		abort();
 	ok(store_remap(s, &cursor, 10, &more) == FAULT_NONE && !more &&
-	    store_commit(s) == FAULT_NONE &&
+	    db_commit(s) == FAULT_NONE &&
 	    ask("SELECT count(*) FROM outbox WHERE state = 'pending' "
 	    "AND workspace_id = 'ws' AND store_id = 'default'") == 1,
 	    "an unmapped row becomes pending");
 }
 
 static void
-waits_its_turn(struct store *s)
+waits_its_turn(struct db *s)
 {
 	struct census c;
 
 	if (!run("BEGIN IMMEDIATE"))
 		abort();
-	ok(store_begin(s) == FAULT_BUSY, "somebody's lock is busy, no fault");
+	ok(db_begin(s) == FAULT_BUSY, "somebody's lock is busy, no fault");
 	ok(store_census(s, &c) == FAULT_NONE && c.pending == 1,
 	    "one can count meanwhile");
 	if (!run("ROLLBACK"))
 		abort();
-	ok(store_begin(s) == FAULT_NONE, "and goes on after it");
-	store_rollback(s);
+	ok(db_begin(s) == FAULT_NONE, "and goes on after it");
+	db_rollback(s);
 }
 
 static void
-sees_another_file(struct store *s)
+sees_another_file(struct db *s)
 {
 	char other[96];
 
 	snprintf(other, sizeof(other), "%s.away", path);
 	if (rename(path, other) != 0)
 		abort();
-	ok(store_begin(s) == FAULT_GONE, "a database that was moved is gone");
+	ok(db_begin(s) == FAULT_GONE, "a database that was moved is gone");
 	if (rename(other, path) != 0)
 		abort();
-	ok(store_begin(s) == FAULT_NONE, "and back when it is back");
-	store_rollback(s);
+	ok(db_begin(s) == FAULT_NONE, "and back when it is back");
+	db_rollback(s);
 }
 
 /* The mapping's precedence: each row more specific than those above it. */
 static void
-prefers(struct store *s)
+prefers(struct db *s)
 {
 	static const char *const rows[] = {
 		"NULL, NULL, NULL", "'u', NULL, NULL", "NULL, NULL, 'w*'",
@@ -181,32 +181,32 @@ refuses(const char *columns, const char *values)
 static void
 foreign_files(void)
 {
-	char why[STORE_WHY];
-	struct store *s;
+	char why[DB_WHY];
+	struct db *s;
 
 	if (!run("PRAGMA user_version = 99"))
 		abort();
-	ok(store_open(&s, path, STORE_WRITE, why) == FAULT_NEWER &&
+	ok(store_open(&s, path, DB_OWN, why) == FAULT_NEWER &&
 	    s == NULL && strstr(why, "newer") != NULL,
 	    "a newer version is refused: %s", why);
 	if (!run("PRAGMA user_version = 1; PRAGMA application_id = 5"))
 		abort();
-	ok(store_open(&s, path, STORE_WRITE, why) == FAULT_FOREIGN,
+	ok(store_open(&s, path, DB_OWN, why) == FAULT_FOREIGN,
 	    "another program's file is refused: %s", why);
-	ok(store_open(&s, "/nonexistent/x", STORE_WRITE, why) != FAULT_NONE,
+	ok(store_open(&s, "/nonexistent/x", DB_OWN, why) != FAULT_NONE,
 	    "a file that cannot be is a fault: %s", why);
 }
 
 int
 main(void)
 {
-	char why[STORE_WHY];
-	struct store *s;
+	char why[DB_WHY];
+	struct db *s;
 
 	if (signature_start() != 0 || mkdtemp(folder) == NULL)
 		return 1;
 	snprintf(path, sizeof(path), "%s/o.db", folder);
-	ok(store_open(&s, path, STORE_WRITE, why) == FAULT_NONE,
+	ok(store_open(&s, path, DB_OWN, why) == FAULT_NONE,
 	    "a database is made");
 	if (sqlite3_open(path, &shell) != SQLITE_OK)
 		return 1;
@@ -228,7 +228,7 @@ main(void)
 	refuses("installation, workspace_id", "' ', 'w'");
 	ok(ask("SELECT count(*) FROM pragma_integrity_check "
 	    "WHERE integrity_check = 'ok'") == 1, "the file is sound");
-	store_close(s);
+	db_close(s);
 	foreign_files();
 	sqlite3_close(shell);
 	snprintf(why, sizeof(why), "rm -r %s", folder);

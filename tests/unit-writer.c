@@ -153,7 +153,7 @@ int
 main(void)
 {
 	struct writer_config config = { .db = db, .say = hear };
-	char why[STORE_WHY];
+	char why[DB_WHY];
 
 	if (signature_start() != 0 || mkdtemp(folder) == NULL)
 		return 1;

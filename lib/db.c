@@ -1,0 +1,483 @@
+#include "db.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "schema_sql.h"
+
+#define APPLICATION_ID		0x53574f42	/* "SWOB" */
+#define SCHEMA_VERSION		1
+#define BUSY_MS			50	/* one wait for another writer */
+#define OPEN_BUSY_MS		2000	/* the same while opening */
+#define CHECKPOINT_PAGES	1000	/* of WAL before a checkpoint pays */
+#define WAL_LIMIT_BYTES		67108864
+
+struct db {
+	sqlite3		*db;
+	sqlite3_stmt	*stmt[DB_STATEMENTS_MAX];
+	enum db_mode	 mode;
+	int		 gate;		/* the lock file, see gate_take() */
+	int		 wal_pages;	/* after the last commit */
+	dev_t		 dev;
+	ino_t		 ino;
+	char		 path[PATH_MAX];
+};
+
+static enum fault
+fault_of(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE:
+		return FAULT_NONE;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return FAULT_BUSY;
+	case SQLITE_FULL:
+		return FAULT_FULL;
+	case SQLITE_NOMEM:
+		return FAULT_MEMORY;
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+	case SQLITE_AUTH:
+		return FAULT_DENIED;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return FAULT_CORRUPT;
+	case SQLITE_CONSTRAINT:
+	case SQLITE_TOOBIG:
+	case SQLITE_MISMATCH:
+		return FAULT_REFUSED;
+	case SQLITE_CANTOPEN:
+		return errno == ENOSPC ? FAULT_FULL : FAULT_IO;
+	default:
+		return FAULT_IO;
+	}
+}
+
+const char *
+db_why(const struct db *d)
+{
+	return sqlite3_errmsg(d->db);
+}
+
+const char *
+db_sqlite_version(void)
+{
+	return sqlite3_libversion();
+}
+
+static enum fault
+execute(struct db *d, const char *sql)
+{
+	return fault_of(sqlite3_exec(d->db, sql, NULL, NULL, NULL));
+}
+
+/* The number that a pragma or a count returns. */
+static enum fault
+number(struct db *d, const char *sql, int64_t *n)
+{
+	sqlite3_stmt *stmt;
+	int rc;
+
+	*n = 0;
+	rc = sqlite3_prepare_v2(d->db, sql, -1, &stmt, NULL);
+	if (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
+		*n = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	return fault_of(rc);
+}
+
+/* ---- the gate ----
+ *
+ * SQLite 3.7.0 to 3.51.2 can lose a commit that one connection makes in the
+ * instant of another's checkpoint. Between our own processes a lock file
+ * keeps the two apart: shared to write, exclusive to checkpoint. Nobody ever
+ * waits for it longer than a checkpoint takes. */
+
+static bool
+gate_take(struct db *d, int how)
+{
+	int rc;
+
+	do
+		rc = flock(d->gate, how | LOCK_NB);
+	while (rc != 0 && errno == EINTR);
+	return rc == 0;
+}
+
+static void
+gate_leave(struct db *d)
+{
+	(void)flock(d->gate, LOCK_UN);
+}
+
+static enum fault
+gate_open(struct db *d)
+{
+	char path[PATH_MAX + 8];
+
+	snprintf(path, sizeof(path), "%s-lock", d->path);
+	d->gate = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	return d->gate < 0 ? fault_errno(errno) : FAULT_NONE;
+}
+
+/* ---- opening ---- */
+
+static int
+count_wal(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	(void)db;
+	(void)name;
+	((struct db *)arg)->wal_pages = pages;
+	return SQLITE_OK;
+}
+
+static enum fault
+check_version(struct db *d, int64_t *version, char why[DB_WHY])
+{
+	int64_t id, tables;
+	enum fault f;
+
+	if ((f = number(d, "PRAGMA application_id", &id)) != FAULT_NONE ||
+	    (f = number(d, "PRAGMA user_version", version)) != FAULT_NONE ||
+	    (f = number(d, "SELECT count(*) FROM sqlite_schema", &tables)) !=
+	    FAULT_NONE)
+		return f;
+	if (id != APPLICATION_ID && (tables > 0 || id != 0)) {
+		snprintf(why, DB_WHY, "it is another program's database: "
+		    "choose another file");
+		return FAULT_FOREIGN;
+	}
+	if (*version > SCHEMA_VERSION) {
+		snprintf(why, DB_WHY, "its version %lld is newer than this "
+		    "program's %d: install the newer sentry-webhooks",
+		    (long long)*version, SCHEMA_VERSION);
+		return FAULT_NEWER;
+	}
+	return FAULT_NONE;
+}
+
+/* Every version's step from the one before it. */
+static const char *const migrations[SCHEMA_VERSION] = {
+	schema_sql,
+};
+
+static enum fault
+migrate(struct db *d, char why[DB_WHY])
+{
+	int64_t version = 0;
+	char mark[96];
+	enum fault f;
+
+	if ((f = check_version(d, &version, why)) != FAULT_NONE ||
+	    version == SCHEMA_VERSION)
+		return f;
+	/* Only an empty file takes this one. */
+	if (version == 0 &&
+	    (f = execute(d, "PRAGMA auto_vacuum = INCREMENTAL")) != FAULT_NONE)
+		return f;
+	if ((f = execute(d, "BEGIN EXCLUSIVE")) != FAULT_NONE)
+		return f;
+	/* Another process may have been quicker. */
+	f = check_version(d, &version, why);
+	for (; f == FAULT_NONE && version < SCHEMA_VERSION; version++)
+		f = execute(d, migrations[version]);
+	snprintf(mark, sizeof(mark), "PRAGMA application_id = %d; "
+	    "PRAGMA user_version = %d; COMMIT", APPLICATION_ID,
+	    SCHEMA_VERSION);
+	if (f == FAULT_NONE)
+		f = execute(d, mark);
+	if (f != FAULT_NONE && why[0] == '\0')
+		snprintf(why, DB_WHY, "%s", db_why(d));
+	if (f != FAULT_NONE)
+		(void)execute(d, "ROLLBACK");
+	return f;
+}
+
+static enum fault
+prepare(struct db *d, const char *const *statements, unsigned count)
+{
+	enum fault f = FAULT_NONE;
+
+	for (unsigned i = 0; i < count && f == FAULT_NONE; i++)
+		f = fault_of(sqlite3_prepare_v3(d->db, statements[i], -1,
+		    SQLITE_PREPARE_PERSISTENT, &d->stmt[i], NULL));
+	return f;
+}
+
+static enum fault
+remember_file(struct db *d)
+{
+	struct stat st;
+
+	if (stat(d->path, &st) != 0)
+		return fault_errno(errno);
+	d->dev = st.st_dev;
+	d->ino = st.st_ino;
+	return FAULT_NONE;
+}
+
+/* WAL mode, and a file of the newest version. */
+static enum fault
+set_up_own(struct db *d, char why[DB_WHY])
+{
+	char pragmas[128];
+	enum fault f;
+
+	if ((f = migrate(d, why)) != FAULT_NONE)
+		return f;
+	snprintf(pragmas, sizeof(pragmas), "PRAGMA journal_mode = WAL; "
+	    "PRAGMA journal_size_limit = %d", WAL_LIMIT_BYTES);
+	sqlite3_wal_hook(d->db, count_wal, d);
+	d->wal_pages = CHECKPOINT_PAGES;	/* whatever a crash left */
+	return execute(d, pragmas);
+}
+
+static enum fault
+set_up(struct db *d, char why[DB_WHY])
+{
+	int64_t version;
+	enum fault f;
+
+	sqlite3_busy_timeout(d->db, OPEN_BUSY_MS);
+	sqlite3_extended_result_codes(d->db, 1);
+	sqlite3_db_config(d->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	sqlite3_db_config(d->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	/* Whose file it is comes first: WAL mode would already change it. */
+	if ((f = check_version(d, &version, why)) != FAULT_NONE)
+		return f;
+	if (d->mode != DB_OWN && version < SCHEMA_VERSION) {
+		snprintf(why, DB_WHY, "its version %lld is older than this "
+		    "program's %d: start sentry-webhooks first",
+		    (long long)version, SCHEMA_VERSION);
+		return FAULT_FOREIGN;
+	}
+	if (d->mode == DB_OWN && (f = set_up_own(d, why)) != FAULT_NONE)
+		return f;
+	return execute(d, d->mode == DB_READ ?
+	    "PRAGMA wal_autocheckpoint = 0; PRAGMA query_only = ON" :
+	    "PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = FULL;"
+	    "PRAGMA temp_store = MEMORY");
+}
+
+static enum fault
+open_all(struct db *d, const char *const *statements, unsigned count,
+    char why[DB_WHY])
+{
+	int create = d->mode == DB_OWN ? SQLITE_OPEN_CREATE : 0;
+	enum fault f;
+
+	assert(count <= DB_STATEMENTS_MAX);
+	if ((f = fault_of(sqlite3_open_v2(d->path, &d->db, create |
+	    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE, NULL))) !=
+	    FAULT_NONE ||
+	    (f = set_up(d, why)) != FAULT_NONE)
+		return f;
+	if (d->mode != DB_READ && (f = gate_open(d)) != FAULT_NONE) {
+		snprintf(why, DB_WHY, "its lock file %.200s-lock cannot be "
+		    "opened", d->path);
+		return f;
+	}
+	if ((f = prepare(d, statements, count)) != FAULT_NONE)
+		return f;
+	sqlite3_busy_timeout(d->db, BUSY_MS);
+	return remember_file(d);
+}
+
+enum fault
+db_open(struct db **out, const char *path, enum db_mode mode,
+    const char *const *statements, unsigned count, char why[DB_WHY])
+{
+	struct db *d = calloc(1, sizeof(*d));
+	enum fault f = FAULT_IO;
+
+	*out = NULL;
+	why[0] = '\0';
+	if (d == NULL)
+		return FAULT_MEMORY;
+	d->gate = -1;
+	d->mode = mode;
+	if ((size_t)snprintf(d->path, sizeof(d->path), "%s", path) >=
+	    sizeof(d->path))
+		snprintf(why, DB_WHY, "the path is too long");
+	else
+		f = open_all(d, statements, count, why);
+	if (f != FAULT_NONE && why[0] == '\0')
+		snprintf(why, DB_WHY, "%s", db_why(d));
+	if (f == FAULT_NONE)
+		*out = d;
+	else
+		db_abandon(d);
+	return f;
+}
+
+void
+db_abandon(struct db *d)
+{
+	for (unsigned i = 0; i < DB_STATEMENTS_MAX; i++)
+		sqlite3_finalize(d->stmt[i]);
+	sqlite3_close(d->db);
+	if (d->gate >= 0)
+		close(d->gate);
+	free(d);
+}
+
+void
+db_close(struct db *d)
+{
+	if (d == NULL)
+		return;
+	if (d->mode == DB_OWN && gate_take(d, LOCK_EX)) {
+		(void)sqlite3_wal_checkpoint_v2(d->db, NULL,
+		    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+		gate_leave(d);
+	}
+	db_abandon(d);
+}
+
+/* ---- statements ---- */
+
+void
+db_bind_text(struct db *d, unsigned which, int i, struct span value)
+{
+	sqlite3_stmt *stmt = d->stmt[which];
+
+	if (value.at == NULL)
+		sqlite3_bind_null(stmt, i);
+	else
+		sqlite3_bind_text64(stmt, i, value.at, value.len,
+		    SQLITE_STATIC, SQLITE_UTF8);
+}
+
+void
+db_bind_blob(struct db *d, unsigned which, int i, struct span value)
+{
+	sqlite3_bind_blob64(d->stmt[which], i,
+	    value.len > 0 ? value.at : "", value.len, SQLITE_STATIC);
+}
+
+void
+db_bind_int(struct db *d, unsigned which, int i, int64_t value)
+{
+	sqlite3_bind_int64(d->stmt[which], i, value);
+}
+
+enum fault
+db_run(struct db *d, unsigned which)
+{
+	int rc = sqlite3_step(d->stmt[which]);
+
+	db_finish(d, which);
+	return fault_of(rc);
+}
+
+enum fault
+db_step(struct db *d, unsigned which, bool *row)
+{
+	int rc = sqlite3_step(d->stmt[which]);
+
+	*row = rc == SQLITE_ROW;
+	return fault_of(rc);
+}
+
+void
+db_finish(struct db *d, unsigned which)
+{
+	sqlite3_reset(d->stmt[which]);
+	sqlite3_clear_bindings(d->stmt[which]);
+}
+
+struct span
+db_text(struct db *d, unsigned which, int i)
+{
+	const unsigned char *at = sqlite3_column_text(d->stmt[which], i);
+
+	return (struct span){ (const char *)at,
+	    (size_t)sqlite3_column_bytes(d->stmt[which], i) };
+}
+
+int64_t
+db_int(struct db *d, unsigned which, int i)
+{
+	return sqlite3_column_int64(d->stmt[which], i);
+}
+
+int64_t
+db_last_id(const struct db *d)
+{
+	return sqlite3_last_insert_rowid(d->db);
+}
+
+int64_t
+db_changes(const struct db *d)
+{
+	return sqlite3_changes(d->db);
+}
+
+/* ---- transactions ---- */
+
+enum fault
+db_begin(struct db *d)
+{
+	struct stat st;
+	enum fault f;
+
+	if (stat(d->path, &st) != 0 || st.st_ino != d->ino ||
+	    st.st_dev != d->dev)
+		return FAULT_GONE;
+	if (!gate_take(d, LOCK_SH))
+		return FAULT_BUSY;
+	if ((f = execute(d, "BEGIN IMMEDIATE")) != FAULT_NONE)
+		gate_leave(d);
+	return f;
+}
+
+enum fault
+db_commit(struct db *d)
+{
+	enum fault f = execute(d, "COMMIT");
+
+	if (f == FAULT_NONE)
+		gate_leave(d);
+	return f;
+}
+
+void
+db_rollback(struct db *d)
+{
+	if (!sqlite3_get_autocommit(d->db))
+		(void)execute(d, "ROLLBACK");
+	gate_leave(d);
+}
+
+void
+db_checkpoint(struct db *d)
+{
+	if (d->wal_pages < CHECKPOINT_PAGES || !gate_take(d, LOCK_EX))
+		return;
+	if (sqlite3_wal_checkpoint_v2(d->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
+	    NULL, NULL) == SQLITE_OK)
+		d->wal_pages = 0;
+	gate_leave(d);
+}
+
+int64_t
+db_wal_bytes(const struct db *d)
+{
+	char path[PATH_MAX + 8];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s-wal", d->path);
+	return stat(path, &st) == 0 ? (int64_t)st.st_size : 0;
+}

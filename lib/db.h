@@ -1,0 +1,77 @@
+/* The database file, its locks and statements: the only door to SQLite. */
+#ifndef DB_H
+#define DB_H
+
+#include <stdint.h>
+
+#include "fault.h"
+#include "span.h"
+
+/* A connection; one thread at a time. */
+struct db;
+
+enum db_mode {
+	DB_OWN,		/* creates and migrates; checkpoints */
+	DB_WRITE,	/* changes rows of what is there; never checkpoints */
+	DB_READ		/* never changes anything */
+};
+
+#define DB_STATEMENTS_MAX	16
+#define DB_WHY			256
+
+/* Opens the database at `path` and prepares `count` statements, which are
+ * addressed by index from then on. On a fault *db is NULL and `why` says in a
+ * line what is wrong. */
+enum fault	db_open(struct db **db, const char *path, enum db_mode,
+		    const char *const *statements, unsigned count,
+		    char why[DB_WHY]) __attribute__((warn_unused_result));
+/* With a last checkpoint if the file is our own and nobody is in the way. */
+void		db_close(struct db *);
+/* Without: after a fault, or when the file is no longer ours. */
+void		db_abandon(struct db *);
+
+/* SQLite's words for the last fault; until the next call on db. */
+const char	*db_why(const struct db *);
+
+/* SQLite's version, as in "3.40.1". */
+const char	*db_sqlite_version(void);
+
+/* A transaction. db_begin() waits some 50 ms for another writer and says
+ * FAULT_BUSY then; FAULT_GONE when the path no longer leads to the file that
+ * is open. After any other fault but FAULT_REFUSED roll back, close and open
+ * anew: after a failed sync nothing in memory may be trusted. A commit that
+ * says FAULT_NONE is on stable storage. */
+enum fault	db_begin(struct db *) __attribute__((warn_unused_result));
+enum fault	db_commit(struct db *) __attribute__((warn_unused_result));
+void		db_rollback(struct db *);
+
+/* Outside a transaction, cheap when there is little to do: moves what the WAL
+ * has collected into the database. */
+void		db_checkpoint(struct db *);
+int64_t		db_wal_bytes(const struct db *);
+
+/* A statement's parameters, counted from 1. Bytes must live until it is run
+ * or finished; { NULL, 0 } is NULL. */
+void		db_bind_text(struct db *, unsigned statement, int,
+		    struct span);
+void		db_bind_blob(struct db *, unsigned statement, int,
+		    struct span);
+void		db_bind_int(struct db *, unsigned statement, int, int64_t);
+
+/* Runs a statement that returns no row. */
+enum fault	db_run(struct db *, unsigned statement)
+		    __attribute__((warn_unused_result));
+
+/* To the next row: *row says whether there is one. Its columns, counted from
+ * 0, last until the next step; db_finish() ends the reading and unbinds. */
+enum fault	db_step(struct db *, unsigned statement, bool *row)
+		    __attribute__((warn_unused_result));
+struct span	db_text(struct db *, unsigned statement, int);
+int64_t		db_int(struct db *, unsigned statement, int);
+void		db_finish(struct db *, unsigned statement);
+
+/* Of the last INSERT; rows that the last statement changed. */
+int64_t		db_last_id(const struct db *);
+int64_t		db_changes(const struct db *);
+
+#endif
