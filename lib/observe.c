@@ -1,10 +1,11 @@
 #include "observe.h"
 
+#include "body.h"
 #include "member.h"
 #include "metadata.h"
 #include "references.h"
 #include "signature.h"
-#include "story.h"
+#include "title.h"
 
 /* Places in the source event; the pairs belong together. */
 enum { GAP_RELEASE, GAP_COMMIT, GAP_METADATA, GAP_FROM };
@@ -213,8 +214,8 @@ set_source_event(struct observation *o, const struct subject *s,
 {
 	struct text title = { 0 }, body = { 0 }, event = { 0 };
 
-	story_title(&title, s);
-	story_body(&body, s);
+	title_of(&title, s);
+	body_of(&body, s);
 	text_str(&event, "{");
 	member_string(&event, "source", span_of("sentry"));
 	member_joined(&event, "sourceType", source_type(s));

@@ -26,4 +26,11 @@ span_is(struct span a, const char *s)
 	    memcmp(a.at, s, a.len) == 0;
 }
 
+/* Nothing instead of an empty text. */
+static inline struct span
+span_filled(struct span s)
+{
+	return s.len > 0 ? s : (struct span){ NULL, 0 };
+}
+
 #endif

@@ -40,10 +40,4 @@ void		spool_again(struct spool *);
 void		spool_remove(struct spool *, const char *name);
 void		spool_set_aside(struct spool *, const char *name);
 
-/* A spool file's bytes, and back: the text that stands before the body, and
- * the hook (spans into `file`) that a file holds. False for anything that
- * spool_format() did not write. */
-void		spool_format(struct text *, const struct hook *);
-bool		spool_parse(struct hook *, struct span file);
-
 #endif

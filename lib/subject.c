@@ -223,3 +223,17 @@ subject_raised(const struct subject *s)
 	}
 	return json_at(values, json_count(values) - 1);
 }
+
+struct span
+subject_shows(const struct subject *s, struct json v)
+{
+	if (v.kind == JSON_NULL && s->plan)
+		return span_of("null");
+	return json_scalar(v);
+}
+
+struct span
+subject_shown(const struct subject *s, struct json v, const char *name)
+{
+	return subject_shows(s, json_get(v, name));
+}

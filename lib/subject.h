@@ -40,4 +40,11 @@ void	subject_newest_date(struct moment *, struct json alert);
  * first). In the plan's own shape it is the first of all. */
 struct json	subject_raised(const struct subject *);
 
+/* What a person is shown of a value, or of an object's member: in the plan's
+ * own shape null is a text, as in JavaScript's templates; elsewhere it is as
+ * good as missing. */
+struct span	subject_shows(const struct subject *, struct json);
+struct span	subject_shown(const struct subject *, struct json,
+		    const char *name);
+
 #endif

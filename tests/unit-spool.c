@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "signature.h"
+#include "record.h"
 #include "spool.h"
 #include "tap.h"
 
@@ -28,8 +29,8 @@ round_trip(void)
 	struct text file = { 0 };
 
 	in.idempotency_key = (struct span){ NULL, 0 };
-	spool_format(&file, &in);
-	ok(spool_parse(&out, text_view(&file)) &&
+	record_format(&file, &in);
+	ok(record_parse(&out, text_view(&file)) &&
 	    out.received_at == in.received_at &&
 	    span_is(out.body, "{\n\n}") && span_is(out.resource, "issue") &&
 	    span_is(out.secret_name, "one") &&
@@ -45,18 +46,18 @@ torn(void)
 	struct text file = { 0 };
 	size_t taken = 0, flipped = 0;
 
-	spool_format(&file, &in);
+	record_format(&file, &in);
 	for (size_t n = 0; n < file.len; n++)
-		taken += spool_parse(&out, (struct span){ file.at, n });
+		taken += record_parse(&out, (struct span){ file.at, n });
 	ok(taken == 0, "a file that is cut anywhere is none");
 	for (size_t i = 0; i < file.len; i++) {
 		file.at[i] ^= 0x10;
-		flipped += spool_parse(&out, text_view(&file));
+		flipped += record_parse(&out, text_view(&file));
 		file.at[i] ^= 0x10;
 	}
 	ok(flipped == 0, "a file with a flipped bit is none");
 	text_str(&file, "x");
-	ok(!spool_parse(&out, text_view(&file)), "nor one that is too long");
+	ok(!record_parse(&out, text_view(&file)), "nor one that is too long");
 	text_release(&file);
 }
 

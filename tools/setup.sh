@@ -45,13 +45,10 @@ END
 packages_to_test() {
 	cat <<'END'
 fcgiwrap	command	fcgiwrap
-spawn-fcgi	command	spawn-fcgi
 python3		command	python3
 valgrind	command	valgrind
 strace		command	strace
 shellcheck	command	shellcheck
-clang		command	clang
-libclang-rt-14-dev file	/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux
 xz-utils	command	xz
 END
 }
