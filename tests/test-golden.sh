@@ -4,7 +4,7 @@
 for hook in "$top_srcdir"/tests/golden/*.hook; do
 	name=$(basename "$hook" .hook)
 	status=0
-	"$top_builddir/tests/observe" "$hook" |
+	"${top_builddir:?}/tests/observe" "$hook" |
 	    cmp -s - "${hook%.hook}.exp" || status=$?
 	ok "$status" "golden $name"
 done
