@@ -163,31 +163,45 @@ def _():
     site.close()
 
 
+class Loads:
+    """One load after the other, for as long as it takes."""
+
+    def __init__(self, site):
+        self.site, self.done = site, []
+        self.now = site.hammer(3 * h.SLOW)
+
+    def on(self):
+        if not self.now.running():
+            self.stop()
+            self.now = self.site.hammer(3 * h.SLOW)
+        return True
+
+    def stop(self):
+        assert self.now.result()["ok"] > 0
+        self.done += self.now.ids()
+
+
 @tap.test("killed -9 under load while the database is locked: the same")
 def _():
     site = Site()
     w = site.worker
-    load = site.hammer(3 * h.SLOW)
-    ids = []
+    loads = Loads(site)
     for _ in range(10 if h.FULL else 2):
         shell = held(w)
         before = len(w.spooled())
-        until(lambda: len(w.spooled()) > before + 50, 5,
+        until(lambda: loads.on() and len(w.spooled()) > before + 50, 10,
               "nothing is spooled")
         w.kill()
         w.start()
         shell.execute("ROLLBACK")
         shell.close()
         rows = hooks(w)
-        until(lambda: hooks(w) > rows, 5, "nothing is brought in")
-        if not load.running():
-            load.result()
-            ids += load.ids()
-            load = site.hammer(3 * h.SLOW)
-    assert load.result()["ok"] > 0
+        until(lambda: loads.on() and hooks(w) > rows, 10,
+              "nothing is brought in")
+    loads.stop()
     w.kill()
     w.start()
-    kept_once(w, ids + load.ids())
+    kept_once(w, loads.done)
     site.close()
 
 
