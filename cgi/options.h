@@ -28,6 +28,4 @@ struct options {
  * a line on standard error). What *o points to lives as long as the program. */
 void	options_read(struct options *o, int argc, char *argv[]);
 
-#define EXIT_USAGE	64	/* EX_USAGE of sysexits.h */
-
 #endif

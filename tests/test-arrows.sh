@@ -23,6 +23,8 @@ references: member subject
 observe: body hook member metadata references signature title
 record: hook signature
 ---
+args:
+log: span
 fault:
 receipt: observe
 spool: fault receipt record
@@ -30,7 +32,6 @@ db: fault schema_sql span
 store: db observe
 intake: receipt store
 writer: intake spool store
-log: span
 keyring: log signature
 metrics: text writer
 answer: keyring log metrics status writer
@@ -39,10 +40,10 @@ fcgi: answer
 plain: answer
 listen:
 threads: answer fcgi listen
-options: hook
+options: args hook
 check: keyring listen options store
 verify: json keyring
-main: check log options plain threads verify
+main: args check log options plain threads verify
 '
 
 # HEADER FILE: the one source that may include a library's header.
