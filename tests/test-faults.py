@@ -92,6 +92,66 @@ def post(w, body=None):
     return w.post(raw, signed(raw)), raw
 
 
+# ---- an answer means stored ----------------------------------------------
+
+def calls_before_answer(w, trace):
+    """The system calls of one post, in order, up to its answer."""
+    begin = len(open(trace).readlines())
+    answer, _ = post(w)
+    equal((answer.status, answer.body), (200, h.RECEIVED))
+
+    def lines():
+        return open(trace).readlines()[begin:]
+    until(lambda: any("received" in line for line in lines()), 10,
+          "no answer in the trace")
+    calls = []
+    for line in lines():
+        if '"received' in line or "received" in line and "sendto" in line:
+            break
+        calls.append(line)
+    return [call for call in calls if "= -1" not in call]
+
+
+def order(calls, *wanted):
+    """Each of these stands in the calls, behind the one before it."""
+    at = 0
+    for want in wanted:
+        while at < len(calls) and not all(w in calls[at] for w in want):
+            at += 1
+        assert at < len(calls), f"no {want} in: {''.join(calls)}"
+        at += 1
+
+
+@tap.test("200 comes after the sync of the WAL, or of spool file and folder")
+def _():
+    works = shutil.which("strace") and not h.WRAPPER and subprocess.run(
+        ["strace", "-o", os.devnull, "true"], check=False,
+        stderr=subprocess.DEVNULL).returncode == 0
+    if not works or h.SLOW > 1:
+        raise h.Skip("no strace that works here")
+    folder = h.Scratch.new("trace")
+    trace = os.path.join(folder, "trace")
+    w = h.Worker(folder=folder, wait=False)
+    tracer = h.start(["strace", "-f", "-y", "-s", "4096", "-o", trace, "-e",
+                      "trace=pwrite64,write,fsync,fdatasync,renameat,"
+                      "renameat2,rename,sendto", "-p", str(w.process.pid)],
+                     stderr=subprocess.DEVNULL)
+    until(w.answers, 10)
+    until(lambda: os.path.exists(trace), 10, "strace does not start")
+    post(w)                                     # opens what is opened late
+    order(calls_before_answer(w, trace),
+          ("pwrite64", "outbox.db-wal"), ("fdatasync", "outbox.db-wal"))
+    shell = held(w)
+    post(w)                                     # makes the folder
+    order(calls_before_answer(w, trace),
+          ("write(", "outbox.db-spool"), ("sync(", "outbox.db-spool/"),
+          ("rename", ".hook"), ("fsync", "outbox.db-spool>"))
+    shell.execute("ROLLBACK")
+    shell.close()
+    equal(w.stop(), 0, "exit status")
+    h.finish(tracer)
+
+
 # ---- load ----------------------------------------------------------------
 
 @tap.test(f"64 clients for {LOAD_SECONDS} s: all 200, every hook one row")
