@@ -247,6 +247,13 @@ set_up_own(struct db *d, char why[DB_WHY])
 static enum fault
 set_up(struct db *d, char why[DB_WHY])
 {
+	static const char *const mode_pragmas[] = {
+		[DB_OWN] = "PRAGMA synchronous = FULL",
+		/* A verdict that a power cut takes back is found again: the
+		 * row is sent once more, with the same id. */
+		[DB_WRITE] = "PRAGMA synchronous = NORMAL",
+		[DB_READ] = "PRAGMA query_only = ON",
+	};
 	int64_t version;
 	enum fault f;
 
@@ -265,10 +272,10 @@ set_up(struct db *d, char why[DB_WHY])
 	}
 	if (d->mode == DB_OWN && (f = set_up_own(d, why)) != FAULT_NONE)
 		return f;
-	return execute(d, d->mode == DB_READ ?
-	    "PRAGMA wal_autocheckpoint = 0; PRAGMA query_only = ON" :
-	    "PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = FULL;"
-	    "PRAGMA temp_store = MEMORY");
+	if ((f = execute(d, "PRAGMA wal_autocheckpoint = 0;"
+	    "PRAGMA temp_store = MEMORY")) != FAULT_NONE)
+		return f;
+	return execute(d, mode_pragmas[d->mode]);
 }
 
 static enum fault
@@ -470,6 +477,15 @@ db_checkpoint(struct db *d)
 	    NULL, NULL) == SQLITE_OK)
 		d->wal_pages = 0;
 	gate_leave(d);
+}
+
+enum fault
+db_shrink(struct db *d, unsigned pages)
+{
+	char sql[64];
+
+	snprintf(sql, sizeof(sql), "PRAGMA incremental_vacuum(%u)", pages);
+	return execute(d, sql);
 }
 
 int64_t

@@ -50,6 +50,10 @@ void		db_rollback(struct db *);
 void		db_checkpoint(struct db *);
 int64_t		db_wal_bytes(const struct db *);
 
+/* Within a transaction: gives up to `pages` free pages back to the disk. */
+enum fault	db_shrink(struct db *, unsigned pages)
+		    __attribute__((warn_unused_result));
+
 /* A statement's parameters, counted from 1. Bytes must live until it is run
  * or finished; { NULL, 0 } is NULL. */
 void		db_bind_text(struct db *, unsigned statement, int,

@@ -116,18 +116,20 @@ CREATE TABLE outbox (
 	state		TEXT NOT NULL CHECK (state IN
 		('pending', 'unmapped', 'acked', 'delivered', 'dead')),
 	attempts	INTEGER NOT NULL DEFAULT 0,
-	due_at		INTEGER NOT NULL,
-	last_error	TEXT,
+	due_at		INTEGER NOT NULL,	-- pending: to be sent then;
+						-- acked: to be settled then
+	last_error	TEXT,			-- the sink's words
 	delivered_at	INTEGER,
-	sink		TEXT,
-	sink_seq	INTEGER,
+	sink		TEXT,			-- who took it, or refused
+	sink_seq	INTEGER,		-- where it stands in a stream
 	CHECK (state = 'unmapped' OR workspace_id IS NOT NULL)
 ) STRICT;
 
 -- Delivery scans these; a row that is done stands in none of them.
 CREATE INDEX outbox_pending ON outbox (due_at, id) WHERE state = 'pending';
 CREATE INDEX outbox_unmapped ON outbox (id) WHERE state = 'unmapped';
-CREATE INDEX outbox_acked ON outbox (sink_seq) WHERE state = 'acked';
+CREATE INDEX outbox_acked ON outbox (sink, due_at, sink_seq)
+	WHERE state = 'acked';
 CREATE INDEX outbox_dead ON outbox (id) WHERE state = 'dead';
 CREATE INDEX outbox_issue ON outbox (issue_id) WHERE issue_id IS NOT NULL;
 
@@ -141,6 +143,16 @@ CREATE TABLE issue_release (
 	last_seen_at	INTEGER NOT NULL,
 	PRIMARY KEY (issue_id, release, environment)
 ) STRICT, WITHOUT ROWID;
+
+-- What sentry-replay has put back into the queue.
+CREATE TABLE replay (
+	id		INTEGER PRIMARY KEY,
+	at		INTEGER NOT NULL,
+	selection	TEXT NOT NULL,	-- its options, as they were given
+	rows		INTEGER NOT NULL,	-- how many were put back
+	new_id		INTEGER NOT NULL	-- 1: they got new event ids
+		CHECK (new_id IN (0, 1))
+) STRICT;
 
 -- ---- Views for people ----
 

@@ -75,15 +75,7 @@ static const char *const statements[STATEMENTS] = {
 	[SQL_REMAP] =
 	    "UPDATE outbox SET workspace_id = ?2, store_id = ?3,"
 	    " state = 'pending' WHERE id = ?1 AND state = 'unmapped'",
-	[SQL_CENSUS] =
-	    "SELECT"
-	    " (SELECT count(*) FROM outbox WHERE state = 'pending'),"
-	    " (SELECT count(*) FROM outbox WHERE state = 'unmapped'),"
-	    " (SELECT count(*) FROM outbox WHERE state = 'acked'),"
-	    " (SELECT count(*) FROM outbox WHERE state = 'dead'),"
-	    " (SELECT created_at FROM outbox WHERE state = 'pending'"
-	    "  ORDER BY due_at, id LIMIT 1),"
-	    " (SELECT user_version FROM pragma_user_version)",
+	[SQL_CENSUS] = STORE_CENSUS,
 };
 
 static_assert(STATEMENTS <= DB_STATEMENTS_MAX, "raise DB_STATEMENTS_MAX");
@@ -303,20 +295,26 @@ store_remap(struct db *d, int64_t *cursor, unsigned limit, bool *more)
 /* ---- counting ---- */
 
 enum fault
-store_census(struct db *d, struct census *c)
+store_census_of(struct db *d, unsigned statement, struct census *c)
 {
 	bool row;
-	enum fault f = db_step(d, SQL_CENSUS, &row);
+	enum fault f = db_step(d, statement, &row);
 
 	*c = (struct census){ .wal_bytes = db_wal_bytes(d) };
 	if (row) {
-		c->pending = db_int(d, SQL_CENSUS, 0);
-		c->unmapped = db_int(d, SQL_CENSUS, 1);
-		c->acked = db_int(d, SQL_CENSUS, 2);
-		c->dead = db_int(d, SQL_CENSUS, 3);
-		c->oldest_pending = db_int(d, SQL_CENSUS, 4);
-		c->user_version = db_int(d, SQL_CENSUS, 5);
+		c->pending = db_int(d, statement, 0);
+		c->unmapped = db_int(d, statement, 1);
+		c->acked = db_int(d, statement, 2);
+		c->dead = db_int(d, statement, 3);
+		c->oldest_pending = db_int(d, statement, 4);
+		c->user_version = db_int(d, statement, 5);
 	}
-	db_finish(d, SQL_CENSUS);
+	db_finish(d, statement);
 	return f;
+}
+
+enum fault
+store_census(struct db *d, struct census *c)
+{
+	return store_census_of(d, SQL_CENSUS, c);
 }

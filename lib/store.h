@@ -45,4 +45,18 @@ struct census {
 enum fault	store_census(struct db *, struct census *)
 		    __attribute__((warn_unused_result));
 
+/* The same for a connection with statements of its own: this is the one it
+ * needs, and `statement` is its index there. */
+#define STORE_CENSUS \
+	"SELECT" \
+	" (SELECT count(*) FROM outbox WHERE state = 'pending')," \
+	" (SELECT count(*) FROM outbox WHERE state = 'unmapped')," \
+	" (SELECT count(*) FROM outbox WHERE state = 'acked')," \
+	" (SELECT count(*) FROM outbox WHERE state = 'dead')," \
+	" (SELECT created_at FROM outbox WHERE state = 'pending'" \
+	"  ORDER BY due_at, id LIMIT 1)," \
+	" (SELECT user_version FROM pragma_user_version)"
+enum fault	store_census_of(struct db *, unsigned statement,
+		    struct census *) __attribute__((warn_unused_result));
+
 #endif

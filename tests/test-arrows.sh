@@ -15,6 +15,10 @@ member: json
 moment: span
 signature: json text
 hook: json signature
+retry:
+envelope: member text
+sink: retry text
+flight: sink
 subject: hook moment
 title: subject
 body: subject title
@@ -31,6 +35,11 @@ spool: fault receipt record
 db: fault schema_sql span
 store: db observe
 intake: receipt store
+queue: envelope sink store
+sink_print: sink
+sink_http: json sink
+sink_nats: envelope sink
+deliver: flight log queue
 writer: intake spool store
 keyring: log signature
 metrics: text writer
@@ -51,6 +60,8 @@ doors='
 json-c/json.h lib/json.c
 sodium.h lib/signature.c
 sqlite3.h lib/db.c
+curl/curl.h lib/sink_http.c
+nats/nats.h lib/sink_nats.c
 '
 
 # What the pure part must not call: files, clocks, environment, locks.

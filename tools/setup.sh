@@ -31,6 +31,8 @@ pkg-config	command	pkg-config
 libsodium-dev	module	libsodium
 libjson-c-dev	module	json-c
 libsqlite3-dev	module	sqlite3
+libcurl4-openssl-dev	module	libcurl
+libnats-dev	module	libnats
 END
 }
 
@@ -45,6 +47,7 @@ END
 packages_to_test() {
 	cat <<'END'
 fcgiwrap	command	fcgiwrap
+nats-server	command	nats-server
 python3		command	python3
 valgrind	command	valgrind
 strace		command	strace

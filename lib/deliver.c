@@ -1,0 +1,624 @@
+#include "deliver.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "flight.h"
+#include "log.h"
+
+#define IN_FLIGHT_MAX	8192		/* rows on their way, or just judged */
+#define IN_FLIGHT_BYTES	((size_t)16 << 20)	/* and of their envelopes */
+#define PAGE_ROWS	1000		/* read at once */
+#define JUDGE_ROWS	1000		/* verdicts in a transaction */
+#define JUDGE_MS	50		/* a verdict waits no longer for others */
+#define POLL_MS		200		/* between looks for new rows */
+#define WAIT_MS		20		/* for the sink, while rows are there */
+#define LOOK_MS		1000		/* between looks at the stream */
+#define SETTLE_ROWS	1000		/* settled in a transaction */
+#define PRUNE_SPAN	500		/* ids looked at in a transaction */
+#define PRUNE_MS	30000		/* between passes */
+#define PAUSE_LEAST_MS	1000		/* while nobody can take a row */
+#define PAUSE_MOST_MS	60000
+#define REOPEN_MS	1000
+#define METRICS_MS	5000
+#define GOODBYE_MS	5000		/* for what is on its way at the end */
+
+enum count {
+	COUNT_DELIVERED, COUNT_ACKED, COUNT_RETRIED, COUNT_DEAD,
+	COUNT_REDRIVEN, COUNT_PRUNED, COUNTS
+};
+
+struct deliver {
+	const struct deliver_config *config;
+	struct sink		*sink;
+	struct db		*db;		/* NULL while it is out of order */
+	struct flight		 flight;
+	size_t			 bytes;		/* of envelopes in flight */
+	struct row		*judged, **judged_tail;
+	unsigned		 judged_count;
+	int64_t			 judged_at;	/* the first of these, ms */
+	struct queue_place	 place;
+	int64_t			 poll_at, reopen_at, look_at, metrics_at;
+	int64_t			 pause, pause_until;
+	bool			 idle;		/* nothing further is due */
+	bool			 empty;		/* nor was anything read */
+	bool			 failed;	/* `once`: no use in going on */
+	char			 said[SINK_WHY];	/* the last trouble */
+	char			 stream[SINK_NAME];	/* sink->name as known */
+	uint64_t		 highest;	/* sequence that was acked */
+	struct prune_place	 prune;
+	int64_t			 prune_at;
+	unsigned long		 counts[COUNTS];
+};
+
+/* ---- time and words ---- */
+
+/* Wall clock: due_at is compared with what the worker wrote. */
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static bool
+stopped(const struct deliver *d)
+{
+	return *d->config->stop || d->failed;
+}
+
+static void
+say_fault(enum fault f, const char *why)
+{
+	struct log l;
+
+	log_begin(&l, "error", "database-fault");
+	log_str(&l, "fault", fault_name(f));
+	log_str(&l, "why", why);
+	log_end(&l);
+}
+
+/* Says the sink's trouble once, and once that it is over. */
+static void
+say_trouble(struct deliver *d, const char *why)
+{
+	struct log l;
+
+	if (strcmp(d->said, why) == 0)
+		return;
+	snprintf(d->said, sizeof(d->said), "%s", why);
+	log_begin(&l, why[0] == '\0' ? "info" : "error",
+	    why[0] == '\0' ? "sink-recovered" : "sink-trouble");
+	log_str(&l, "sink", d->sink->name);
+	if (why[0] != '\0')
+		log_str(&l, "why", why);
+	log_end(&l);
+}
+
+/* ---- the database ---- */
+
+/* FAULT_BUSY passes; after any other the file is opened anew, in a while. */
+static void
+note_fault(struct deliver *d, enum fault f)
+{
+	if (f == FAULT_NONE || f == FAULT_BUSY)
+		return;
+	say_fault(f, f == FAULT_GONE ? "the database file was moved or "
+	    "replaced" : db_why(d->db));
+	db_abandon(d->db);
+	d->db = NULL;
+	d->reopen_at = now_ms() + REOPEN_MS;
+	d->failed |= d->config->once;
+}
+
+static void
+reopen(struct deliver *d)
+{
+	char why[DB_WHY];
+	enum fault f;
+
+	if (now_ms() < d->reopen_at)
+		return;
+	d->reopen_at = now_ms() + REOPEN_MS;
+	if ((f = queue_open(&d->db, d->config->db, why)) != FAULT_NONE)
+		say_fault(f, why);
+	d->place = (struct queue_place){ 0, 0 };
+}
+
+/* ---- rows out ---- */
+
+static void
+pause_sink(struct deliver *d)
+{
+	d->pause = d->pause == 0 ? PAUSE_LEAST_MS : d->pause * 2;
+	if (d->pause > PAUSE_MOST_MS)
+		d->pause = PAUSE_MOST_MS;
+	d->pause_until = now_ms() + d->pause;
+	d->failed |= d->config->once;
+}
+
+static bool
+is_busy(void *arg, int64_t id)
+{
+	return flight_has(arg, id);
+}
+
+/* How many rows to take now. After a pause a single one has to show that the
+ * sink is there again. */
+static unsigned
+appetite(struct deliver *d)
+{
+	unsigned room = d->sink->ops->room(d->sink);
+	unsigned left = IN_FLIGHT_MAX - d->flight.count;
+
+	if (now_ms() < d->pause_until || d->bytes >= IN_FLIGHT_BYTES)
+		return 0;
+	if (d->pause > 0)
+		return d->flight.count == 0 && room > 0;
+	if (room > left)
+		room = left;
+	return room > PAGE_ROWS ? PAGE_ROWS : room;
+}
+
+static void
+take(struct deliver *d)
+{
+	unsigned limit = appetite(d);
+	struct row *rows = NULL, *r;
+	bool end = false;
+	enum fault f;
+
+	if (limit == 0 || (d->idle && now_ms() < d->poll_at &&
+	    !(d->config->once && d->flight.count == 0)))
+		return;
+	f = queue_next(d->db, &d->place, now_ms(), limit,
+	    IN_FLIGHT_BYTES - d->bytes, is_busy, &d->flight, &rows, &end);
+	/* What comes later may be due earlier: from the beginning again. */
+	if (end || f != FAULT_NONE)
+		d->place = (struct queue_place){ 0, 0 };
+	d->idle = end;
+	d->empty = end && rows == NULL;
+	d->poll_at = now_ms() + POLL_MS;
+	for (r = rows; r != NULL; r = r->next) {
+		flight_add(&d->flight, r);
+		d->bytes += r->envelope.len;
+	}
+	if (rows != NULL)
+		d->sink->ops->give(d->sink, rows);
+	note_fault(d, f);
+}
+
+/* ---- verdicts in ---- */
+
+static void
+let_go(struct deliver *d, struct row *r)
+{
+	flight_drop(&d->flight, r);
+	d->bytes -= r->envelope.len;
+	row_free(r);
+}
+
+/* Without any, all rows wait as long as they may. */
+static uint32_t
+dice(void)
+{
+	uint32_t n;
+
+	return getentropy(&n, sizeof(n)) == 0 ? n : UINT32_MAX;
+}
+
+/* What the verdict means for this row, with its attempts counted. */
+static void
+weigh(struct deliver *d, struct row *r)
+{
+	if (r->fate == FATE_ACKED) {
+		r->due_at = now_ms() + d->config->settle_ms;
+		if (r->seq > d->highest)
+			d->highest = r->seq;
+	}
+	if (r->fate != FATE_LATER && r->fate != FATE_UNREACHABLE)
+		return;
+	if (r->attempts + 1 >= d->config->max_attempts)
+		r->fate = FATE_REFUSED;
+	else
+		r->due_at = now_ms() + retry_wait(r->attempts + 1, dice(),
+		    r->after_ms);
+}
+
+static void
+say_dead(const struct row *r)
+{
+	struct log l;
+
+	log_begin(&l, "warning", "dead");
+	log_int(&l, "id", r->id);
+	log_str(&l, "event_id", r->event_id);
+	log_int(&l, "attempts", r->attempts + 1);
+	log_str(&l, "why", r->why);
+	log_end(&l);
+}
+
+static void
+collect(struct deliver *d, struct row *rows)
+{
+	bool away = false, there = false;
+	char why[SINK_WHY] = "";
+	struct row *r;
+
+	while ((r = rows) != NULL) {
+		rows = r->next;
+		if (r->fate == FATE_MISCONFIGURED ||
+		    r->fate == FATE_UNREACHABLE) {
+			away = true;
+			snprintf(why, sizeof(why), "%s", r->why);
+		} else {
+			there = true;
+		}
+		if (r->fate == FATE_MISCONFIGURED) {
+			let_go(d, r);
+			continue;
+		}
+		weigh(d, r);
+		r->next = NULL;
+		*d->judged_tail = r;
+		d->judged_tail = &r->next;
+		if (d->judged_count++ == 0)
+			d->judged_at = now_ms();
+	}
+	if (there) {
+		d->pause = d->pause_until = 0;
+		say_trouble(d, d->sink->trouble);
+	} else if (away) {
+		say_trouble(d, why);
+		if (now_ms() >= d->pause_until)
+			pause_sink(d);
+	}
+}
+
+static void
+count(struct deliver *d, const struct row *r)
+{
+	static const enum count table[] = {
+		[FATE_DELIVERED] = COUNT_DELIVERED,
+		[FATE_ACKED] = COUNT_ACKED,
+		[FATE_LATER] = COUNT_RETRIED,
+		[FATE_UNREACHABLE] = COUNT_RETRIED,
+		[FATE_REFUSED] = COUNT_DEAD,
+	};
+
+	d->counts[table[r->fate]]++;
+	if (r->fate == FATE_REFUSED)
+		say_dead(r);
+}
+
+/* Writes down the verdicts when there are enough of them, or for long enough,
+ * or when `now`. Only then rows are no longer on their way. */
+static void
+judge(struct deliver *d, bool now)
+{
+	struct row *r, **cut = &d->judged;
+	unsigned n;
+	enum fault f;
+
+	if (d->judged == NULL || d->db == NULL || (!now &&
+	    d->judged_count < JUDGE_ROWS &&
+	    now_ms() - d->judged_at < JUDGE_MS))
+		return;
+	for (n = 0; *cut != NULL && n < JUDGE_ROWS; n++)
+		cut = &(*cut)->next;
+	r = *cut;
+	*cut = NULL;
+	f = queue_judge(d->db, d->judged, now_ms(), d->sink->name);
+	*cut = r;
+	note_fault(d, f);
+	if (f != FAULT_NONE)
+		return;
+	for (; n > 0; n--) {
+		r = d->judged;
+		d->judged = r->next;
+		d->judged_count--;
+		count(d, r);
+		let_go(d, r);
+	}
+	if (d->judged == NULL)
+		d->judged_tail = &d->judged;
+}
+
+/* ---- what was acknowledged before it was on a disk ---- */
+
+/* The name without the creation behind `@'. */
+static void
+stream_name(const struct sink *s, char name[SINK_NAME])
+{
+	snprintf(name, SINK_NAME, "%s", s->name);
+	name[strcspn(name, "@")] = '\0';
+}
+
+static enum fault
+redrive(struct deliver *d)
+{
+	char name[SINK_NAME];
+	unsigned n = SETTLE_ROWS;
+	enum fault f = FAULT_NONE;
+	struct log l;
+
+	stream_name(d->sink, name);
+	while (f == FAULT_NONE && n == SETTLE_ROWS) {
+		f = queue_redrive(d->db, name, d->sink->name,
+		    d->sink->last_seq, now_ms(), SETTLE_ROWS, &n);
+		d->counts[COUNT_REDRIVEN] += n;
+		if (n == 0)
+			continue;
+		log_begin(&l, "error", "redriven");
+		log_str(&l, "sink", d->sink->name);
+		log_int(&l, "rows", n);
+		log_str(&l, "msg", "the stream has lost what it had "
+		    "acknowledged; it gets it again");
+		log_end(&l);
+	}
+	return f;
+}
+
+/* A stream is a log: where it still has the last of these, it has them all.
+ * Where it has not, each is asked for. -1 while nobody knows. */
+static int
+examine(struct deliver *d, struct acked *a, unsigned n)
+{
+	unsigned last = 0;
+	int has;
+
+	for (unsigned i = 1; i < n; i++)
+		if (a[i].seq > a[last].seq)
+			last = i;
+	has = d->sink->ops->holds(d->sink, a[last].seq, a[last].event_id);
+	if (has != 0)
+		return has < 0 ? -1 : 0;
+	for (unsigned i = 0; i < n; i++) {
+		has = d->sink->ops->holds(d->sink, a[i].seq, a[i].event_id);
+		if (has < 0)
+			return -1;
+		a[i].lost = has == 0;
+		d->counts[COUNT_REDRIVEN] += a[i].lost;
+	}
+	return 0;
+}
+
+static enum fault
+settle(struct deliver *d)
+{
+	static struct acked ripe[SETTLE_ROWS];
+	unsigned n = SETTLE_ROWS;
+	enum fault f = FAULT_NONE;
+
+	while (f == FAULT_NONE && n == SETTLE_ROWS && !stopped(d)) {
+		f = queue_acked(d->db, now_ms(), d->sink->name, ripe,
+		    SETTLE_ROWS, &n);
+		if (f != FAULT_NONE || n == 0 || examine(d, ripe, n) < 0)
+			break;
+		f = queue_settle(d->db, ripe, n, now_ms());
+	}
+	return f;
+}
+
+static void
+look(struct deliver *d)
+{
+	struct sink *s = d->sink;
+	enum fault f = FAULT_NONE;
+
+	if (s->ops->look == NULL || d->db == NULL || now_ms() < d->look_at)
+		return;
+	d->look_at = now_ms() + LOOK_MS;
+	if (s->ops->look(s) != 0)
+		return;
+	if (strcmp(d->stream, s->name) != 0) {
+		f = queue_highest(d->db, s->name, &d->highest);
+		if (f == FAULT_NONE)
+			f = redrive(d);
+		if (f == FAULT_NONE)
+			snprintf(d->stream, sizeof(d->stream), "%s", s->name);
+	} else if (s->last_seq < d->highest) {
+		f = redrive(d);
+		d->highest = s->last_seq;
+	}
+	if (f == FAULT_NONE)
+		f = settle(d);
+	note_fault(d, f);
+}
+
+/* ---- housekeeping ---- */
+
+/* One small transaction; true when the pass is over. */
+static bool
+prune(struct deliver *d)
+{
+	int64_t now = now_ms();
+	unsigned n;
+	bool end;
+	enum fault f;
+
+	if (d->db == NULL || d->config->keep_ms == 0 || now < d->prune_at)
+		return true;
+	f = queue_prune(d->db, &d->prune, now - d->config->keep_ms,
+	    PRUNE_SPAN, &n, &end);
+	d->counts[COUNT_PRUNED] += n;
+	if (f == FAULT_NONE && end)
+		d->prune_at = now + PRUNE_MS;
+	note_fault(d, f);
+	return f != FAULT_NONE || end;
+}
+
+static void
+put_count(FILE *out, const char *name, const char *labels, const char *type,
+    const char *help, long long value)
+{
+	if (help != NULL)
+		fprintf(out, "# HELP sentry_deliver_%s %s\n"
+		    "# TYPE sentry_deliver_%s %s\n", name, help, name, type);
+	fprintf(out, "sentry_deliver_%s%s %lld\n", name, labels, value);
+}
+
+static void
+put_metrics(const struct deliver *d, FILE *out, const struct census *c)
+{
+	static const char *const results[COUNTS] = {
+		[COUNT_DELIVERED] = "{result=\"delivered\"}",
+		[COUNT_ACKED] = "{result=\"acked\"}",
+		[COUNT_RETRIED] = "{result=\"retried\"}",
+		[COUNT_DEAD] = "{result=\"dead\"}",
+		[COUNT_REDRIVEN] = "{result=\"redriven\"}",
+		[COUNT_PRUNED] = "{result=\"pruned\"}",
+	};
+
+	for (int i = 0; i < COUNTS; i++)
+		put_count(out, "rows_total", results[i], "counter", i > 0 ?
+		    NULL : "Rows by what was done with them.",
+		    (long long)d->counts[i]);
+	put_count(out, "in_flight", "", "gauge", "Rows on their way.",
+	    d->flight.count);
+	put_count(out, "sink_up", "", "gauge", "1 while the sink takes rows.",
+	    d->said[0] == '\0');
+	put_count(out, "outbox_rows", "{state=\"pending\"}", "gauge",
+	    "Rows that are not delivered, by state.", c->pending);
+	put_count(out, "outbox_rows", "{state=\"unmapped\"}", "", NULL,
+	    c->unmapped);
+	put_count(out, "outbox_rows", "{state=\"acked\"}", "", NULL,
+	    c->acked);
+	put_count(out, "outbox_rows", "{state=\"dead\"}", "", NULL, c->dead);
+	put_count(out, "oldest_pending_timestamp_seconds", "", "gauge",
+	    "When the pending row that is due first was received; 0 for "
+	    "none.", c->oldest_pending / 1000);
+	put_count(out, "last_run_timestamp_seconds", "", "gauge",
+	    "When this was written.", now_ms() / 1000);
+}
+
+/* Whole or not at all: the collector may read at any time. */
+static void
+write_metrics(struct deliver *d)
+{
+	const char *path = d->config->metrics;
+	struct census c = { 0 };
+	char *temporary;
+	FILE *out;
+
+	if (path == NULL || d->db == NULL)
+		return;
+	d->metrics_at = now_ms() + METRICS_MS;
+	if (queue_census(d->db, &c) != FAULT_NONE ||
+	    asprintf(&temporary, "%s.new", path) < 0)
+		return;
+	if ((out = fopen(temporary, "we")) != NULL) {
+		put_metrics(d, out, &c);
+		if ((ferror(out) | fclose(out)) != 0 ||
+		    rename(temporary, path) != 0)
+			(void)unlink(temporary);
+	} else {
+		log_say("warning", "metrics", "the metrics file cannot be "
+		    "written");
+	}
+	free(temporary);
+}
+
+/* ---- the run ---- */
+
+static void
+step(struct deliver *d)
+{
+	if (d->db == NULL)
+		reopen(d);
+	if (d->db != NULL)
+		take(d);
+	collect(d, d->sink->ops->wait(d->sink,
+	    d->idle || d->db == NULL || now_ms() < d->pause_until ?
+	    POLL_MS / 4 : d->flight.count > 0 ? WAIT_MS : 0));
+	if (d->sink->trouble[0] != '\0') {
+		say_trouble(d, d->sink->trouble);
+		d->failed |= d->config->once;
+	}
+	judge(d, d->idle && d->flight.count == d->judged_count);
+	look(d);
+	(void)prune(d);
+	if (now_ms() >= d->metrics_at)
+		write_metrics(d);
+}
+
+/* What is on its way may still arrive; then the last verdicts. */
+static void
+say_goodbye(struct deliver *d)
+{
+	int64_t until = now_ms() + GOODBYE_MS;
+
+	while (d->flight.count > d->judged_count && now_ms() < until)
+		collect(d, d->sink->ops->wait(d->sink, WAIT_MS));
+	while (d->judged != NULL && d->db != NULL && now_ms() < until)
+		judge(d, true);
+}
+
+/* With `once`: nothing is due and nothing on its way. */
+static bool
+is_done(struct deliver *d)
+{
+	return d->config->once && d->db != NULL && d->empty &&
+	    d->flight.count == 0;
+}
+
+static int
+status_of(struct deliver *d)
+{
+	struct census c;
+
+	if (!d->config->once)
+		return 0;
+	if (d->failed || d->db == NULL ||
+	    queue_census(d->db, &c) != FAULT_NONE)
+		return 1;
+	return c.pending > 0 || c.unmapped > 0 || c.dead > 0;
+}
+
+static void
+release_rows(struct deliver *d)
+{
+	struct row *r;
+
+	while ((r = d->judged) != NULL) {
+		d->judged = r->next;
+		row_free(r);
+	}
+}
+
+int
+deliver_run(const struct deliver_config *config)
+{
+	struct deliver *d = calloc(1, sizeof(*d));
+	int status = 1;
+
+	if (d == NULL)
+		return 1;
+	d->config = config;
+	d->sink = config->sink;
+	d->judged_tail = &d->judged;
+	reopen(d);
+	if (d->db != NULL || !config->once) {
+		while (!stopped(d) && !is_done(d))
+			step(d);
+		say_goodbye(d);
+		if (config->once && !d->failed) {
+			d->look_at = d->prune_at = 0;
+			look(d);
+			while (!prune(d))
+				;
+		}
+		status = status_of(d);
+		write_metrics(d);
+	}
+	d->sink->ops->close(d->sink);
+	release_rows(d);
+	if (d->db != NULL)
+		db_close(d->db);
+	free(d);
+	return status;
+}

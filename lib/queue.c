@@ -1,0 +1,347 @@
+#include "queue.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "envelope.h"
+
+#define VACUUM_PAGES	64	/* given back after a batch of deletions */
+
+enum statement {
+	SQL_NEXT, SQL_DUE, SQL_DELIVERED, SQL_ACKED, SQL_LATER, SQL_DEAD,
+	SQL_RIPE, SQL_SETTLED, SQL_LOST, SQL_HIGHEST, SQL_REDRIVE,
+	SQL_PRUNE_AT, SQL_PRUNE, SQL_PRUNE_HOOK_AT, SQL_PRUNE_HOOK,
+	SQL_CENSUS,
+	STATEMENTS
+};
+
+/* A verdict counts only for the row that was sent: `state` and `event_id`
+ * say that nobody has replayed it meanwhile. */
+#define STILL	" WHERE id = ?1 AND state = 'pending' AND event_id = ?2"
+
+static const char *const statements[STATEMENTS] = {
+	[SQL_NEXT] =
+	    "SELECT id, due_at, attempts, event_id, created_at, workspace_id,"
+	    " store_id, source_event FROM outbox WHERE state = 'pending'"
+	    " AND (due_at, id) > (?1, ?2) AND due_at <= ?3"
+	    " ORDER BY due_at, id",
+	[SQL_DUE] =
+	    "SELECT due_at FROM outbox WHERE state = 'pending'"
+	    " ORDER BY due_at, id LIMIT 1",
+	[SQL_DELIVERED] =
+	    "UPDATE outbox SET state = 'delivered', attempts = attempts + 1,"
+	    " delivered_at = ?3, sink = ?4, sink_seq = NULL,"
+	    " last_error = NULL" STILL,
+	[SQL_ACKED] =
+	    "UPDATE outbox SET state = 'acked', attempts = attempts + 1,"
+	    " due_at = ?3, sink = ?4, sink_seq = ?5, last_error = NULL" STILL,
+	[SQL_LATER] =
+	    "UPDATE outbox SET attempts = attempts + 1, due_at = ?3,"
+	    " sink = ?4, last_error = ?5" STILL,
+	[SQL_DEAD] =
+	    "UPDATE outbox SET state = 'dead', attempts = attempts + 1,"
+	    " sink = ?4, last_error = ?5" STILL,
+	[SQL_RIPE] =
+	    "SELECT id, sink_seq, event_id FROM outbox WHERE state = 'acked'"
+	    " AND due_at <= ?1 AND sink = ?2 ORDER BY due_at LIMIT ?3",
+	[SQL_SETTLED] =
+	    "UPDATE outbox SET state = 'delivered', delivered_at = ?2"
+	    " WHERE id = ?1 AND state = 'acked'",
+	[SQL_LOST] =
+	    "UPDATE outbox SET state = 'pending', due_at = ?2,"
+	    " sink_seq = NULL, last_error = 'the stream has lost it'"
+	    " WHERE id = ?1 AND state = 'acked'",
+	[SQL_HIGHEST] =
+	    "SELECT max(sink_seq) FROM outbox WHERE state = 'acked'"
+	    " AND sink = ?1",
+	[SQL_REDRIVE] =
+	    "UPDATE outbox SET state = 'pending', due_at = ?4,"
+	    " sink_seq = NULL, last_error = 'the stream has lost it'"
+	    " WHERE id IN (SELECT id FROM outbox WHERE state = 'acked' AND"
+	    " (sink >= ?1 || '@' AND sink < ?1 || 'A' AND sink <> ?2"
+	    " OR sink = ?2 AND sink_seq > ?3) LIMIT ?5)",
+	[SQL_PRUNE_AT] =
+	    "SELECT id, created_at FROM outbox WHERE id > ?1 ORDER BY id"
+	    " LIMIT 1",
+	[SQL_PRUNE] =
+	    "DELETE FROM outbox WHERE id BETWEEN ?1 AND ?2"
+	    " AND state = 'delivered' AND created_at < ?3",
+	[SQL_PRUNE_HOOK_AT] =
+	    "SELECT id, received_at FROM webhook WHERE id > ?1 ORDER BY id"
+	    " LIMIT 1",
+	[SQL_PRUNE_HOOK] =
+	    "DELETE FROM webhook WHERE id BETWEEN ?1 AND ?2"
+	    " AND received_at < ?3 AND NOT EXISTS"
+	    " (SELECT 1 FROM outbox WHERE webhook_id = webhook.id)",
+	[SQL_CENSUS] = STORE_CENSUS,
+};
+static_assert(STATEMENTS <= DB_STATEMENTS_MAX, "raise DB_STATEMENTS_MAX");
+
+enum fault
+queue_open(struct db **d, const char *path, char why[DB_WHY])
+{
+	return db_open(d, path, DB_WRITE, statements, STATEMENTS, why);
+}
+
+/* ---- taking ---- */
+
+static struct row *
+read_row(struct db *d)
+{
+	struct envelope e = {
+		.event_id = db_text(d, SQL_NEXT, 3),
+		.received_at = db_int(d, SQL_NEXT, 4),
+		.workspace_id = db_text(d, SQL_NEXT, 5),
+		.store_id = db_text(d, SQL_NEXT, 6),
+		.source_event = db_text(d, SQL_NEXT, 7),
+	};
+	struct row *r = row_new();
+
+	if (r == NULL)
+		return NULL;
+	r->id = db_int(d, SQL_NEXT, 0);
+	r->attempts = (unsigned)db_int(d, SQL_NEXT, 2);
+	snprintf(r->event_id, sizeof(r->event_id), "%.*s",
+	    (int)e.event_id.len, e.event_id.at);
+	text_span(&r->workspace_id, e.workspace_id);
+	envelope_write(&r->envelope, &e);
+	if (r->workspace_id.broken || r->envelope.broken) {
+		row_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+enum fault
+queue_next(struct db *d, struct queue_place *place, int64_t now,
+    unsigned limit, size_t bytes, bool (*busy)(void *arg, int64_t id),
+    void *arg, struct row **rows, bool *end)
+{
+	size_t read = 0;
+	enum fault f = FAULT_NONE;
+	bool row = true;
+
+	db_bind_int(d, SQL_NEXT, 1, place->due_at);
+	db_bind_int(d, SQL_NEXT, 2, place->id);
+	db_bind_int(d, SQL_NEXT, 3, now);
+	while (limit > 0 && read < bytes &&
+	    (f = db_step(d, SQL_NEXT, &row)) == FAULT_NONE && row) {
+		place->due_at = db_int(d, SQL_NEXT, 1);
+		place->id = db_int(d, SQL_NEXT, 0);
+		if (busy(arg, place->id))
+			continue;
+		if ((*rows = read_row(d)) == NULL) {
+			f = FAULT_MEMORY;
+			break;
+		}
+		read += (*rows)->envelope.len;
+		rows = &(*rows)->next;
+		limit--;
+	}
+	*rows = NULL;
+	*end = !row;
+	db_finish(d, SQL_NEXT);
+	return f;
+}
+
+enum fault
+queue_due(struct db *d, int64_t *due_at)
+{
+	bool row;
+	enum fault f = db_step(d, SQL_DUE, &row);
+
+	*due_at = row ? db_int(d, SQL_DUE, 0) : INT64_MAX;
+	db_finish(d, SQL_DUE);
+	return f;
+}
+
+/* ---- judging ---- */
+
+static enum fault
+judge(struct db *d, const struct row *r, int64_t now, const char *sink)
+{
+	enum statement which = SQL_DEAD;
+
+	switch (r->fate) {
+	case FATE_DELIVERED:
+		which = SQL_DELIVERED;
+		db_bind_int(d, which, 3, now);
+		break;
+	case FATE_ACKED:
+		which = SQL_ACKED;
+		db_bind_int(d, which, 3, r->due_at);
+		db_bind_int(d, which, 5, (int64_t)r->seq);
+		break;
+	case FATE_LATER:
+	case FATE_UNREACHABLE:
+		which = SQL_LATER;
+		db_bind_int(d, which, 3, r->due_at);
+		db_bind_text(d, which, 5, span_of(r->why));
+		break;
+	case FATE_REFUSED:
+		db_bind_text(d, which, 5, span_of(r->why));
+		break;
+	case FATE_MISCONFIGURED:
+		return FAULT_NONE;
+	}
+	db_bind_int(d, which, 1, r->id);
+	db_bind_text(d, which, 2, span_of(r->event_id));
+	db_bind_text(d, which, 4, span_of(sink));
+	return db_run(d, which);
+}
+
+/* Ends a transaction by its result. */
+static enum fault
+conclude(struct db *d, enum fault f)
+{
+	if (f == FAULT_NONE)
+		f = db_commit(d);
+	if (f != FAULT_NONE)
+		db_rollback(d);
+	return f;
+}
+
+enum fault
+queue_judge(struct db *d, const struct row *r, int64_t now, const char *sink)
+{
+	enum fault f = db_begin(d);
+
+	if (f != FAULT_NONE)
+		return f;
+	for (; r != NULL && f == FAULT_NONE; r = r->next)
+		f = judge(d, r, now, sink);
+	return conclude(d, f);
+}
+
+/* ---- settling what was only acknowledged ---- */
+
+enum fault
+queue_acked(struct db *d, int64_t now, const char *sink, struct acked *to,
+    unsigned limit, unsigned *count)
+{
+	enum fault f;
+	bool row;
+
+	*count = 0;
+	db_bind_int(d, SQL_RIPE, 1, now);
+	db_bind_text(d, SQL_RIPE, 2, span_of(sink));
+	db_bind_int(d, SQL_RIPE, 3, limit);
+	while (*count < limit && (f = db_step(d, SQL_RIPE, &row)) ==
+	    FAULT_NONE && row) {
+		struct span id = db_text(d, SQL_RIPE, 2);
+		struct acked *a = &to[(*count)++];
+
+		*a = (struct acked){ .id = db_int(d, SQL_RIPE, 0),
+		    .seq = (uint64_t)db_int(d, SQL_RIPE, 1) };
+		snprintf(a->event_id, sizeof(a->event_id), "%.*s",
+		    (int)id.len, id.at);
+	}
+	db_finish(d, SQL_RIPE);
+	return f;
+}
+
+enum fault
+queue_settle(struct db *d, const struct acked *a, unsigned count, int64_t now)
+{
+	enum fault f = db_begin(d);
+
+	if (f != FAULT_NONE)
+		return f;
+	for (unsigned i = 0; i < count && f == FAULT_NONE; i++) {
+		enum statement which = a[i].lost ? SQL_LOST : SQL_SETTLED;
+
+		db_bind_int(d, which, 1, a[i].id);
+		db_bind_int(d, which, 2, now);
+		f = db_run(d, which);
+	}
+	return conclude(d, f);
+}
+
+enum fault
+queue_highest(struct db *d, const char *sink, uint64_t *seq)
+{
+	enum fault f;
+	bool row;
+
+	db_bind_text(d, SQL_HIGHEST, 1, span_of(sink));
+	f = db_step(d, SQL_HIGHEST, &row);
+	*seq = row ? (uint64_t)db_int(d, SQL_HIGHEST, 0) : 0;
+	db_finish(d, SQL_HIGHEST);
+	return f;
+}
+
+enum fault
+queue_redrive(struct db *d, const char *stream, const char *sink,
+    uint64_t last_seq, int64_t now, unsigned limit, unsigned *count)
+{
+	enum fault f = db_begin(d);
+
+	*count = 0;
+	if (f != FAULT_NONE)
+		return f;
+	db_bind_text(d, SQL_REDRIVE, 1, span_of(stream));
+	db_bind_text(d, SQL_REDRIVE, 2, span_of(sink));
+	db_bind_int(d, SQL_REDRIVE, 3, (int64_t)last_seq);
+	db_bind_int(d, SQL_REDRIVE, 4, now);
+	db_bind_int(d, SQL_REDRIVE, 5, limit);
+	f = db_run(d, SQL_REDRIVE);
+	*count = (unsigned)db_changes(d);
+	return conclude(d, f);
+}
+
+/* ---- pruning ---- */
+
+/* Deletes among the next `span` ids of a table; *place is 0 when that has come
+ * to rows that are younger, or to the end. */
+static enum fault
+prune_table(struct db *d, unsigned at, unsigned prune, int64_t *place,
+    int64_t before, unsigned span, unsigned *deleted)
+{
+	int64_t first;
+	enum fault f;
+	bool row;
+
+	db_bind_int(d, at, 1, *place);
+	f = db_step(d, at, &row);
+	first = row && db_int(d, at, 1) < before ? db_int(d, at, 0) : 0;
+	db_finish(d, at);
+	*place = first == 0 ? 0 : first + span - 1;
+	if (f != FAULT_NONE || first == 0)
+		return f;
+	db_bind_int(d, prune, 1, first);
+	db_bind_int(d, prune, 2, *place);
+	db_bind_int(d, prune, 3, before);
+	if ((f = db_run(d, prune)) == FAULT_NONE)
+		*deleted = (unsigned)db_changes(d);
+	return f == FAULT_NONE && *deleted > 0 ?
+	    db_shrink(d, VACUUM_PAGES) : f;
+}
+
+enum fault
+queue_prune(struct db *d, struct prune_place *place, int64_t before,
+    unsigned span, unsigned *deleted, bool *end)
+{
+	enum fault f = db_begin(d);
+
+	*deleted = 0;
+	*end = false;
+	if (f != FAULT_NONE)
+		return f;
+	/* First the rows, then the hooks that have none (any more). */
+	f = place->hooks ?
+	    prune_table(d, SQL_PRUNE_HOOK_AT, SQL_PRUNE_HOOK, &place->id,
+	    before, span, deleted) :
+	    prune_table(d, SQL_PRUNE_AT, SQL_PRUNE, &place->id, before, span,
+	    deleted);
+	if (place->id == 0) {
+		*end = place->hooks;
+		place->hooks = !place->hooks;
+	}
+	return conclude(d, f);
+}
+
+enum fault
+queue_census(struct db *d, struct census *c)
+{
+	return store_census_of(d, SQL_CENSUS, c);
+}

@@ -1,0 +1,76 @@
+/* The outbox as a queue: rows that are due, and what became of them. */
+#ifndef QUEUE_H
+#define QUEUE_H
+
+#include "sink.h"
+#include "store.h"
+
+/* Opens the database (db.h) of a worker for delivery. */
+enum fault	queue_open(struct db **, const char *path, char why[DB_WHY])
+		    __attribute__((warn_unused_result));
+
+/* How far the reading has come, by (due_at, id); { 0 } is the beginning. */
+struct queue_place {
+	int64_t	due_at, id;
+};
+
+/* Reads up to `limit` pending rows, or little more than `bytes` of them, that
+ * are due at `now` (ms) and stand behind *place, which moves on, but for those
+ * that busy() says are on their way. *rows is a list, in order. *end: there was nothing further. No
+ * transaction is left open. */
+enum fault	queue_next(struct db *, struct queue_place *place,
+		    int64_t now, unsigned limit, size_t bytes,
+		    bool (*busy)(void *arg, int64_t id), void *arg,
+		    struct row **rows, bool *end)
+		    __attribute__((warn_unused_result));
+
+/* When the next pending row is due (ms); INT64_MAX for never. */
+enum fault	queue_due(struct db *, int64_t *due_at)
+		    __attribute__((warn_unused_result));
+
+/* Writes a list of verdicts in one transaction: DELIVERED, ACKED (to be
+ * settled at r->due_at), LATER (again at r->due_at), REFUSED (dead). A row
+ * that was changed meanwhile, by a replay, stays as it is. */
+enum fault	queue_judge(struct db *, const struct row *, int64_t now,
+		    const char *sink) __attribute__((warn_unused_result));
+
+/* An acked row, whose time to settle has come. */
+struct acked {
+	int64_t		id;
+	uint64_t	seq;
+	char		event_id[ROW_EVENT_ID];
+	bool		lost;		/* set by the caller: back to pending */
+};
+enum fault	queue_acked(struct db *, int64_t now, const char *sink,
+		    struct acked *, unsigned limit, unsigned *count)
+		    __attribute__((warn_unused_result));
+enum fault	queue_settle(struct db *, const struct acked *, unsigned count,
+		    int64_t now) __attribute__((warn_unused_result));
+
+/* The highest sequence that is acked by this sink; 0 for none. */
+enum fault	queue_highest(struct db *, const char *sink, uint64_t *seq)
+		    __attribute__((warn_unused_result));
+
+/* Makes up to `limit` rows pending again that were acked by `stream` under
+ * another creation (a sink named "STREAM@..." that is not `sink`), or by
+ * `sink` with a sequence above last_seq. *count: how many. */
+enum fault	queue_redrive(struct db *, const char *stream,
+		    const char *sink, uint64_t last_seq, int64_t now,
+		    unsigned limit, unsigned *count)
+		    __attribute__((warn_unused_result));
+
+/* Deletes rows that are delivered, and hooks without a row, received before
+ * `before` (ms), among the next `span` ids of each table; *place moves on.
+ * *end: the pass is over. Then gives some free pages back to the disk. */
+struct prune_place {		/* { 0 } is the beginning */
+	bool	hooks;
+	int64_t	id;
+};
+enum fault	queue_prune(struct db *, struct prune_place *, int64_t before,
+		    unsigned span, unsigned *deleted, bool *end)
+		    __attribute__((warn_unused_result));
+
+enum fault	queue_census(struct db *, struct census *)
+		    __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,29 @@
+#include "sink.h"
+
+#include <stdlib.h>
+
+struct row *
+row_new(void)
+{
+	return calloc(1, sizeof(struct row));
+}
+
+void
+row_free(struct row *r)
+{
+	text_release(&r->workspace_id);
+	text_release(&r->envelope);
+	free(r);
+}
+
+void
+row_judge(struct row *r, enum fate fate, struct span why)
+{
+	size_t i;
+
+	r->fate = fate;
+	for (i = 0; i < why.len && i < sizeof(r->why) - 1; i++)
+		r->why[i] = why.at[i] < 0x20 || why.at[i] > 0x7e ? '?' :
+		    why.at[i];
+	r->why[i] = '\0';
+}

@@ -1,0 +1,504 @@
+#include "sink.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include <curl/curl.h>
+
+#include "json.h"
+
+#define ANSWER_MAX	65536	/* bytes of an answer that are looked at */
+#define CONNECT_MS	10000l
+#define FEW_ROWS	10	/* in a request once a row has failed often */
+#define TRIES_TO_FEW	2
+#define TRIES_TO_ONE	4
+
+/* Rows that travel together. A batch that is refused is split into two, until
+ * the bad row stands alone. */
+struct group {
+	struct group	*next;
+	struct row	*rows;
+	unsigned	 count;
+};
+
+/* A request on its way, or a place for one. */
+struct slot {
+	CURL		*easy;
+	struct group	*group;		/* NULL: free */
+	struct text	 body, answer;
+	char		 error[CURL_ERROR_SIZE];
+};
+
+/* An event API over HTTP: Inngest's, or whoever answers alike. */
+struct sink_http {
+	struct sink		 sink;		/* first */
+	struct sink_http_config	 config;
+	CURLM			*multi;
+	struct curl_slist	*headers;
+	struct row		*fresh, **tail;	/* not yet in a group */
+	unsigned		 fresh_count;
+	struct group		*halves;	/* of refused groups; go first */
+	struct row		*judged;
+	struct slot		*slots;
+	char			*key;		/* the URL's last part, or NULL */
+};
+
+/* ---- groups ---- */
+
+/* How many rows may travel with this one. One that keeps failing with others
+ * may be what makes them fail: it comes to travel alone. */
+static unsigned
+company(const struct sink_http *h, const struct row *r)
+{
+	if (r->attempts < TRIES_TO_FEW)
+		return h->config.events;
+	return r->attempts < TRIES_TO_ONE ? FEW_ROWS : 1;
+}
+
+/* Takes rows off the list as far as they fit into a request. */
+static struct group *
+next_group(struct sink_http *h)
+{
+	struct group *g = h->halves;
+	struct row **end;
+	unsigned most;
+	size_t bytes = 0;
+
+	if (g != NULL) {
+		h->halves = g->next;
+		return g;
+	}
+	if (h->fresh == NULL || (g = calloc(1, sizeof(*g))) == NULL)
+		return NULL;
+	most = company(h, h->fresh);
+	for (end = &h->fresh; *end != NULL && g->count < most;
+	    end = &(*end)->next) {
+		bytes += (*end)->envelope.len + 1;
+		if (g->count > 0 && (bytes > h->config.bytes ||
+		    company(h, *end) <= g->count))
+			break;
+		g->count++;
+	}
+	g->rows = h->fresh;
+	h->fresh = *end;
+	*end = NULL;
+	h->fresh_count -= g->count;
+	if (h->fresh == NULL)
+		h->tail = &h->fresh;
+	return g;
+}
+
+static void
+free_rows(struct row *r)
+{
+	while (r != NULL) {
+		struct row *next = r->next;
+
+		row_free(r);
+		r = next;
+	}
+}
+
+static void
+judge_group(struct sink_http *h, struct group *g, enum fate fate,
+    int64_t after_ms, struct span why)
+{
+	struct row *r;
+
+	while ((r = g->rows) != NULL) {
+		g->rows = r->next;
+		row_judge(r, fate, why);
+		r->after_ms = after_ms;
+		r->next = h->judged;
+		h->judged = r;
+	}
+	free(g);
+}
+
+/* False without memory. */
+static bool
+split(struct sink_http *h, struct group *g)
+{
+	struct group *other = calloc(1, sizeof(*other));
+	struct row **end = &g->rows;
+
+	if (other == NULL)
+		return false;
+	for (unsigned i = 0; i < g->count / 2; i++)
+		end = &(*end)->next;
+	other->rows = *end;
+	*end = NULL;
+	other->count = g->count - g->count / 2;
+	g->count /= 2;
+	other->next = h->halves;
+	g->next = other;
+	h->halves = g;
+	return true;
+}
+
+/* ---- answers ---- */
+
+/* The status that an answer stands for: its own, or, in an answer of Inngest's
+ * kind, the one in the body. An error in the body is no success. */
+static long
+status_of(long status, struct span answer)
+{
+	struct json root, error;
+	struct span inside;
+
+	if (status < 200 || status > 299 || json_open(&root, answer) != 0)
+		return status;
+	inside = json_get_scalar(root, "status");
+	error = json_get(root, "error");
+	if (json_get(root, "status").kind == JSON_INT && inside.len == 3 &&
+	    !span_is(inside, "200"))
+		status = strtol(inside.at, NULL, 10);
+	else if (json_truthy(error))
+		status = 500;
+	json_close(&root);
+	return status;
+}
+
+/* The sink's words may repeat the URL that it was asked by, and so the key. */
+static void
+scrub(struct text *t, const char *key)
+{
+	size_t n = key == NULL ? 0 : strlen(key);
+	char *at;
+
+	while (n > 0 && t->len > 0 &&
+	    (at = memmem(t->at, t->len, key, n)) != NULL)
+		memset(at, '*', n);
+}
+
+/* "HTTP 400: what the sink says" */
+static void
+words_of(struct text *t, long status, struct span answer)
+{
+	struct json root;
+	struct span error = { NULL, 0 };
+	bool open = json_open(&root, answer) == 0;
+
+	if (open)
+		error = json_string(json_get(root, "error"));
+	text_str(t, "HTTP ");
+	text_int(t, status);
+	if (error.len == 0)
+		error = answer;
+	if (error.len > 0) {
+		text_str(t, ": ");
+		text_span(t, error);
+	}
+	if (open)
+		json_close(&root);
+}
+
+static int64_t
+retry_after_ms(CURL *easy)
+{
+	curl_off_t seconds = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &seconds);
+	if (seconds > RETRY_MOST_MS / 1000)
+		seconds = RETRY_MOST_MS / 1000;
+	return seconds > 0 ? (int64_t)seconds * 1000 : 0;
+}
+
+static bool
+is_unreachable(CURLcode rc)
+{
+	return rc == CURLE_COULDNT_CONNECT ||
+	    rc == CURLE_COULDNT_RESOLVE_HOST ||
+	    rc == CURLE_COULDNT_RESOLVE_PROXY;
+}
+
+/* libcurl's own words may hold the URL, and that the key: only the short,
+ * fixed ones are used. */
+static void
+failed(struct sink_http *h, struct slot *s, CURLcode rc)
+{
+	judge_group(h, s->group, is_unreachable(rc) ? FATE_UNREACHABLE :
+	    FATE_LATER, 0, span_of(curl_easy_strerror(rc)));
+}
+
+static void
+answered(struct sink_http *h, struct slot *s)
+{
+	struct group *g = s->group;
+	struct text words = { 0 };
+	enum fate fate;
+	long status = 0;
+
+	curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
+	status = status_of(status, text_view(&s->answer));
+	fate = retry_fate(status);
+	if (fate == FATE_REFUSED && g->count > 1 && split(h, g))
+		return;
+	words_of(&words, status, text_view(&s->answer));
+	scrub(&words, h->key);
+	judge_group(h, g, fate, retry_after_ms(s->easy), text_view(&words));
+	text_release(&words);
+}
+
+static size_t
+take_answer(char *at, size_t size, size_t count, void *arg)
+{
+	struct text *answer = arg;
+	size_t n = size * count, left = ANSWER_MAX - answer->len;
+
+	text_add(answer, at, n < left ? n : left);
+	return n;
+}
+
+/* ---- requests ---- */
+
+static void
+write_body(struct text *t, const struct group *g)
+{
+	t->len = 0;
+	text_str(t, "[");
+	for (const struct row *r = g->rows; r != NULL; r = r->next) {
+		if (r != g->rows)
+			text_str(t, ",");
+		text_span(t, text_view(&r->envelope));
+	}
+	text_str(t, "]");
+}
+
+static void
+send_group(struct sink_http *h, struct slot *s, struct group *g)
+{
+	s->group = g;
+	write_body(&s->body, g);
+	s->answer.len = 0;
+	curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS, s->body.at);
+	curl_easy_setopt(s->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+	    (curl_off_t)s->body.len);
+	if (s->body.broken ||
+	    curl_multi_add_handle(h->multi, s->easy) != CURLM_OK) {
+		text_release(&s->body);
+		judge_group(h, g, FATE_LATER, 0, span_of("out of memory"));
+		s->group = NULL;
+	}
+}
+
+static void
+fill_slots(struct sink_http *h)
+{
+	for (unsigned i = 0; i < h->config.requests; i++) {
+		struct group *g;
+
+		if (h->slots[i].group != NULL)
+			continue;
+		if ((g = next_group(h)) == NULL)
+			return;
+		send_group(h, &h->slots[i], g);
+	}
+}
+
+static void
+read_results(struct sink_http *h)
+{
+	CURLMsg *msg;
+	struct slot *s;
+	int left;
+
+	while ((msg = curl_multi_info_read(h->multi, &left)) != NULL) {
+		CURLcode rc = msg->data.result;
+
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &s);
+		curl_multi_remove_handle(h->multi, s->easy);
+		if (rc == CURLE_OK)
+			answered(h, s);
+		else
+			failed(h, s, rc);
+		s->group = NULL;
+	}
+}
+
+/* ---- the interface ---- */
+
+static unsigned
+http_room(struct sink *sink)
+{
+	struct sink_http *h = (struct sink_http *)sink;
+	unsigned room = 0;
+
+	for (unsigned i = 0; i < h->config.requests; i++)
+		if (h->slots[i].group == NULL)
+			room += h->config.events;
+	if (h->halves != NULL || h->fresh_count >= room)
+		return 0;
+	return room - h->fresh_count;
+}
+
+static void
+http_give(struct sink *sink, struct row *rows)
+{
+	struct sink_http *h = (struct sink_http *)sink;
+
+	*h->tail = rows;
+	for (; *h->tail != NULL; h->tail = &(*h->tail)->next)
+		h->fresh_count++;
+	fill_slots(h);
+}
+
+static struct row *
+http_wait(struct sink *sink, int ms)
+{
+	struct sink_http *h = (struct sink_http *)sink;
+	struct row *judged;
+	int running;
+
+	fill_slots(h);
+	curl_multi_perform(h->multi, &running);
+	read_results(h);
+	if (h->judged == NULL) {
+		curl_multi_poll(h->multi, NULL, 0, ms, NULL);
+		curl_multi_perform(h->multi, &running);
+		read_results(h);
+	}
+	judged = h->judged;
+	h->judged = NULL;
+	return judged;
+}
+
+static void
+free_groups(struct group *g)
+{
+	while (g != NULL) {
+		struct group *next = g->next;
+
+		free_rows(g->rows);
+		free(g);
+		g = next;
+	}
+}
+
+static void
+http_close(struct sink *sink)
+{
+	struct sink_http *h = (struct sink_http *)sink;
+
+	for (unsigned i = 0; h->slots != NULL && i < h->config.requests;
+	    i++) {
+		struct slot *s = &h->slots[i];
+
+		if (s->group != NULL) {
+			curl_multi_remove_handle(h->multi, s->easy);
+			free_groups(s->group);
+		}
+		curl_easy_cleanup(s->easy);
+		text_release(&s->body);
+		text_release(&s->answer);
+	}
+	free(h->slots);
+	free(h->key);
+	free_groups(h->halves);
+	free_rows(h->fresh);
+	free_rows(h->judged);
+	curl_slist_free_all(h->headers);
+	curl_multi_cleanup(h->multi);
+	curl_global_cleanup();
+	free(h);
+}
+
+static const struct sink_ops http_ops = {
+	.room = http_room,
+	.give = http_give,
+	.wait = http_wait,
+	.close = http_close,
+};
+
+/* ---- opening ---- */
+
+static bool
+open_slot(struct sink_http *h, struct slot *s)
+{
+	if ((s->easy = curl_easy_init()) == NULL)
+		return false;
+	return curl_easy_setopt(s->easy, CURLOPT_URL, h->config.url) ==
+	    CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_PROTOCOLS_STR, "http,https") ==
+	    CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, h->headers) ==
+	    CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_USERAGENT,
+	    "sentry-deliver/" PACKAGE_VERSION) == CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_POST, 1l) == CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_NOSIGNAL, 1l) == CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_CONNECTTIMEOUT_MS,
+	    CONNECT_MS) == CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_TIMEOUT,
+	    (long)h->config.timeout_s) == CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_WRITEFUNCTION, take_answer) ==
+	    CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_WRITEDATA, &s->answer) ==
+	    CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_PRIVATE, s) == CURLE_OK;
+}
+
+/* Scheme, host and port are what may be shown of a URL; the rest holds the
+ * key. */
+static bool
+take_url(struct sink_http *h, CURLU *u)
+{
+	char *scheme = NULL, *host = NULL, *port = NULL, *path = NULL;
+	bool good = u != NULL &&
+	    curl_url_set(u, CURLUPART_URL, h->config.url, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_PATH, &path, 0) == CURLUE_OK &&
+	    (strcasecmp(scheme, "http") == 0 ||
+	    strcasecmp(scheme, "https") == 0);
+
+	if (good) {
+		(void)curl_url_get(u, CURLUPART_PORT, &port, 0);
+		snprintf(h->sink.name, sizeof(h->sink.name), "%s://%s%s%s",
+		    scheme, host, port == NULL ? "" : ":",
+		    port == NULL ? "" : port);
+		h->key = strdup(strrchr(path, '/') + 1);
+	}
+	curl_free(scheme);
+	curl_free(host);
+	curl_free(port);
+	curl_free(path);
+	curl_url_cleanup(u);
+	return good;
+}
+
+struct sink *
+sink_http_open(const struct sink_http_config *config, char why[SINK_WHY])
+{
+	struct sink_http *h = calloc(1, sizeof(*h));
+	bool good;
+
+	snprintf(why, SINK_WHY, "out of memory");
+	if (h == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+		free(h);
+		return NULL;
+	}
+	h->sink.ops = &http_ops;
+	h->config = *config;
+	h->tail = &h->fresh;
+	h->multi = curl_multi_init();
+	h->headers = curl_slist_append(NULL, "Content-Type: application/json");
+	/* No round trip to ask whether a long body is welcome. */
+	if (h->headers != NULL)
+		(void)curl_slist_append(h->headers, "Expect:");
+	h->slots = calloc(config->requests, sizeof(*h->slots));
+	good = h->multi != NULL && h->headers != NULL && h->slots != NULL;
+	if (good && !take_url(h, curl_url())) {
+		snprintf(why, SINK_WHY, "it is not a URL of http or https");
+		good = false;
+	}
+	for (unsigned i = 0; good && i < config->requests; i++)
+		good = open_slot(h, &h->slots[i]);
+	if (good)
+		return &h->sink;
+	http_close(&h->sink);
+	return NULL;
+}

@@ -1,0 +1,403 @@
+/* sentry-deliver: takes the outbox's rows to a sink. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "args.h"
+#include "deliver.h"
+#include "log.h"
+
+#define EXIT_TEMPFAIL	75	/* EX_TEMPFAIL of sysexits.h */
+#define URL_MAX		4096	/* bytes of a file that holds a URL */
+
+static const char help[] =
+"Usage: sentry-deliver --to URL [OPTION]...\n"
+"\n"
+"Takes pending rows from the outbox of sentry-webhooks to a sink, and marks\n"
+"them delivered once that has said so.\n"
+"\n"
+"      --to URL             http(s)://...   an Inngest event API (BASE/e/KEY)\n"
+"                           nats://...      NATS JetStream\n"
+"                           -               standard output, one a line\n"
+"                           Keys on a command line are seen by others: use\n"
+"                           the environment or a file\n"
+"      --to-file FILE       the URL from a file\n"
+"      --db FILE            the database (outbox.db)\n"
+"      --once               end when nothing is due any more\n"
+"      --max-attempts N     then a row is dead (20)\n"
+"      --keep DAYS          delete settled rows that are older (30; 0: never)\n"
+"      --metrics FILE       write metrics for node_exporter's collector\n"
+"      --timeout SECONDS    for an answer (30)\n"
+"      --batch N            events in a request, at most (500)\n"
+"      --requests N         requests in flight (4)\n"
+"      --stream NAME        JetStream's stream (SENTRY)\n"
+"      --create-stream      make it if it is not there\n"
+"      --replicas N         of a stream that is made (1)\n"
+"      --settle SECONDS     until what JetStream has acknowledged counts as\n"
+"                           delivered, if it is still there (150)\n"
+"      --nats-creds FILE    credentials for NATS (a .creds file)\n"
+"      --nats-user-file FILE   `USER PASSWORD' for NATS\n"
+"      --nats-ca FILE       certificates to trust; TLS is a must then\n"
+"      --help, --version\n"
+"\n"
+"Environment: SENTRY_DELIVER_TO, or INNGEST_EVENT_KEY with INNGEST_BASE_URL\n"
+"(https://inn.gs); SENTRY_DELIVER_TO_FILE; SENTRY_WEBHOOKS_DB. A file\n"
+"$CREDENTIALS_DIRECTORY/sentry-deliver-to is read if it is there. Options\n"
+"win. Exit status: 0; 1: something is left after --once, or it cannot work;\n"
+"64: usage; 75: another sentry-deliver has this database.\n";
+
+struct options {
+	char		*to;
+	const char	*to_file;
+	const char	*db;
+	const char	*metrics;
+	const char	*stream;
+	const char	*creds, *user_file, *ca;
+	bool		 once, create;
+	unsigned	 max_attempts, keep_days, timeout, batch, requests;
+	unsigned	 replicas, settle;
+};
+
+enum {
+	SET_TO, SET_TO_FILE, SET_DB, SET_ONCE, SET_MAX_ATTEMPTS, SET_KEEP,
+	SET_METRICS, SET_TIMEOUT, SET_BATCH, SET_REQUESTS, SET_STREAM,
+	SET_CREATE, SET_REPLICAS, SET_SETTLE, SET_CREDS, SET_USER_FILE,
+	SET_CA
+};
+
+static const struct setting settings[] = {
+	{ SET_TO, "to", "SENTRY_DELIVER_TO", 0 },
+	{ SET_TO_FILE, "to-file", "SENTRY_DELIVER_TO_FILE", 0 },
+	{ SET_DB, "db", "SENTRY_WEBHOOKS_DB", 0 },
+	{ SET_ONCE, "once", NULL, SETTING_FLAG },
+	{ SET_MAX_ATTEMPTS, "max-attempts", NULL, 0 },
+	{ SET_KEEP, "keep", NULL, 0 },
+	{ SET_METRICS, "metrics", NULL, 0 },
+	{ SET_TIMEOUT, "timeout", NULL, 0 },
+	{ SET_BATCH, "batch", NULL, 0 },
+	{ SET_REQUESTS, "requests", NULL, 0 },
+	{ SET_STREAM, "stream", NULL, 0 },
+	{ SET_CREATE, "create-stream", NULL, SETTING_FLAG },
+	{ SET_REPLICAS, "replicas", NULL, 0 },
+	{ SET_SETTLE, "settle", NULL, 0 },
+	{ SET_CREDS, "nats-creds", NULL, 0 },
+	{ SET_USER_FILE, "nats-user-file", NULL, 0 },
+	{ SET_CA, "nats-ca", NULL, 0 },
+};
+
+static volatile sig_atomic_t stop;
+
+static void
+on_signal(int sig)
+{
+	(void)sig;
+	stop = 1;
+}
+
+__attribute__((format(printf, 1, 2)))
+static int
+fail(const char *format, ...)
+{
+	va_list ap;
+
+	fputs("sentry-deliver: ", stderr);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputs("\n", stderr);
+	return 1;
+}
+
+/* ---- the command line ---- */
+
+static void
+set_stream(struct options *o, const char *name, const char *s)
+{
+	if (strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_-"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(s) || strlen(s) > 64)
+		args_usage("%s wants up to 64 letters, digits, _ and -",
+		    name);
+	o->stream = s;
+}
+
+static unsigned
+count(const char *name, const char *s, unsigned long least,
+    unsigned long most)
+{
+	return (unsigned)args_number(name, s, 10, least, most);
+}
+
+static void
+set(void *arg, int which, const char *name, const char *s)
+{
+	struct options *o = arg;
+
+	if (*s == '\0' && which != SET_ONCE && which != SET_CREATE)
+		args_usage("%s wants a value", name);
+	switch (which) {
+	case SET_TO:
+		free(o->to);
+		o->to = args_join(s, "");
+		/* The whole system sees our arguments: not this one. */
+		if (name[0] == '-')
+			memset((char *)(uintptr_t)s, '*', strlen(s));
+		break;
+	case SET_TO_FILE:
+		o->to_file = s;
+		break;
+	case SET_DB:
+		o->db = s;
+		break;
+	case SET_ONCE:
+		o->once = true;
+		break;
+	case SET_MAX_ATTEMPTS:
+		o->max_attempts = count(name, s, 1, 1000);
+		break;
+	case SET_KEEP:
+		o->keep_days = count(name, s, 0, 36500);
+		break;
+	case SET_METRICS:
+		o->metrics = s;
+		break;
+	case SET_TIMEOUT:
+		o->timeout = count(name, s, 1, 600);
+		break;
+	case SET_BATCH:
+		o->batch = count(name, s, 1, 5000);
+		break;
+	case SET_REQUESTS:
+		o->requests = count(name, s, 1, 64);
+		break;
+	case SET_STREAM:
+		set_stream(o, name, s);
+		break;
+	case SET_CREATE:
+		o->create = true;
+		break;
+	case SET_REPLICAS:
+		o->replicas = count(name, s, 1, 5);
+		break;
+	case SET_SETTLE:
+		o->settle = count(name, s, 0, 86400);
+		break;
+	case SET_CREDS:
+		o->creds = s;
+		break;
+	case SET_USER_FILE:
+		o->user_file = s;
+		break;
+	case SET_CA:
+		o->ca = s;
+		break;
+	}
+}
+
+/* The first line of a small file, without white space around it. */
+static char *
+read_line(const char *path)
+{
+	char buf[URL_MAX + 1];
+	size_t n = 0, from;
+	FILE *in = fopen(path, "re");
+
+	if (in != NULL) {
+		n = fread(buf, 1, URL_MAX, in);
+		fclose(in);
+	}
+	buf[n] = '\0';
+	from = strspn(buf, " \t\r\n");
+	buf[from + strcspn(buf + from, "\r\n")] = '\0';
+	n = strlen(buf + from);
+	while (n > 0 && (buf[from + n - 1] == ' ' ||
+	    buf[from + n - 1] == '\t'))
+		buf[from + --n] = '\0';
+	return n == 0 ? NULL : args_join(buf + from, "");
+}
+
+/* Where to: an option, the variables, a credential. */
+static void
+find_sink(struct options *o)
+{
+	const char *key = args_variable("INNGEST_EVENT_KEY");
+	const char *base = args_variable("INNGEST_BASE_URL");
+	const char *folder = args_variable("CREDENTIALS_DIRECTORY");
+	char *file;
+
+	if (o->to == NULL && o->to_file != NULL &&
+	    (o->to = read_line(o->to_file)) == NULL)
+		args_usage("--to-file: there is no URL in this file, or it "
+		    "cannot be read");
+	if (o->to == NULL && key != NULL) {
+		if (base == NULL)
+			base = "https://inn.gs";
+		o->to = args_join(base, base[strlen(base) - 1] == '/' ?
+		    "e/" : "/e/");
+		file = o->to;
+		o->to = args_join(file, key);
+		free(file);
+	}
+	if (o->to == NULL && folder != NULL) {
+		file = args_join(folder, "/sentry-deliver-to");
+		o->to = read_line(file);
+		free(file);
+	}
+	if (o->to == NULL)
+		args_usage("where to? give --to URL or SENTRY_DELIVER_TO");
+}
+
+/* An option is the last word about where to, whatever the other says. */
+static void
+read_options(struct options *o, int argc, char *argv[])
+{
+	static const struct options defaults = {
+		.stream = "SENTRY", .max_attempts = 20, .keep_days = 30,
+		.timeout = 30, .batch = 500, .requests = 4, .replicas = 1,
+		.settle = 150,
+	};
+	const char *state;
+
+	*o = defaults;
+	args_program("sentry-deliver", help);
+	if (args_read(argc, argv, settings,
+	    sizeof(settings) / sizeof(settings[0]), set, o) < argc)
+		args_usage("an argument too many");
+	find_sink(o);
+	if (o->db == NULL) {
+		state = args_variable("STATE_DIRECTORY");
+		o->db = state == NULL ? "outbox.db" :
+		    args_join(state, "/outbox.db");
+	}
+}
+
+/* ---- the sink ---- */
+
+static struct sink *
+open_nats(const struct options *o, char why[SINK_WHY])
+{
+	struct sink_nats_config c = {
+		.url = o->to, .stream = o->stream, .credentials = o->creds,
+		.ca = o->ca, .create = o->create, .replicas = o->replicas,
+		.window = 4000, .timeout_s = o->timeout,
+	};
+	char *user = NULL, *space;
+	struct sink *s;
+
+	if (o->user_file != NULL) {
+		if ((user = read_line(o->user_file)) == NULL ||
+		    (space = strchr(user, ' ')) == NULL) {
+			free(user);
+			snprintf(why, SINK_WHY, "--nats-user-file wants "
+			    "`USER PASSWORD' in its first line");
+			return NULL;
+		}
+		*space = '\0';
+		c.user = user;
+		c.password = space + 1;
+	}
+	s = sink_nats_open(&c, why);
+	free(user);
+	return s;
+}
+
+static struct sink *
+open_sink(const struct options *o, char why[SINK_WHY])
+{
+	struct sink_http_config http = {
+		.url = o->to, .timeout_s = o->timeout,
+		.requests = o->requests, .events = o->batch,
+		.bytes = 1 << 20,
+	};
+
+	if (strcmp(o->to, "-") == 0)
+		return sink_print_open(STDOUT_FILENO, why);
+	if (strncmp(o->to, "nats://", 7) == 0 ||
+	    strncmp(o->to, "tls://", 6) == 0)
+		return open_nats(o, why);
+	if (strncmp(o->to, "http://", 7) == 0 ||
+	    strncmp(o->to, "https://", 8) == 0)
+		return sink_http_open(&http, why);
+	snprintf(why, SINK_WHY, "it must begin with http://, https:// or "
+	    "nats://, or be -");
+	return NULL;
+}
+
+/* ---- one deliverer a database ---- */
+
+static int
+take_lock(const char *db)
+{
+	char *path = args_join(db, "-deliver");
+	char who[32] = "";
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	ssize_t n;
+
+	free(path);
+	if (fd < 0)
+		return fail("%s-deliver: %s", db, strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		n = read(fd, who, sizeof(who) - 1);
+		who[n > 0 ? strspn(who, "0123456789") : 0] = '\0';
+		(void)fail("%s is being delivered by process %s", db,
+		    who[0] == '\0' ? "unknown" : who);
+		return EXIT_TEMPFAIL;
+	}
+	snprintf(who, sizeof(who), "%ld\n", (long)getpid());
+	/* The number is a help for people; the lock is what counts. */
+	if (ftruncate(fd, 0) != 0 || write(fd, who, strlen(who)) < 0)
+		log_say("warning", "lock", "its file cannot be written");
+	return 0;	/* held until the program ends */
+}
+
+static int
+deliver(const struct options *o)
+{
+	struct deliver_config config = {
+		.db = o->db, .once = o->once,
+		.max_attempts = o->max_attempts,
+		.settle_ms = (int64_t)o->settle * 1000,
+		.keep_ms = (int64_t)o->keep_days * 86400000,
+		.metrics = o->metrics, .stop = &stop,
+	};
+	char why[SINK_WHY] = "";
+	struct log l;
+
+	if ((config.sink = open_sink(o, why)) == NULL)
+		return fail("--to: %s", why);
+	log_begin(&l, "info", "start");
+	log_str(&l, "version", PACKAGE_VERSION);
+	log_str(&l, "db", o->db);
+	log_str(&l, "sink", config.sink->name);
+	log_end(&l);
+	return deliver_run(&config);
+}
+
+int
+main(int argc, char *argv[])
+{
+	static struct options o;
+	struct sigaction act = { .sa_handler = on_signal };
+	int status;
+
+	read_options(&o, argc, argv);
+	sigaction(SIGTERM, &act, NULL);
+	sigaction(SIGINT, &act, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	umask(0027);
+	if (access(o.db, F_OK) != 0)
+		status = fail("%s: %s; sentry-webhooks makes it", o.db,
+		    strerror(errno));
+	else if ((status = take_lock(o.db)) == 0)
+		status = deliver(&o);
+	free(o.to);
+	return status;
+}
