@@ -2,22 +2,22 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
 
+#include "gate.h"
 #include "schema_sql.h"
 
 #define APPLICATION_ID		0x53574f42	/* "SWOB" */
 #define SCHEMA_VERSION		1
 #define BUSY_MS			50	/* one wait for another writer */
 #define OPEN_BUSY_MS		2000	/* the same while opening */
+#define PAGE_BYTES		4096	/* SQLite's default */
 #define CHECKPOINT_PAGES	1000	/* of WAL before a checkpoint pays */
 #define WAL_LIMIT_BYTES		67108864
 
@@ -25,8 +25,9 @@ struct db {
 	sqlite3		*db;
 	sqlite3_stmt	*stmt[DB_STATEMENTS_MAX];
 	enum db_mode	 mode;
-	int		 gate;		/* the lock file, see gate_take() */
-	int		 wal_pages;	/* after the last commit */
+	int		 gate;		/* gate.h */
+	int		 wal_pages;	/* after our last commit */
+	struct timespec	 wal_mtime;	/* at the last checkpoint */
 	dev_t		 dev;
 	ino_t		 ino;
 	char		 path[PATH_MAX];
@@ -96,40 +97,6 @@ number(struct db *d, const char *sql, int64_t *n)
 		*n = sqlite3_column_int64(stmt, 0);
 	sqlite3_finalize(stmt);
 	return fault_of(rc);
-}
-
-/* ---- the gate ----
- *
- * SQLite 3.7.0 to 3.51.2 can lose a commit that one connection makes in the
- * instant of another's checkpoint. Between our own processes a lock file
- * keeps the two apart: shared to write, exclusive to checkpoint. Nobody ever
- * waits for it longer than a checkpoint takes. */
-
-static bool
-gate_take(struct db *d, int how)
-{
-	int rc;
-
-	do
-		rc = flock(d->gate, how | LOCK_NB);
-	while (rc != 0 && errno == EINTR);
-	return rc == 0;
-}
-
-static void
-gate_leave(struct db *d)
-{
-	(void)flock(d->gate, LOCK_UN);
-}
-
-static enum fault
-gate_open(struct db *d)
-{
-	char path[PATH_MAX + 8];
-
-	snprintf(path, sizeof(path), "%s-lock", d->path);
-	d->gate = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-	return d->gate < 0 ? fault_errno(errno) : FAULT_NONE;
 }
 
 /* ---- opening ---- */
@@ -291,10 +258,11 @@ open_all(struct db *d, const char *const *statements, unsigned count,
 	    FAULT_NONE ||
 	    (f = set_up(d, why)) != FAULT_NONE)
 		return f;
-	if (d->mode != DB_READ && (f = gate_open(d)) != FAULT_NONE) {
+	if (d->mode != DB_READ &&
+	    (d->gate = gate_open(d->path, d->mode == DB_OWN)) < 0) {
 		snprintf(why, DB_WHY, "its lock file %.200s-lock cannot be "
 		    "opened", d->path);
-		return f;
+		return fault_errno(errno);
 	}
 	if ((f = prepare(d, statements, count)) != FAULT_NONE)
 		return f;
@@ -345,10 +313,10 @@ db_close(struct db *d)
 {
 	if (d == NULL)
 		return;
-	if (d->mode == DB_OWN && gate_take(d, LOCK_EX)) {
+	if (d->mode == DB_OWN && gate_take(d->gate, GATE_CHECKPOINT)) {
 		(void)sqlite3_wal_checkpoint_v2(d->db, NULL,
 		    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-		gate_leave(d);
+		gate_leave(d->gate);
 	}
 	db_abandon(d);
 }
@@ -443,10 +411,10 @@ db_begin(struct db *d)
 	if (stat(d->path, &st) != 0 || st.st_ino != d->ino ||
 	    st.st_dev != d->dev)
 		return FAULT_GONE;
-	if (!gate_take(d, LOCK_SH))
+	if (!gate_take(d->gate, GATE_WRITE))
 		return FAULT_BUSY;
 	if ((f = execute(d, "BEGIN IMMEDIATE")) != FAULT_NONE)
-		gate_leave(d);
+		gate_leave(d->gate);
 	return f;
 }
 
@@ -456,7 +424,7 @@ db_commit(struct db *d)
 	enum fault f = execute(d, "COMMIT");
 
 	if (f == FAULT_NONE)
-		gate_leave(d);
+		gate_leave(d->gate);
 	return f;
 }
 
@@ -465,18 +433,51 @@ db_rollback(struct db *d)
 {
 	if (!sqlite3_get_autocommit(d->db))
 		(void)execute(d, "ROLLBACK");
-	gate_leave(d);
+	gate_leave(d->gate);
+}
+
+static bool
+wal_stat(const struct db *d, struct stat *st)
+{
+	char path[PATH_MAX + 8];
+
+	snprintf(path, sizeof(path), "%s-wal", d->path);
+	return stat(path, st) == 0;
+}
+
+/* Whether others have written so much that a checkpoint pays. The file's size
+ * does not shrink by one, so its time has to tell. */
+static bool
+others_wrote(const struct db *d)
+{
+	struct stat st;
+
+	return wal_stat(d, &st) &&
+	    st.st_size >= (off_t)CHECKPOINT_PAGES * PAGE_BYTES &&
+	    (st.st_mtim.tv_sec != d->wal_mtime.tv_sec ||
+	    st.st_mtim.tv_nsec != d->wal_mtime.tv_nsec);
 }
 
 void
-db_checkpoint(struct db *d)
+db_checkpoint(struct db *d, bool look)
 {
-	if (d->wal_pages < CHECKPOINT_PAGES || !gate_take(d, LOCK_EX))
+	struct stat st;
+
+	if (d->wal_pages < CHECKPOINT_PAGES && (!look || !others_wrote(d)))
 		return;
-	if (sqlite3_wal_checkpoint_v2(d->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
-	    NULL, NULL) == SQLITE_OK)
-		d->wal_pages = 0;
-	gate_leave(d);
+	if (d->mode != DB_OWN && !gate_stand_in(d->gate))
+		return;
+	if (gate_take(d->gate, GATE_CHECKPOINT)) {
+		if (sqlite3_wal_checkpoint_v2(d->db, NULL,
+		    SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK) {
+			d->wal_pages = 0;
+			if (wal_stat(d, &st))
+				d->wal_mtime = st.st_mtim;
+		}
+		gate_leave(d->gate);
+	}
+	if (d->mode != DB_OWN)
+		gate_stand_back(d->gate);
 }
 
 enum fault
@@ -491,9 +492,7 @@ db_shrink(struct db *d, unsigned pages)
 int64_t
 db_wal_bytes(const struct db *d)
 {
-	char path[PATH_MAX + 8];
 	struct stat st;
 
-	snprintf(path, sizeof(path), "%s-wal", d->path);
-	return stat(path, &st) == 0 ? (int64_t)st.st_size : 0;
+	return wal_stat(d, &st) ? (int64_t)st.st_size : 0;
 }

@@ -12,7 +12,7 @@ struct db;
 
 enum db_mode {
 	DB_OWN,		/* creates and migrates; checkpoints */
-	DB_WRITE,	/* changes rows of what is there; never checkpoints */
+	DB_WRITE,	/* changes rows of what is there */
 	DB_READ		/* never changes anything */
 };
 
@@ -46,8 +46,9 @@ enum fault	db_commit(struct db *) __attribute__((warn_unused_result));
 void		db_rollback(struct db *);
 
 /* Outside a transaction, cheap when there is little to do: moves what the WAL
- * has collected into the database. */
-void		db_checkpoint(struct db *);
+ * has collected into the database. With `look` also what others have written.
+ * Only an owner does, or whoever writes while there is none. */
+void		db_checkpoint(struct db *, bool look);
 int64_t		db_wal_bytes(const struct db *);
 
 /* Within a transaction: gives up to `pages` free pages back to the disk. */

@@ -7,16 +7,17 @@
 
 #include "flight.h"
 #include "log.h"
+#include "settle.h"
+#include "tally.h"
 
 #define IN_FLIGHT_MAX	8192		/* rows on their way, or just judged */
 #define IN_FLIGHT_BYTES	((size_t)16 << 20)	/* and of their envelopes */
 #define PAGE_ROWS	1000		/* read at once */
 #define JUDGE_ROWS	1000		/* verdicts in a transaction */
-#define JUDGE_MS	50		/* a verdict waits no longer for others */
+#define JUDGE_MS	50		/* it waits for others */
 #define POLL_MS		200		/* between looks for new rows */
 #define WAIT_MS		20		/* for the sink, while rows are there */
 #define LOOK_MS		1000		/* between looks at the stream */
-#define SETTLE_ROWS	1000		/* settled in a transaction */
 #define PRUNE_SPAN	500		/* ids looked at in a transaction */
 #define PRUNE_MS	30000		/* between passes */
 #define PAUSE_LEAST_MS	1000		/* while nobody can take a row */
@@ -25,15 +26,10 @@
 #define METRICS_MS	5000
 #define GOODBYE_MS	5000		/* for what is on its way at the end */
 
-enum count {
-	COUNT_DELIVERED, COUNT_ACKED, COUNT_RETRIED, COUNT_DEAD,
-	COUNT_REDRIVEN, COUNT_PRUNED, COUNTS
-};
-
 struct deliver {
 	const struct deliver_config *config;
 	struct sink		*sink;
-	struct db		*db;		/* NULL while it is out of order */
+	struct db		*db;		/* NULL: out of order */
 	struct flight		 flight;
 	size_t			 bytes;		/* of envelopes in flight */
 	struct row		*judged, **judged_tail;
@@ -46,11 +42,10 @@ struct deliver {
 	bool			 empty;		/* nor was anything read */
 	bool			 failed;	/* `once`: no use in going on */
 	char			 said[SINK_WHY];	/* the last trouble */
-	char			 stream[SINK_NAME];	/* sink->name as known */
-	uint64_t		 highest;	/* sequence that was acked */
+	struct settle		 settle;
 	struct prune_place	 prune;
 	int64_t			 prune_at;
-	unsigned long		 counts[COUNTS];
+	struct tally		 tally;
 };
 
 /* ---- time and words ---- */
@@ -217,8 +212,7 @@ weigh(struct deliver *d, struct row *r)
 {
 	if (r->fate == FATE_ACKED) {
 		r->due_at = now_ms() + d->config->settle_ms;
-		if (r->seq > d->highest)
-			d->highest = r->seq;
+		settle_acked(&d->settle, r->seq);
 	}
 	if (r->fate != FATE_LATER && r->fate != FATE_UNREACHABLE)
 		return;
@@ -282,7 +276,7 @@ collect(struct deliver *d, struct row *rows)
 static void
 count(struct deliver *d, const struct row *r)
 {
-	static const enum count table[] = {
+	static const enum tally_count table[] = {
 		[FATE_DELIVERED] = COUNT_DELIVERED,
 		[FATE_ACKED] = COUNT_ACKED,
 		[FATE_LATER] = COUNT_RETRIED,
@@ -290,7 +284,7 @@ count(struct deliver *d, const struct row *r)
 		[FATE_REFUSED] = COUNT_DEAD,
 	};
 
-	d->counts[table[r->fate]]++;
+	d->tally.count[table[r->fate]]++;
 	if (r->fate == FATE_REFUSED)
 		say_dead(r);
 }
@@ -328,109 +322,24 @@ judge(struct deliver *d, bool now)
 		d->judged_tail = &d->judged;
 }
 
-/* ---- what was acknowledged before it was on a disk ---- */
+/* ---- housekeeping ---- */
 
-/* The name without the creation behind `@'. */
+/* What the sink had only acknowledged; and the WAL, if nobody else does. */
 static void
-stream_name(const struct sink *s, char name[SINK_NAME])
+look_after(struct deliver *d)
 {
-	snprintf(name, SINK_NAME, "%s", s->name);
-	name[strcspn(name, "@")] = '\0';
-}
-
-static enum fault
-redrive(struct deliver *d)
-{
-	char name[SINK_NAME];
-	unsigned n = SETTLE_ROWS;
-	enum fault f = FAULT_NONE;
-	struct log l;
-
-	stream_name(d->sink, name);
-	while (f == FAULT_NONE && n == SETTLE_ROWS) {
-		f = queue_redrive(d->db, name, d->sink->name,
-		    d->sink->last_seq, now_ms(), SETTLE_ROWS, &n);
-		d->counts[COUNT_REDRIVEN] += n;
-		if (n == 0)
-			continue;
-		log_begin(&l, "error", "redriven");
-		log_str(&l, "sink", d->sink->name);
-		log_int(&l, "rows", n);
-		log_str(&l, "msg", "the stream has lost what it had "
-		    "acknowledged; it gets it again");
-		log_end(&l);
-	}
-	return f;
-}
-
-/* A stream is a log: where it still has the last of these, it has them all.
- * Where it has not, each is asked for. -1 while nobody knows. */
-static int
-examine(struct deliver *d, struct acked *a, unsigned n)
-{
-	unsigned last = 0;
-	int has;
-
-	for (unsigned i = 1; i < n; i++)
-		if (a[i].seq > a[last].seq)
-			last = i;
-	has = d->sink->ops->holds(d->sink, a[last].seq, a[last].event_id);
-	if (has != 0)
-		return has < 0 ? -1 : 0;
-	for (unsigned i = 0; i < n; i++) {
-		has = d->sink->ops->holds(d->sink, a[i].seq, a[i].event_id);
-		if (has < 0)
-			return -1;
-		a[i].lost = has == 0;
-		d->counts[COUNT_REDRIVEN] += a[i].lost;
-	}
-	return 0;
-}
-
-static enum fault
-settle(struct deliver *d)
-{
-	static struct acked ripe[SETTLE_ROWS];
-	unsigned n = SETTLE_ROWS;
 	enum fault f = FAULT_NONE;
 
-	while (f == FAULT_NONE && n == SETTLE_ROWS && !stopped(d)) {
-		f = queue_acked(d->db, now_ms(), d->sink->name, ripe,
-		    SETTLE_ROWS, &n);
-		if (f != FAULT_NONE || n == 0 || examine(d, ripe, n) < 0)
-			break;
-		f = queue_settle(d->db, ripe, n, now_ms());
-	}
-	return f;
-}
-
-static void
-look(struct deliver *d)
-{
-	struct sink *s = d->sink;
-	enum fault f = FAULT_NONE;
-
-	if (s->ops->look == NULL || d->db == NULL || now_ms() < d->look_at)
+	if (d->db == NULL || now_ms() < d->look_at)
 		return;
 	d->look_at = now_ms() + LOOK_MS;
-	if (s->ops->look(s) != 0)
-		return;
-	if (strcmp(d->stream, s->name) != 0) {
-		f = queue_highest(d->db, s->name, &d->highest);
-		if (f == FAULT_NONE)
-			f = redrive(d);
-		if (f == FAULT_NONE)
-			snprintf(d->stream, sizeof(d->stream), "%s", s->name);
-	} else if (s->last_seq < d->highest) {
-		f = redrive(d);
-		d->highest = s->last_seq;
-	}
-	if (f == FAULT_NONE)
-		f = settle(d);
+	if (d->sink->ops->look != NULL)
+		f = settle_look(&d->settle, d->db, d->sink, now_ms(),
+		    &d->tally);
 	note_fault(d, f);
+	if (d->db != NULL)
+		db_checkpoint(d->db, true);
 }
-
-/* ---- housekeeping ---- */
 
 /* One small transaction; true when the pass is over. */
 static bool
@@ -445,7 +354,7 @@ prune(struct deliver *d)
 		return true;
 	f = queue_prune(d->db, &d->prune, now - d->config->keep_ms,
 	    PRUNE_SPAN, &n, &end);
-	d->counts[COUNT_PRUNED] += n;
+	d->tally.count[COUNT_PRUNED] += n;
 	if (f == FAULT_NONE && end)
 		d->prune_at = now + PRUNE_MS;
 	note_fault(d, f);
@@ -453,74 +362,18 @@ prune(struct deliver *d)
 }
 
 static void
-put_count(FILE *out, const char *name, const char *labels, const char *type,
-    const char *help, long long value)
-{
-	if (help != NULL)
-		fprintf(out, "# HELP sentry_deliver_%s %s\n"
-		    "# TYPE sentry_deliver_%s %s\n", name, help, name, type);
-	fprintf(out, "sentry_deliver_%s%s %lld\n", name, labels, value);
-}
-
-static void
-put_metrics(const struct deliver *d, FILE *out, const struct census *c)
-{
-	static const char *const results[COUNTS] = {
-		[COUNT_DELIVERED] = "{result=\"delivered\"}",
-		[COUNT_ACKED] = "{result=\"acked\"}",
-		[COUNT_RETRIED] = "{result=\"retried\"}",
-		[COUNT_DEAD] = "{result=\"dead\"}",
-		[COUNT_REDRIVEN] = "{result=\"redriven\"}",
-		[COUNT_PRUNED] = "{result=\"pruned\"}",
-	};
-
-	for (int i = 0; i < COUNTS; i++)
-		put_count(out, "rows_total", results[i], "counter", i > 0 ?
-		    NULL : "Rows by what was done with them.",
-		    (long long)d->counts[i]);
-	put_count(out, "in_flight", "", "gauge", "Rows on their way.",
-	    d->flight.count);
-	put_count(out, "sink_up", "", "gauge", "1 while the sink takes rows.",
-	    d->said[0] == '\0');
-	put_count(out, "outbox_rows", "{state=\"pending\"}", "gauge",
-	    "Rows that are not delivered, by state.", c->pending);
-	put_count(out, "outbox_rows", "{state=\"unmapped\"}", "", NULL,
-	    c->unmapped);
-	put_count(out, "outbox_rows", "{state=\"acked\"}", "", NULL,
-	    c->acked);
-	put_count(out, "outbox_rows", "{state=\"dead\"}", "", NULL, c->dead);
-	put_count(out, "oldest_pending_timestamp_seconds", "", "gauge",
-	    "When the pending row that is due first was received; 0 for "
-	    "none.", c->oldest_pending / 1000);
-	put_count(out, "last_run_timestamp_seconds", "", "gauge",
-	    "When this was written.", now_ms() / 1000);
-}
-
-/* Whole or not at all: the collector may read at any time. */
-static void
 write_metrics(struct deliver *d)
 {
-	const char *path = d->config->metrics;
 	struct census c = { 0 };
-	char *temporary;
-	FILE *out;
 
-	if (path == NULL || d->db == NULL)
+	if (d->config->metrics == NULL || d->db == NULL)
 		return;
 	d->metrics_at = now_ms() + METRICS_MS;
-	if (queue_census(d->db, &c) != FAULT_NONE ||
-	    asprintf(&temporary, "%s.new", path) < 0)
-		return;
-	if ((out = fopen(temporary, "we")) != NULL) {
-		put_metrics(d, out, &c);
-		if ((ferror(out) | fclose(out)) != 0 ||
-		    rename(temporary, path) != 0)
-			(void)unlink(temporary);
-	} else {
+	if (queue_census(d->db, &c) == FAULT_NONE && tally_write(&d->tally,
+	    d->config->metrics, &c, d->flight.count, d->said[0] == '\0',
+	    now_ms()) != 0)
 		log_say("warning", "metrics", "the metrics file cannot be "
 		    "written");
-	}
-	free(temporary);
 }
 
 /* ---- the run ---- */
@@ -540,7 +393,7 @@ step(struct deliver *d)
 		d->failed |= d->config->once;
 	}
 	judge(d, d->idle && d->flight.count == d->judged_count);
-	look(d);
+	look_after(d);
 	(void)prune(d);
 	if (now_ms() >= d->metrics_at)
 		write_metrics(d);
@@ -579,17 +432,6 @@ status_of(struct deliver *d)
 	return c.pending > 0 || c.unmapped > 0 || c.dead > 0;
 }
 
-static void
-release_rows(struct deliver *d)
-{
-	struct row *r;
-
-	while ((r = d->judged) != NULL) {
-		d->judged = r->next;
-		row_free(r);
-	}
-}
-
 int
 deliver_run(const struct deliver_config *config)
 {
@@ -608,7 +450,7 @@ deliver_run(const struct deliver_config *config)
 		say_goodbye(d);
 		if (config->once && !d->failed) {
 			d->look_at = d->prune_at = 0;
-			look(d);
+			look_after(d);
 			while (!prune(d))
 				;
 		}
@@ -616,7 +458,7 @@ deliver_run(const struct deliver_config *config)
 		write_metrics(d);
 	}
 	d->sink->ops->close(d->sink);
-	release_rows(d);
+	row_free_all(d->judged);
 	if (d->db != NULL)
 		db_close(d->db);
 	free(d);

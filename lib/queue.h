@@ -16,8 +16,8 @@ struct queue_place {
 
 /* Reads up to `limit` pending rows, or little more than `bytes` of them, that
  * are due at `now` (ms) and stand behind *place, which moves on, but for those
- * that busy() says are on their way. *rows is a list, in order. *end: there was nothing further. No
- * transaction is left open. */
+ * that busy() says are on their way. *rows is a list, in order. *end: there
+ * was nothing further. No transaction is left open. */
 enum fault	queue_next(struct db *, struct queue_place *place,
 		    int64_t now, unsigned limit, size_t bytes,
 		    bool (*busy)(void *arg, int64_t id), void *arg,

@@ -17,6 +17,17 @@ row_free(struct row *r)
 }
 
 void
+row_free_all(struct row *r)
+{
+	while (r != NULL) {
+		struct row *next = r->next;
+
+		row_free(r);
+		r = next;
+	}
+}
+
+void
 row_judge(struct row *r, enum fate fate, struct span why)
 {
 	size_t i;

@@ -20,7 +20,7 @@ struct row {
 	enum fate	 fate;
 	int64_t		 after_ms;	/* LATER: the sink's own wish, or 0 */
 	int64_t		 due_at;	/* ms; by the one who keeps count */
-	uint64_t	 seq;		/* ACKED: where it stands in the stream */
+	uint64_t	 seq;		/* ACKED: its place there */
 	char		 why[ROW_WHY];	/* not delivered: in the sink's words */
 	/* The keeper's: */
 	struct row	*hash_next;
@@ -28,6 +28,7 @@ struct row {
 
 struct row	*row_new(void);		/* NULL without memory */
 void		 row_free(struct row *);
+void		 row_free_all(struct row *);	/* a list */
 /* Sets the verdict; `why` is cut, and what cannot be shown becomes '?'. */
 void		 row_judge(struct row *, enum fate, struct span why);
 

@@ -1,4 +1,4 @@
-#include "sink.h"
+#include "batch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,17 +10,6 @@
 
 #define ANSWER_MAX	65536	/* bytes of an answer that are looked at */
 #define CONNECT_MS	10000l
-#define FEW_ROWS	10	/* in a request once a row has failed often */
-#define TRIES_TO_FEW	2
-#define TRIES_TO_ONE	4
-
-/* Rows that travel together. A batch that is refused is split into two, until
- * the bad row stands alone. */
-struct group {
-	struct group	*next;
-	struct row	*rows;
-	unsigned	 count;
-};
 
 /* A request on its way, or a place for one. */
 struct slot {
@@ -36,106 +25,11 @@ struct sink_http {
 	struct sink_http_config	 config;
 	CURLM			*multi;
 	struct curl_slist	*headers;
-	struct row		*fresh, **tail;	/* not yet in a group */
-	unsigned		 fresh_count;
-	struct group		*halves;	/* of refused groups; go first */
+	struct batch		 batch;		/* rows that wait */
 	struct row		*judged;
 	struct slot		*slots;
-	char			*key;		/* the URL's last part, or NULL */
+	char			*key;		/* the URL's end, or NULL */
 };
-
-/* ---- groups ---- */
-
-/* How many rows may travel with this one. One that keeps failing with others
- * may be what makes them fail: it comes to travel alone. */
-static unsigned
-company(const struct sink_http *h, const struct row *r)
-{
-	if (r->attempts < TRIES_TO_FEW)
-		return h->config.events;
-	return r->attempts < TRIES_TO_ONE ? FEW_ROWS : 1;
-}
-
-/* Takes rows off the list as far as they fit into a request. */
-static struct group *
-next_group(struct sink_http *h)
-{
-	struct group *g = h->halves;
-	struct row **end;
-	unsigned most;
-	size_t bytes = 0;
-
-	if (g != NULL) {
-		h->halves = g->next;
-		return g;
-	}
-	if (h->fresh == NULL || (g = calloc(1, sizeof(*g))) == NULL)
-		return NULL;
-	most = company(h, h->fresh);
-	for (end = &h->fresh; *end != NULL && g->count < most;
-	    end = &(*end)->next) {
-		bytes += (*end)->envelope.len + 1;
-		if (g->count > 0 && (bytes > h->config.bytes ||
-		    company(h, *end) <= g->count))
-			break;
-		g->count++;
-	}
-	g->rows = h->fresh;
-	h->fresh = *end;
-	*end = NULL;
-	h->fresh_count -= g->count;
-	if (h->fresh == NULL)
-		h->tail = &h->fresh;
-	return g;
-}
-
-static void
-free_rows(struct row *r)
-{
-	while (r != NULL) {
-		struct row *next = r->next;
-
-		row_free(r);
-		r = next;
-	}
-}
-
-static void
-judge_group(struct sink_http *h, struct group *g, enum fate fate,
-    int64_t after_ms, struct span why)
-{
-	struct row *r;
-
-	while ((r = g->rows) != NULL) {
-		g->rows = r->next;
-		row_judge(r, fate, why);
-		r->after_ms = after_ms;
-		r->next = h->judged;
-		h->judged = r;
-	}
-	free(g);
-}
-
-/* False without memory. */
-static bool
-split(struct sink_http *h, struct group *g)
-{
-	struct group *other = calloc(1, sizeof(*other));
-	struct row **end = &g->rows;
-
-	if (other == NULL)
-		return false;
-	for (unsigned i = 0; i < g->count / 2; i++)
-		end = &(*end)->next;
-	other->rows = *end;
-	*end = NULL;
-	other->count = g->count - g->count / 2;
-	g->count /= 2;
-	other->next = h->halves;
-	g->next = other;
-	h->halves = g;
-	return true;
-}
 
 /* ---- answers ---- */
 
@@ -218,8 +112,9 @@ is_unreachable(CURLcode rc)
 static void
 failed(struct sink_http *h, struct slot *s, CURLcode rc)
 {
-	judge_group(h, s->group, is_unreachable(rc) ? FATE_UNREACHABLE :
-	    FATE_LATER, 0, span_of(curl_easy_strerror(rc)));
+	group_judge(s->group, &h->judged, is_unreachable(rc) ?
+	    FATE_UNREACHABLE : FATE_LATER, 0,
+	    span_of(curl_easy_strerror(rc)));
 }
 
 static void
@@ -233,11 +128,13 @@ answered(struct sink_http *h, struct slot *s)
 	curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
 	status = status_of(status, text_view(&s->answer));
 	fate = retry_fate(status);
-	if (fate == FATE_REFUSED && g->count > 1 && split(h, g))
+	if (fate == FATE_REFUSED && g->count > 1 &&
+	    batch_split(&h->batch, g))
 		return;
 	words_of(&words, status, text_view(&s->answer));
 	scrub(&words, h->key);
-	judge_group(h, g, fate, retry_after_ms(s->easy), text_view(&words));
+	group_judge(g, &h->judged, fate, retry_after_ms(s->easy),
+	    text_view(&words));
 	text_release(&words);
 }
 
@@ -254,23 +151,11 @@ take_answer(char *at, size_t size, size_t count, void *arg)
 /* ---- requests ---- */
 
 static void
-write_body(struct text *t, const struct group *g)
-{
-	t->len = 0;
-	text_str(t, "[");
-	for (const struct row *r = g->rows; r != NULL; r = r->next) {
-		if (r != g->rows)
-			text_str(t, ",");
-		text_span(t, text_view(&r->envelope));
-	}
-	text_str(t, "]");
-}
-
-static void
 send_group(struct sink_http *h, struct slot *s, struct group *g)
 {
 	s->group = g;
-	write_body(&s->body, g);
+	s->body.len = 0;
+	group_write(&s->body, g);
 	s->answer.len = 0;
 	curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS, s->body.at);
 	curl_easy_setopt(s->easy, CURLOPT_POSTFIELDSIZE_LARGE,
@@ -278,7 +163,8 @@ send_group(struct sink_http *h, struct slot *s, struct group *g)
 	if (s->body.broken ||
 	    curl_multi_add_handle(h->multi, s->easy) != CURLM_OK) {
 		text_release(&s->body);
-		judge_group(h, g, FATE_LATER, 0, span_of("out of memory"));
+		group_judge(g, &h->judged, FATE_LATER, 0,
+		    span_of("out of memory"));
 		s->group = NULL;
 	}
 }
@@ -291,7 +177,7 @@ fill_slots(struct sink_http *h)
 
 		if (h->slots[i].group != NULL)
 			continue;
-		if ((g = next_group(h)) == NULL)
+		if ((g = batch_next(&h->batch)) == NULL)
 			return;
 		send_group(h, &h->slots[i], g);
 	}
@@ -330,9 +216,7 @@ http_room(struct sink *sink)
 	for (unsigned i = 0; i < h->config.requests; i++)
 		if (h->slots[i].group == NULL)
 			room += h->config.events;
-	if (h->halves != NULL || h->fresh_count >= room)
-		return 0;
-	return room - h->fresh_count;
+	return h->batch.count < room ? room - h->batch.count : 0;
 }
 
 static void
@@ -340,9 +224,7 @@ http_give(struct sink *sink, struct row *rows)
 {
 	struct sink_http *h = (struct sink_http *)sink;
 
-	*h->tail = rows;
-	for (; *h->tail != NULL; h->tail = &(*h->tail)->next)
-		h->fresh_count++;
+	batch_add(&h->batch, rows);
 	fill_slots(h);
 }
 
@@ -367,18 +249,6 @@ http_wait(struct sink *sink, int ms)
 }
 
 static void
-free_groups(struct group *g)
-{
-	while (g != NULL) {
-		struct group *next = g->next;
-
-		free_rows(g->rows);
-		free(g);
-		g = next;
-	}
-}
-
-static void
 http_close(struct sink *sink)
 {
 	struct sink_http *h = (struct sink_http *)sink;
@@ -389,7 +259,7 @@ http_close(struct sink *sink)
 
 		if (s->group != NULL) {
 			curl_multi_remove_handle(h->multi, s->easy);
-			free_groups(s->group);
+			group_free(s->group);
 		}
 		curl_easy_cleanup(s->easy);
 		text_release(&s->body);
@@ -397,9 +267,8 @@ http_close(struct sink *sink)
 	}
 	free(h->slots);
 	free(h->key);
-	free_groups(h->halves);
-	free_rows(h->fresh);
-	free_rows(h->judged);
+	batch_release(&h->batch);
+	row_free_all(h->judged);
 	curl_slist_free_all(h->headers);
 	curl_multi_cleanup(h->multi);
 	curl_global_cleanup();
@@ -483,7 +352,7 @@ sink_http_open(const struct sink_http_config *config, char why[SINK_WHY])
 	}
 	h->sink.ops = &http_ops;
 	h->config = *config;
-	h->tail = &h->fresh;
+	batch_start(&h->batch, config->events, config->bytes);
 	h->multi = curl_multi_init();
 	h->headers = curl_slist_append(NULL, "Content-Type: application/json");
 	/* No round trip to ask whether a long body is welcome. */

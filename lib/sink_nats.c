@@ -393,17 +393,6 @@ nats_holds(struct sink *sink, uint64_t seq, const char *event_id)
 }
 
 static void
-free_rows(struct row *r)
-{
-	while (r != NULL) {
-		struct row *next = r->next;
-
-		row_free(r);
-		r = next;
-	}
-}
-
-static void
 nats_close(struct sink *sink)
 {
 	struct sink_nats *n = (struct sink_nats *)sink;
@@ -414,8 +403,8 @@ nats_close(struct sink *sink)
 	natsOptions_Destroy(n->options);
 	nats_CloseAndWait(0);
 	for (int i = 0; i < BUCKETS; i++)
-		free_rows(n->bucket[i]);
-	free_rows(n->judged);
+		row_free_all(n->bucket[i]);
+	row_free_all(n->judged);
 	pthread_cond_destroy(&n->some);
 	pthread_mutex_destroy(&n->lock);
 	free(n);

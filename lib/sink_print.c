@@ -91,12 +91,8 @@ static void
 print_close(struct sink *sink)
 {
 	struct sink_print *p = (struct sink_print *)sink;
-	struct row *r, *next;
 
-	for (r = p->rows; r != NULL; r = next) {
-		next = r->next;
-		row_free(r);
-	}
+	row_free_all(p->rows);
 	text_release(&p->lines);
 	free(p);
 }

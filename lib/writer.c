@@ -29,6 +29,7 @@ struct writer {
 	unsigned	 spooled_count;
 	int64_t		 edits, cursor;	/* of the mapping table */
 	bool		 remap;
+	bool		 tick;		/* in this round */
 	int64_t		 tick_at, busy_since;	/* ms, intake_now() */
 	int64_t		 look_at, rest_until;	/* of the spool, likewise */
 };
@@ -242,7 +243,8 @@ look_at_mapping(struct writer *w)
 	int64_t edits;
 	enum fault f;
 
-	if (intake_now() < w->tick_at)
+	w->tick = intake_now() >= w->tick_at;
+	if (!w->tick)
 		return FAULT_NONE;
 	w->tick_at = intake_now() + TICK_MS;
 	if ((f = store_map_edits(w->db, &edits)) == FAULT_NONE &&
@@ -311,7 +313,7 @@ judge(struct writer *w, enum fault f)
 	if (f == FAULT_NONE) {
 		w->busy_since = 0;
 		set_fault(w, f, "");
-		db_checkpoint(w->db);
+		db_checkpoint(w->db, w->tick);
 	} else if (f == FAULT_BUSY) {
 		if (w->busy_since == 0)
 			w->busy_since = intake_now();

@@ -19,6 +19,7 @@ retry:
 envelope: member text
 sink: retry text
 flight: sink
+batch: sink
 subject: hook moment
 title: subject
 body: subject title
@@ -32,14 +33,17 @@ log: span
 fault:
 receipt: observe
 spool: fault receipt record
-db: fault schema_sql span
+gate:
+db: fault gate schema_sql span
 store: db observe
 intake: receipt store
 queue: envelope sink store
 sink_print: sink
-sink_http: json sink
+sink_http: batch json
 sink_nats: envelope sink
-deliver: flight log queue
+tally: store
+settle: log queue tally
+deliver: flight log queue settle tally
 writer: intake spool store
 keyring: log signature
 metrics: text writer

@@ -2,36 +2,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <sqlite3.h>
-
+#include "shell.h"
 #include "signature.h"
 #include "store.h"
 #include "tap.h"
-
-static char	folder[] = "/tmp/unit-store-XXXXXX", path[64];
-
-/* What an operator's shell does: another connection. */
-static sqlite3	*shell;
-
-static int64_t
-ask(const char *sql)
-{
-	sqlite3_stmt *stmt;
-	int64_t n = -1;
-
-	if (sqlite3_prepare_v2(shell, sql, -1, &stmt, NULL) != SQLITE_OK)
-		abort();
-	if (sqlite3_step(stmt) == SQLITE_ROW)
-		n = sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	return n;
-}
-
-static bool
-run(const char *sql)
-{
-	return sqlite3_exec(shell, sql, NULL, NULL, NULL) == SQLITE_OK;
-}
 
 static enum fault
 put(struct db *s, const char *body, const char *request_id, int64_t at,
@@ -123,11 +97,11 @@ sees_another_file(struct db *s)
 {
 	char other[96];
 
-	snprintf(other, sizeof(other), "%s.away", path);
-	if (rename(path, other) != 0)
+	snprintf(other, sizeof(other), "%s.away", shell_path);
+	if (rename(shell_path, other) != 0)
 		abort();
 	ok(db_begin(s) == FAULT_GONE, "a database that was moved is gone");
-	if (rename(other, path) != 0)
+	if (rename(other, shell_path) != 0)
 		abort();
 	ok(db_begin(s) == FAULT_NONE, "and back when it is back");
 	db_rollback(s);
@@ -186,12 +160,12 @@ foreign_files(void)
 
 	if (!run("PRAGMA user_version = 99"))
 		abort();
-	ok(store_open(&s, path, DB_OWN, why) == FAULT_NEWER &&
+	ok(store_open(&s, shell_path, DB_OWN, why) == FAULT_NEWER &&
 	    s == NULL && strstr(why, "newer") != NULL,
 	    "a newer version is refused: %s", why);
 	if (!run("PRAGMA user_version = 1; PRAGMA application_id = 5"))
 		abort();
-	ok(store_open(&s, path, DB_OWN, why) == FAULT_FOREIGN,
+	ok(store_open(&s, shell_path, DB_OWN, why) == FAULT_FOREIGN,
 	    "another program's file is refused: %s", why);
 	ok(store_open(&s, "/nonexistent/x", DB_OWN, why) != FAULT_NONE,
 	    "a file that cannot be is a fault: %s", why);
@@ -203,13 +177,12 @@ main(void)
 	char why[DB_WHY];
 	struct db *s;
 
-	if (signature_start() != 0 || mkdtemp(folder) == NULL)
+	if (signature_start() != 0)
 		return 1;
-	snprintf(path, sizeof(path), "%s/o.db", folder);
-	ok(store_open(&s, path, DB_OWN, why) == FAULT_NONE,
+	shell_begin();
+	ok(store_open(&s, shell_path, DB_OWN, why) == FAULT_NONE,
 	    "a database is made");
-	if (sqlite3_open(path, &shell) != SQLITE_OK)
-		return 1;
+	shell_open();
 	ok(ask("PRAGMA user_version") == 1 &&
 	    ask("PRAGMA application_id") != 0 &&
 	    ask("PRAGMA auto_vacuum") == 2, "with its marks");
@@ -230,7 +203,5 @@ main(void)
 	    "WHERE integrity_check = 'ok'") == 1, "the file is sound");
 	db_close(s);
 	foreign_files();
-	sqlite3_close(shell);
-	snprintf(why, sizeof(why), "rm -r %s", folder);
-	return system(why) != 0 ? 1 : tap_done();
+	return shell_end() != 0 ? 1 : tap_done();
 }

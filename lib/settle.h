@@ -1,0 +1,24 @@
+/* Rows that a sink acknowledged before they were on its disk. */
+#ifndef SETTLE_H
+#define SETTLE_H
+
+#include "queue.h"
+#include "tally.h"
+
+/* Start from { 0 }. */
+struct settle {
+	char		name[SINK_NAME];	/* the sink's, as last seen */
+	uint64_t	highest;		/* sequence that was acked */
+};
+
+/* Another row was acked. */
+void		settle_acked(struct settle *, uint64_t seq);
+
+/* Asks the sink how its stream is. One that was made anew, or has gone back,
+ * makes what it has lost pending again; rows whose time has come (due_at)
+ * become delivered if the stream still holds them. */
+enum fault	settle_look(struct settle *, struct db *, struct sink *,
+		    int64_t now, struct tally *)
+		    __attribute__((warn_unused_result));
+
+#endif

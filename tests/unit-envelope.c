@@ -1,0 +1,168 @@
+/* Rows as they leave: the envelope, the subject, and groups of rows. */
+#include "batch.h"
+#include "envelope.h"
+
+#include <stdlib.h>
+
+#include "tap.h"
+
+static void
+writes_envelope(void)
+{
+	const struct envelope e = {
+		.event_id = span_of("sentry-1"), .received_at = 1795500278776,
+		.workspace_id = span_of("a\"b\n"), .store_id = span_of("\\"),
+		.source_event = span_of("{\"source\":\"sentry\"}"),
+	};
+	struct text t = { 0 };
+
+	envelope_write(&t, &e);
+	ok(span_is(text_view(&t),
+	    "{\"name\":\"apps-console/neural/observation.capture\","
+	    "\"id\":\"sentry-1\",\"ts\":1795500278776,"
+	    "\"data\":{\"workspaceId\":\"a\\\"b\\n\",\"storeId\":\"\\\\\","
+	    "\"sourceEvent\":{\"source\":\"sentry\"}}}"),
+	    "the envelope is the plan's event, with its text escaped");
+	text_release(&t);
+}
+
+static void
+writes_subject(void)
+{
+	static const struct {
+		const char	*workspace, *token;
+	} rows[] = {
+		{ "ws_1", "ws_1" }, { "A-z09", "A-z09" }, { "a.b", "a_b" },
+		{ "a b", "a_b" }, { ">", "_" }, { "*", "_" },
+		{ "\xc3\xa9", "__" }, { "a\tb\r\n", "a_b__" },
+	};
+	char want[64];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct text t = { 0 };
+
+		envelope_subject(&t, span_of(rows[i].workspace));
+		snprintf(want, sizeof(want), "sentry.observation.%s",
+		    rows[i].token);
+		ok(span_is(text_view(&t), want), "workspace %zu becomes a "
+		    "token of a subject", i);
+		text_release(&t);
+	}
+}
+
+/* `n` rows of ten bytes each, which were tried so often. */
+static struct row *
+rows(unsigned n, unsigned attempts, int64_t *id)
+{
+	struct row *list = NULL, **tail = &list;
+
+	for (; n > 0; n--) {
+		if ((*tail = row_new()) == NULL)
+			abort();
+		(*tail)->id = ++*id;
+		(*tail)->attempts = attempts;
+		text_str(&(*tail)->envelope, "{\"a\":1234}");
+		tail = &(*tail)->next;
+	}
+	return list;
+}
+
+static unsigned
+next_count(struct batch *b)
+{
+	struct group *g = batch_next(b);
+	unsigned n = g == NULL ? 0 : g->count;
+
+	if (g != NULL)
+		group_free(g);
+	return n;
+}
+
+static void
+groups(void)
+{
+	struct batch b;
+	int64_t id = 0;
+
+	batch_start(&b, 100, 1000);
+	ok(batch_next(&b) == NULL, "without rows there is no group");
+	batch_add(&b, rows(150, 0, &id));
+	ok(next_count(&b) == 90 && b.count == 60,
+	    "a group holds as many rows as its bytes allow");
+	batch_add(&b, rows(1, 2, &id));
+	ok(next_count(&b) == 60, "one that failed twice ends a larger group");
+	batch_add(&b, rows(30, 2, &id));
+	ok(next_count(&b) == 10, "those that failed twice travel by tens");
+	batch_release(&b);
+
+	batch_start(&b, 100, 5);
+	batch_add(&b, rows(2, 0, &id));
+	ok(next_count(&b) == 1 && next_count(&b) == 1 && next_count(&b) == 0,
+	    "a row that is longer than allowed travels alone");
+	batch_add(&b, rows(3, 4, &id));
+	ok(next_count(&b) == 1, "and so does one that failed four times");
+	batch_release(&b);
+}
+
+static void
+splits(void)
+{
+	struct batch b;
+	struct group *g;
+	struct text t = { 0 };
+	int64_t id = 0;
+
+	batch_start(&b, 100, 1000);
+	batch_add(&b, rows(5, 0, &id));
+	g = batch_next(&b);
+	batch_add(&b, rows(1, 0, &id));
+	ok(g != NULL && g->count == 5 && batch_split(&b, g) && b.count == 6,
+	    "a refused group is taken back");
+	g = batch_next(&b);
+	ok(g != NULL && g->count == 2 && g->rows->id == 1, "as one half");
+	if (g != NULL) {
+		group_write(&t, g);
+		ok(span_is(text_view(&t), "[{\"a\":1234},{\"a\":1234}]"),
+		    "which is a JSON array");
+		group_free(g);
+	}
+	g = batch_next(&b);
+	ok(g != NULL && g->count == 3 && g->rows->id == 3,
+	    "and the other, before all that is fresh");
+	if (g != NULL)
+		group_free(g);
+	ok(next_count(&b) == 1 && b.count == 0, "which comes last");
+	text_release(&t);
+	batch_release(&b);
+}
+
+static void
+judges(void)
+{
+	struct batch b;
+	struct row *judged = NULL;
+	int64_t id = 0;
+	unsigned n = 0;
+
+	batch_start(&b, 100, 1000);
+	batch_add(&b, rows(3, 0, &id));
+	group_judge(batch_next(&b), &judged, FATE_LATER, 7,
+	    span_of("no\nway\x80"));
+	for (const struct row *r = judged; r != NULL; r = r->next)
+		n += r->fate == FATE_LATER && r->after_ms == 7 &&
+		    strcmp(r->why, "no?way?") == 0;
+	ok(n == 3, "each row of a group gets the verdict, in plain words");
+	row_free_all(judged);
+	batch_release(&b);
+}
+
+int
+main(void)
+{
+	writes_envelope();
+	writes_subject();
+	groups();
+	splits();
+	judges();
+	return tap_done();
+}

@@ -1,0 +1,248 @@
+/* The outbox as a queue, on a real file; the clock is an argument. */
+#include "queue.h"
+#include "shell.h"
+#include "tap.h"
+
+#define NOW	1000000
+
+static bool
+none_busy(void *arg, int64_t id)
+{
+	(void)arg;
+	(void)id;
+	return false;
+}
+
+static bool
+is_busy(void *arg, int64_t id)
+{
+	return *(int64_t *)arg == id;
+}
+
+/* Rows 1 to n, due at their id times 10. */
+static void
+fill(int n)
+{
+	char sql[1024];
+
+	if (!run("DELETE FROM outbox; DELETE FROM webhook"))
+		abort();
+	snprintf(sql, sizeof(sql), "WITH RECURSIVE n (i) AS (SELECT 1 "
+	    "UNION ALL SELECT i + 1 FROM n WHERE i < %d) "
+	    "INSERT INTO webhook (id, received_at, resource, dedupe_key, "
+	    "outcome, body) SELECT i, i, 'issue', i, 'observed', x'' FROM n;"
+	    "INSERT INTO outbox (id, webhook_id, event_id, created_at, "
+	    "workspace_id, store_id, source_type, source_id, title, "
+	    "occurred_at, source_event, state, due_at) SELECT id, id, "
+	    "'e' || id, id, 'w', 's', 't', 'i', 't', 'o', '{\"a\":1}', "
+	    "'pending', id * 10 FROM webhook", n);
+	if (!run(sql))
+		abort();
+}
+
+static struct row *
+next(struct db *d, struct queue_place *place, unsigned limit, bool *end)
+{
+	struct row *rows;
+
+	if (queue_next(d, place, NOW, limit, SIZE_MAX, none_busy, NULL,
+	    &rows, end) != FAULT_NONE)
+		abort();
+	return rows;
+}
+
+static void
+takes(struct db *d)
+{
+	struct queue_place place = { 0, 0 };
+	struct row *rows;
+	int64_t busy = 2, due;
+	bool end;
+
+	fill(3);
+	rows = next(d, &place, 2, &end);
+	ok(rows != NULL && rows->id == 1 && rows->next != NULL &&
+	    rows->next->id == 2 && rows->next->next == NULL && !end,
+	    "a page holds the rows that are due first, in order");
+	ok(span_is(text_view(&rows->envelope), "{\"name\":\"apps-console/"
+	    "neural/observation.capture\",\"id\":\"e1\",\"ts\":1,\"data\":{"
+	    "\"workspaceId\":\"w\",\"storeId\":\"s\",\"sourceEvent\":"
+	    "{\"a\":1}}}"), "each with its envelope");
+	row_free_all(rows);
+	rows = next(d, &place, 2, &end);
+	ok(rows != NULL && rows->id == 3 && end, "the next page goes on");
+	row_free_all(rows);
+	place = (struct queue_place){ 0, 0 };
+	ok(queue_next(d, &place, NOW, 9, SIZE_MAX, is_busy, &busy, &rows,
+	    &end) == FAULT_NONE && rows->id == 1 && rows->next->id == 3,
+	    "a row that is on its way is passed over");
+	row_free_all(rows);
+	place = (struct queue_place){ 0, 0 };
+	ok(queue_next(d, &place, NOW, 9, 1, none_busy, NULL, &rows, &end) ==
+	    FAULT_NONE && rows->id == 1 && rows->next == NULL && !end,
+	    "bytes end a page too");
+	row_free_all(rows);
+	place = (struct queue_place){ 0, 0 };
+	ok(queue_next(d, &place, 20, 9, SIZE_MAX, none_busy, NULL, &rows,
+	    &end) == FAULT_NONE && rows->next->id == 2 &&
+	    rows->next->next == NULL, "what is due later stays");
+	row_free_all(rows);
+	ok(queue_due(d, &due) == FAULT_NONE && due == 10,
+	    "the next one's time is known");
+	ok(run("UPDATE outbox SET state = 'dead'") &&
+	    queue_due(d, &due) == FAULT_NONE && due == INT64_MAX &&
+	    next(d, &place, 9, &end) == NULL && end,
+	    "a dead row is never due");
+}
+
+static void
+judges(struct db *d)
+{
+	struct queue_place place = { 0, 0 };
+	struct row *rows, *r;
+	bool end;
+
+	fill(5);
+	rows = r = next(d, &place, 9, &end);
+	row_judge(r, FATE_DELIVERED, span_of(""));
+	row_judge(r = r->next, FATE_ACKED, span_of(""));
+	r->seq = 77;
+	r->due_at = 5000;
+	row_judge(r = r->next, FATE_LATER, span_of("HTTP 500"));
+	r->due_at = 6000;
+	row_judge(r = r->next, FATE_REFUSED, span_of("HTTP 400"));
+	row_judge(r->next, FATE_MISCONFIGURED, span_of("HTTP 401"));
+	ok(queue_judge(d, rows, NOW, "sink") == FAULT_NONE,
+	    "verdicts are written");
+	ok(ask("SELECT state = 'delivered' AND attempts = 1 AND delivered_at "
+	    "= 1000000 AND sink = 'sink' FROM outbox WHERE id = 1") == 1,
+	    "delivered");
+	ok(ask("SELECT state = 'acked' AND sink_seq = 77 AND due_at = 5000 "
+	    "FROM outbox WHERE id = 2") == 1, "acked, to be settled later");
+	ok(ask("SELECT state = 'pending' AND attempts = 1 AND due_at = 6000 "
+	    "AND last_error = 'HTTP 500' FROM outbox WHERE id = 3") == 1,
+	    "later");
+	ok(ask("SELECT state = 'dead' AND last_error = 'HTTP 400' "
+	    "FROM outbox WHERE id = 4") == 1, "dead, with the sink's words");
+	ok(ask("SELECT state = 'pending' AND attempts = 0 AND last_error "
+	    "IS NULL FROM outbox WHERE id = 5") == 1,
+	    "a row does not pay for a sink that is not set up");
+	row_free_all(rows);
+
+	fill(2);
+	place = (struct queue_place){ 0, 0 };
+	rows = next(d, &place, 9, &end);
+	row_judge(rows, FATE_DELIVERED, span_of(""));
+	row_judge(rows->next, FATE_DELIVERED, span_of(""));
+	if (!run("UPDATE outbox SET event_id = 'e1-r2' WHERE id = 1"))
+		abort();
+	ok(queue_judge(d, rows, NOW, "sink") == FAULT_NONE &&
+	    ask("SELECT state = 'pending' FROM outbox WHERE id = 1") == 1 &&
+	    ask("SELECT state = 'delivered' FROM outbox WHERE id = 2") == 1,
+	    "a row that got a new id meanwhile is sent again");
+	row_free_all(rows);
+}
+
+static void
+settles(struct db *d)
+{
+	struct acked ripe[8];
+	uint64_t highest;
+	unsigned n;
+
+	fill(6);
+	if (!run("UPDATE outbox SET state = 'acked', sink = 'nats:S@1', "
+	    "sink_seq = id * 100, due_at = id; UPDATE outbox SET sink = "
+	    "'nats:S@2' WHERE id = 5; UPDATE outbox SET sink = 'nats:SX@1' "
+	    "WHERE id = 6"))
+		abort();
+	ok(queue_acked(d, 3, "nats:S@1", ripe, 8, &n) == FAULT_NONE &&
+	    n == 3 && ripe[2].seq == 300 &&
+	    strcmp(ripe[2].event_id, "e3") == 0,
+	    "rows of this stream whose time has come are ripe");
+	ripe[1].lost = true;
+	ok(queue_settle(d, ripe, n, 50) == FAULT_NONE &&
+	    ask("SELECT count(*) FROM outbox WHERE state = 'delivered' AND "
+	    "delivered_at = 50 AND id IN (1, 3)") == 2,
+	    "those that are held are delivered");
+	ok(ask("SELECT state = 'pending' AND due_at = 50 AND sink_seq IS NULL"
+	    " FROM outbox WHERE id = 2") == 1, "a lost one is pending again");
+	ok(queue_highest(d, "nats:S@1", &highest) == FAULT_NONE &&
+	    highest == 400, "the highest that is acked is known");
+	ok(queue_redrive(d, "nats:S", "nats:S@1", 400, 60, 9, &n) ==
+	    FAULT_NONE && n == 1 && ask("SELECT state = 'pending' FROM outbox"
+	    " WHERE id = 5") == 1,
+	    "what an earlier stream of that name had is sent again");
+	ok(queue_redrive(d, "nats:S", "nats:S@1", 399, 60, 9, &n) ==
+	    FAULT_NONE && n == 1 && ask("SELECT state = 'pending' FROM outbox"
+	    " WHERE id = 4") == 1, "and what stood behind its end");
+	ok(ask("SELECT state = 'acked' FROM outbox WHERE id = 6") == 1,
+	    "but not what another stream has");
+}
+
+/* Passes until the end; returns how much was deleted. */
+static unsigned
+prune(struct db *d, int64_t before, unsigned span)
+{
+	struct prune_place place = { 0 };
+	unsigned sum = 0, n;
+	bool end = false;
+
+	for (int i = 0; i < 100 && !end; i++) {
+		if (queue_prune(d, &place, before, span, &n, &end) !=
+		    FAULT_NONE)
+			abort();
+		sum += n;
+	}
+	return end ? sum : UINT32_MAX;
+}
+
+static void
+prunes(struct db *d)
+{
+	fill(12);
+	if (!run("UPDATE outbox SET state = 'delivered', delivered_at = 1; "
+	    "UPDATE outbox SET state = 'dead' WHERE id = 2; "
+	    "UPDATE outbox SET state = 'acked' WHERE id = 3; "
+	    "UPDATE outbox SET state = 'pending' WHERE id = 4; "
+	    "UPDATE outbox SET state = 'unmapped' WHERE id = 5; "
+	    "UPDATE webhook SET received_at = 5 WHERE id = 12; "
+	    "INSERT INTO webhook (id, received_at, resource, dedupe_key, "
+	    "outcome, body) VALUES (13, 5, 'x', 'x', 'ignored', x''), "
+	    "(21, 50, 'x', 'y', 'ignored', x'')"))
+		abort();
+	ok(prune(d, 12, 3) == 7 + 7 + 1, "old rows that are delivered go, "
+	    "with their hooks, and old hooks without a row");
+	ok(ask("SELECT group_concat(id) = '2,3,4,5,12' FROM outbox") ==
+	    1, "all others stay");
+	ok(ask("SELECT group_concat(id) = '2,3,4,5,12,21' FROM "
+	    "(SELECT id FROM webhook ORDER BY id)") == 1,
+	    "and so do their hooks");
+	ok(prune(d, 12, 3) == 0, "a second pass finds nothing");
+}
+
+int
+main(void)
+{
+	struct db *worker, *d;
+	struct census c;
+	char why[DB_WHY];
+
+	shell_begin();
+	ok(queue_open(&d, shell_path, why) != FAULT_NONE,
+	    "a file that is not there is not made: %s", why);
+	if (store_open(&worker, shell_path, DB_OWN, why) != FAULT_NONE ||
+	    queue_open(&d, shell_path, why) != FAULT_NONE)
+		return 1;
+	shell_open();
+	takes(d);
+	judges(d);
+	settles(d);
+	prunes(d);
+	fill(3);
+	ok(queue_census(d, &c) == FAULT_NONE && c.pending == 3 &&
+	    c.oldest_pending == 1, "what is there is counted");
+	db_close(d);
+	db_close(worker);
+	return shell_end() != 0 ? 1 : tap_done();
+}
