@@ -206,8 +206,6 @@ set_up_own(struct db *d, char why[DB_WHY])
 		return f;
 	snprintf(pragmas, sizeof(pragmas), "PRAGMA journal_mode = WAL; "
 	    "PRAGMA journal_size_limit = %d", WAL_LIMIT_BYTES);
-	sqlite3_wal_hook(d->db, count_wal, d);
-	d->wal_pages = CHECKPOINT_PAGES;	/* whatever a crash left */
 	return execute(d, pragmas);
 }
 
@@ -242,6 +240,9 @@ set_up(struct db *d, char why[DB_WHY])
 	if ((f = execute(d, "PRAGMA wal_autocheckpoint = 0;"
 	    "PRAGMA temp_store = MEMORY")) != FAULT_NONE)
 		return f;
+	/* After the pragma: that takes a hook away. */
+	sqlite3_wal_hook(d->db, count_wal, d);
+	d->wal_pages = CHECKPOINT_PAGES;	/* whatever a crash left */
 	return execute(d, mode_pragmas[d->mode]);
 }
 

@@ -161,6 +161,9 @@ def _():
     figures = load.result()
     no_answer_but_200(figures)
     equal(len(load.ids()), figures["ok"])
+    # Checkpoints keep up: a WAL that only grows would be hundreds of MB.
+    wal = os.path.getsize(site.worker.db + "-wal")
+    assert wal < 24 << 20, f"the WAL has {wal} bytes"
     kept_once(site.worker, load.ids(), exactly=True)
     site.close()
 
