@@ -287,7 +287,7 @@ open_nats(const struct options *o, char why[SINK_WHY])
 	struct sink_nats_config c = {
 		.url = o->to, .stream = o->stream, .credentials = o->creds,
 		.ca = o->ca, .create = o->create, .replicas = o->replicas,
-		.window = 4000, .timeout_s = o->timeout,
+		.window = 2000, .timeout_s = o->timeout,
 	};
 	char *user = NULL, *space;
 	struct sink *s;
