@@ -7,8 +7,6 @@
 
 #include <json-c/json.h>
 
-#define EXACT_DOUBLE	9007199254740992.0	/* 2^53 */
-
 /* The length of the character at `p`, 0 if it is not valid UTF-8 (RFC 3629).
  * json-c's own check lets overlong forms and surrogates through. */
 static size_t
@@ -155,25 +153,24 @@ json_count(struct json v)
 	return v.kind == JSON_ARRAY ? json_object_array_length(v.node) : 0;
 }
 
-/* json-c keeps the text a float came with. Only an integral value is printed
- * otherwise: without the zeros, as JavaScript does. */
+/* json-c keeps the text a float came with; JavaScript's takes its place, once,
+ * and lives as long as the node. */
 static struct span
 float_text(struct json v)
 {
-	double d = json_object_get_double(v.node);
-	struct span s;
-	const char *dot;
+	const char *now = json_object_get_userdata(v.node);
+	struct text t = { 0 };
 
-	if (d == 0.0)
-		return span_of("0");
-	if (floor(d) == d && fabs(d) < EXACT_DOUBLE)
-		json_object_set_double(v.node, d);
-	s = span_of(json_object_to_json_string_ext(v.node,
-	    JSON_C_TO_STRING_PLAIN));
-	if (s.at != NULL && floor(d) == d && fabs(d) < EXACT_DOUBLE &&
-	    (dot = memchr(s.at, '.', s.len)) != NULL)
-		s.len = (size_t)(dot - s.at);
-	return s;
+	text_number(&t, json_object_get_double(v.node));
+	text_add(&t, "", 1);
+	if (t.broken || (now != NULL && strcmp(now, t.at) == 0)) {
+		text_release(&t);
+		return now != NULL ? span_of(now) : (struct span){ NULL, 0 };
+	}
+	json_object_set_serializer(v.node,
+	    json_object_userdata_to_json_string, t.at,
+	    json_object_free_userdata);
+	return span_of(t.at);
 }
 
 struct span
@@ -183,6 +180,13 @@ json_string(struct json v)
 		return (struct span){ NULL, 0 };
 	return (struct span){ json_object_get_string(v.node),
 	    (size_t)json_object_get_string_len(v.node) };
+}
+
+struct span
+json_source(struct json v)
+{
+	return v.kind == JSON_FLOAT ? span_of(json_object_to_json_string_ext(
+	    v.node, JSON_C_TO_STRING_PLAIN)) : json_scalar(v);
 }
 
 struct span
@@ -277,6 +281,19 @@ write_string(struct text *t, struct span s, enum json_style style)
 }
 
 static void
+write_float(struct text *t, struct json v, enum json_style style)
+{
+	double d = json_object_get_double(v.node);
+
+	if (style != JSON_COMPACT_UTF8)
+		text_span(t, json_source(v));
+	else if (isinf(d))
+		text_str(t, "null");
+	else
+		text_number(t, d);
+}
+
+static void
 write_members(struct text *t, struct json v, enum json_style style)
 {
 	const char *sep = "";
@@ -309,9 +326,8 @@ json_write(struct text *t, struct json v, enum json_style style)
 		text_str(t, "]");
 	} else if (v.kind == JSON_STRING) {
 		write_string(t, json_string(v), style);
-	} else if (v.kind == JSON_FLOAT && style != JSON_COMPACT_UTF8) {
-		text_str(t, json_object_to_json_string_ext(v.node,
-		    JSON_C_TO_STRING_PLAIN));
+	} else if (v.kind == JSON_FLOAT) {
+		write_float(t, v, style);
 	} else if (v.kind == JSON_NULL) {
 		text_str(t, "null");
 	} else {

@@ -1,5 +1,8 @@
 #include "member.h"
 
+#include <math.h>
+#include <stdlib.h>
+
 void
 member(struct text *t, const char *n)
 {
@@ -64,28 +67,52 @@ member_extra(struct text *t, const char *n, struct json v)
 		member_value(t, n, v);
 }
 
+/* What parseInt() skips in front: JavaScript's white space. */
+static struct span
+skip_space(struct span s)
+{
+	static const char *const spaces[] = { " ", "\t", "\n", "\v", "\f", "\r",
+	    "\u00a0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003",
+	    "\u2004", "\u2005", "\u2006", "\u2007", "\u2008", "\u2009",
+	    "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000",
+	    "\ufeff" };
+	size_t i = 0, n;
+
+	while (i < sizeof(spaces) / sizeof(spaces[0]))
+		if ((n = strlen(spaces[i])) <= s.len &&
+		    memcmp(s.at, spaces[i], n) == 0) {
+			s.at += n;
+			s.len -= n;
+			i = 0;
+		} else {
+			i++;
+		}
+	return s;
+}
+
 void
 member_integer(struct text *t, const char *n, struct json v)
 {
 	struct span s = json_scalar(v);
-	bool minus = false;
-	int64_t number = 0;
-	size_t i = 0, digits;
+	struct text digits = { 0 };
+	size_t i, sign;
+	double number = HUGE_VAL;
 
+	s = skip_space(s);
+	sign = s.len > 0 && (s.at[0] == '-' || s.at[0] == '+');
+	for (i = sign; i < s.len && s.at[i] >= '0' && s.at[i] <= '9'; i++)
+		;
+	if (i > sign) {
+		text_add(&digits, s.at, i);
+		text_add(&digits, "", 1);
+		if (!digits.broken)
+			number = strtod(digits.at, NULL);
+	}
 	member(t, n);
-	while (i < s.len && strchr(" \t\n\r\v\f", s.at[i]) != NULL &&
-	    s.at[i] != '\0')
-		i++;
-	if (i < s.len && (s.at[i] == '-' || s.at[i] == '+'))
-		minus = s.at[i++] == '-';
-	for (digits = 0; i < s.len && s.at[i] >= '0' && s.at[i] <= '9'; i++)
-		if (number > 0 || s.at[i] != '0' || digits == 0) {
-			if (++digits > 18)
-				break;
-			number = number * 10 + (s.at[i] - '0');
-		}
-	if (digits == 0 || digits > 18)
+	if (isinf(number))
 		text_str(t, "null");
 	else
-		text_int(t, minus ? -number : number);
+		text_number(t, number);
+	t->broken |= digits.broken;
+	text_release(&digits);
 }

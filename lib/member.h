@@ -20,8 +20,8 @@ void	member_extra(struct text *, const char *name, struct json);
 /* An id: text, whether it came as a string or as a number. */
 void	member_id(struct text *, const char *name, struct json);
 
-/* JavaScript's parseInt(v, 10), with null for NaN. Beyond 18 digits that is
- * inexact, and null here. */
+/* JavaScript's parseInt(v, 10), with null for what is no number, as
+ * JSON.stringify() has it. */
 void	member_integer(struct text *, const char *name, struct json);
 
 #endif

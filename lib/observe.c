@@ -94,14 +94,16 @@ add_actor(struct text *t, const struct subject *s)
 		    span_of("null") : json_get_scalar(to, "id"));
 		member_value(t, "name", json_get(to, "name"));
 		member_value(t, "email", json_get(to, "email"));
-	} else if (user.kind == JSON_OBJECT) {
+	} else if (json_truthy(user)) {
 		email = json_get(user, "email");
 		actor_id(t, "user:", json_scalar(nullish_or(
 		    json_get(user, "id"), email)));
 		who = nullish_or(json_get(user, "username"), email);
-		member_string(t, "name", json_nullish(who) ?
-		    span_of("Unknown User") : json_scalar(who));
-		member_string(t, "email", json_scalar(email));
+		if (json_nullish(who))
+			member_string(t, "name", span_of("Unknown User"));
+		else
+			member_value(t, "name", who);
+		member_extra(t, "email", email);
 	} else if (span_is(json_get_scalar(s->actor, "type"), "user") &&
 	    json_get_scalar(s->actor, "id").at != NULL) {
 		actor_id(t, "sentry:", json_get_scalar(s->actor, "id"));
@@ -154,7 +156,7 @@ set_joined(struct observation *o, enum observed f, struct joined j)
 	size_t from = o->bytes.len;
 
 	set(o, f, j.head);
-	if (j.tail.len > 0) {
+	if (j.tail.at != NULL) {
 		text_str(&o->bytes, j.sep);
 		set(o, f, j.tail);
 	}
@@ -167,7 +169,7 @@ member_joined(struct text *t, const char *name, struct joined j)
 	member(t, name);
 	text_str(t, "\"");
 	text_escaped(t, j.head);
-	if (j.tail.len > 0) {
+	if (j.tail.at != NULL) {
 		text_str(t, j.sep);
 		text_escaped(t, j.tail);
 	}
@@ -177,14 +179,16 @@ member_joined(struct text *t, const char *name, struct joined j)
 static struct joined
 source_type(const struct subject *s)
 {
-	return (struct joined){ s->name, s->action, "." };
+	return (struct joined){ s->name, span_filled(s->action), "." };
 }
 
 static struct joined
 source_id(const struct subject *s, struct json root)
 {
-	struct joined j = { s->name, source_number(s), ":" };
+	struct joined j = { s->name, span_filled(source_number(s)), ":" };
 
+	if (s->plan && s->issue.kind == JSON_OBJECT)
+		j.tail = subject_shown(s, s->issue, "id");
 	if (j.tail.len == 0 && s->resource == RESOURCE_INSTALLATION)
 		j.tail = hook_installation(root);
 	if ((s->resource == RESOURCE_ACTIVITY_ALERT ||

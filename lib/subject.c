@@ -32,9 +32,11 @@ static struct span
 release(struct json event)
 {
 	struct json v = json_get(event, "release");
+	struct json version = json_get(v, "version");
 	struct span r = json_string(v);
 
-	r = or_else(r, json_get_scalar(v, "version"));
+	if (json_truthy(version))
+		r = or_else(r, json_scalar(version));
 	r = or_else(r, tag(event, "release"));
 	r = or_else(r, tag(event, "sentry:release"));
 	return r.len > 0 ? r : nothing;
@@ -158,8 +160,10 @@ occurred_in_body(struct moment *m, const struct subject *s)
 	case RESOURCE_ERROR:
 	case RESOURCE_EVENT_ALERT:
 		return moment_iso(m, json_get_scalar(s->event, "datetime")) ||
-		    moment_iso(m, json_get_scalar(s->event, "timestamp")) ||
-		    moment_seconds(m, json_get_scalar(s->event, "timestamp"));
+		    moment_iso(m, json_string(json_get(s->event,
+		    "timestamp"))) ||
+		    moment_seconds(m, json_source(json_get(s->event,
+		    "timestamp")));
 	case RESOURCE_METRIC_ALERT:
 		subject_newest_date(m, s->alert);
 		return m->iso[0] != '\0';

@@ -1,10 +1,12 @@
 #include "text.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define TEXT_FIRST	256	/* bytes of the first allocation */
+#define DOUBLE_DIGITS	17	/* enough for every double */
 
 static bool
 reserve(struct text *t, size_t more)
@@ -58,6 +60,55 @@ text_int(struct text *t, int64_t n)
 
 	snprintf(buf, sizeof(buf), "%" PRId64, n);
 	text_str(t, buf);
+}
+
+/* The fewest digits from which `d` can be read again; returns the place of
+ * the decimal point behind the first of them. */
+static int
+shortest(char digits[DOUBLE_DIGITS + 1], double d)
+{
+	char buf[DOUBLE_DIGITS + 16], *e;
+	int n = 0, precision = 0;
+
+	do {
+		snprintf(buf, sizeof(buf), "%.*e", precision, d);
+	} while (strtod(buf, NULL) != d && ++precision < DOUBLE_DIGITS);
+	for (e = buf; *e != 'e'; e++)
+		if (*e >= '0' && *e <= '9')
+			digits[n++] = *e;
+	digits[n] = '\0';
+	return atoi(e + 1) + 1;
+}
+
+void
+text_number(struct text *t, double d)
+{
+	char digits[DOUBLE_DIGITS + 1];
+	int n, point;
+
+	if (d < 0)
+		text_str(t, "-");
+	if (isinf(d) || isnan(d)) {
+		text_str(t, isnan(d) ? "NaN" : "Infinity");
+		return;
+	}
+	point = shortest(digits, fabs(d));
+	n = (int)strlen(digits);
+	if (point > 21 || point < -5) {
+		text_add(t, digits, 1);
+		text_str(t, n > 1 ? "." : "");
+		text_str(t, digits + 1);
+		text_str(t, point > 0 ? "e+" : "e");
+		text_int(t, point - 1);
+		return;
+	}
+	if (point <= 0)
+		text_add(t, "0.000000", (size_t)(2 - point));
+	for (int i = 0; i < n || i < point; i++) {
+		if (i > 0 && i == point)
+			text_str(t, ".");
+		text_add(t, i < n ? &digits[i] : "0", 1);
+	}
 }
 
 static void

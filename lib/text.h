@@ -22,6 +22,10 @@ void	text_span(struct text *, struct span);
 void	text_str(struct text *, const char *);
 void	text_int(struct text *, int64_t);
 
+/* Adds a number as JavaScript prints it: the fewest digits that say it, no
+ * exponent from 1e-6 up to 1e21, "Infinity". */
+void	text_number(struct text *, double);
+
 /* Adds `s` as a JSON string with its quotes, escaped as JSON.stringify does:
  * \b \t \n \f \r \" \\ by name, other controls as \u00xx, the rest as it is. */
 void	text_json(struct text *, struct span s);

@@ -24,6 +24,8 @@ BODY_BYTES = 65535
 ERROR_VALUE_BYTES = 8192
 DEPTH = 128
 FRACTION_DIGITS = 40
+SPACE = "\t\n\v\f\r \u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200b))) \
+    + "\u2028\u2029\u202f\u205f\u3000\ufeff"       # JavaScript's
 
 EMOJI = {"fatal": "\U0001f480", "error": "\U0001f534",
          "warning": "\U0001f7e1", "info": "\U0001f535"}
@@ -42,6 +44,29 @@ class Gone:
 GONE = Gone()
 
 
+def number_text(value):
+    """As JavaScript prints a number."""
+    if abs(value) == float("inf"):
+        return "-Infinity" if value < 0 else "Infinity"
+    sign = "-" if value < 0 else ""
+    mantissa, _, exponent = ("%r" % abs(value)).partition("e")
+    whole_part, _, fraction = mantissa.partition(".")
+    point = len(whole_part) + int(exponent or 0)
+    digits = (whole_part + fraction).rstrip("0") or "0"
+    point -= len(digits) - len(digits.lstrip("0") or "0")
+    digits = digits.lstrip("0") or "0"
+    if digits == "0":
+        return "0"
+    if 0 < point <= 21:
+        digits = digits.ljust(point, "0")
+        tail = "." + digits[point:] if digits[point:] else ""
+        return sign + digits[:point] + tail
+    if -6 < point <= 0:
+        return sign + "0." + "0" * -point + digits
+    tail = "." + digits[1:] if digits[1:] else ""
+    return "%s%s%se%+d" % (sign, digits[0], tail, point - 1)
+
+
 class Float:
     """A number with a fraction or exponent, and the text it came as."""
 
@@ -50,10 +75,7 @@ class Float:
         self.value = float(source)
 
     def text(self):
-        """1.0 is 1, as JavaScript prints it; all else stays as it came."""
-        if abs(self.value) < 2 ** 53 and self.value == int(self.value):
-            return str(int(self.value))
-        return self.source
+        return number_text(self.value)
 
 
 class Unreadable(Exception):
@@ -111,7 +133,7 @@ def written(value):
     if isinstance(value, int):
         return str(value)
     if isinstance(value, Float):
-        return value.text()
+        return "null" if "Inf" in value.text() else value.text()
     if isinstance(value, list):
         return "[" + ",".join(written(v) for v in value) + "]"
     return "{" + ",".join(quoted(k) + ":" + written(v)
@@ -281,7 +303,8 @@ def moment(value):
 
 def moment_or_seconds(value):
     """An event's `timestamp` may count seconds, as a number or in digits."""
-    return moment(value) or moment_seconds(text(value) or "")
+    source = value.source if isinstance(value, Float) else text(value)
+    return moment(value) or moment_seconds(source or "")
 
 
 def moment_order(iso):
@@ -463,7 +486,8 @@ def event_release(event):
     release = get(event, "release")
     if isinstance(release, str) and release:
         return release
-    return filled(get(release, "version")) \
+    version = get(release, "version")
+    return truthy(version) and filled(version) \
         or tag(event, "release") or tag(event, "sentry:release") or None
 
 
@@ -488,10 +512,8 @@ class Subject:
         self.envelope_actor = get(root, "actor")
         self.event = get(self.data, "error" if resource == "error"
                          else "event")
-        self.release = self.environment = None
-        self.release_from = None
-        if self.events or is_object(self.issue):
-            self.environment = text(get(self.event, "environment"))
+        self.release = self.release_from = None
+        self.environment = text(get(self.event, "environment"))
         if self.plan or self.events:
             self.release = event_release(self.event)
             self.release_from = "event" if self.release else None
@@ -580,18 +602,19 @@ class Subject:
 
     def source_id(self):
         if self.events:
-            return self.resource, text(get(self.event, "event_id"))
+            return self.resource, filled(get(self.event, "event_id"))
         if self.resource == "metric_alert":
-            return self.resource, text(get(self.alert, "id"))
+            return self.resource, filled(get(self.alert, "id"))
         if self.resource == "comment":
-            return self.resource, text(get(self.data, "comment_id"))
+            return self.resource, filled(get(self.data, "comment_id"))
         if self.resource == "installation":
             return self.resource, installation_uuid(self.root)
         if self.resource == "seer":
-            return self.resource, text(get(self.data, "run_id"))
+            return self.resource, filled(get(self.data, "run_id"))
         if self.resource == "preprod_artifact":
-            return self.resource, text(get(self.data, "buildId"))
-        return "issue", text(get(self.issue, "id"))
+            return self.resource, filled(get(self.data, "buildId"))
+        number = get(self.issue, "id")
+        return "issue", shown(number) if self.plan else filled(number)
 
 
 # ---- title ----------------------------------------------------------------
@@ -840,12 +863,12 @@ def assignee_of(s):
 
 def user_of(s):
     user = get(s.event, "user")
-    if not is_object(user):
+    if not truthy(user):
         return None
     number, name, email = (get(user, n) for n in ("id", "username", "email"))
     return {"id": "user:" + first(text(first(number, email)), "unknown"),
-            "name": or_gone(text(first(name, email, "Unknown User"))),
-            "email": or_gone(text(email))}
+            "name": first(name, email, "Unknown User"),
+            "email": or_gone(first(email))}
 
 
 def sender_of(s):
@@ -936,12 +959,9 @@ def references_of(s):
 # ---- metadata -------------------------------------------------------------
 
 def parse_int(value):
-    """parseInt(value, 10); beyond 18 digits, where JavaScript would only be
-    near it, null."""
-    match = re.match(r"[\s\ufeff]*([+-]?[0-9]+)", text(value) or "", re.A)
-    if match is None or len(match.group(1).lstrip("+-0")) > 18:
-        return None
-    return int(match.group(1))
+    """parseInt(value, 10); what is no number is written as null."""
+    match = re.match("[+-]?[0-9]+", (text(value) or "").lstrip(SPACE))
+    return Float(match.group()) if match else None
 
 
 def extra(value):
@@ -1097,7 +1117,7 @@ def source_event(s):
     return {
         "source": "sentry",
         "sourceType": name,
-        "sourceId": kind + ":" + number if number else s.resource,
+        "sourceId": s.resource if number is None else kind + ":" + number,
         "title": title_of(s),
         "body": body_of(s),
         "actor": actor_of(s),

@@ -65,7 +65,8 @@ scalars(void)
 		{ "max", "18446744073709551615" },
 		{ "neg", "-9223372036854775808" }, { "one", "1" },
 		{ "half", "0.5" }, { "exp", "1000" }, { "zero", "0" },
-		{ "big", "1e+22" }, { "t", "true" }, { "f", "false" },
+		{ "big", "1e+22" }, { "tail", "1.5" },
+		{ "t", "true" }, { "f", "false" },
 		{ "s", "text" }, { "twice", "last" }, { "null", NULL },
 		{ "arr", NULL }, { "obj", NULL }, { "missing", NULL },
 	};
@@ -74,7 +75,7 @@ scalars(void)
 	ok(json_open(&root, span_of("{\"int\":4509372106539008,"
 	    "\"max\":18446744073709551615,\"neg\":-9223372036854775808,"
 	    "\"one\":1.0,\"half\":0.5,\"exp\":1e3,\"zero\":-0.0,"
-	    "\"big\":1e+22,\"t\":true,\"f\":false,\"s\":\"text\","
+	    "\"big\":1e+22,\"tail\":1.50,\"t\":true,\"f\":false,\"s\":\"text\","
 	    "\"twice\":1,\"twice\":\"last\",\"null\":null,\"arr\":[1],"
 	    "\"obj\":{}}")) == 0, "a document of scalars is read");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -1,3 +1,5 @@
+#include <math.h>
+
 #include "tap.h"
 #include "text.h"
 
@@ -24,6 +26,33 @@ escapes(void)
 		text_json(&t, (struct span){ rows[i].in, rows[i].len });
 		ok(span_is(text_view(&t), rows[i].out),
 		    "JSON.stringify's form of %s", rows[i].says);
+		text_release(&t);
+	}
+}
+
+static void
+numbers(void)
+{
+	static const struct {
+		double		 in;
+		const char	*out;
+	} rows[] = {
+		{ 0.0, "0" }, { -0.0, "0" }, { 1.0, "1" }, { -1.5, "-1.5" },
+		{ 100.0, "100" }, { 0.1, "0.1" }, { 0.1 + 0.2,
+		    "0.30000000000000004" }, { 1e-6, "0.000001" },
+		{ 1.5e-7, "1.5e-7" }, { 1e21, "1e+21" },
+		{ 123456789012345678901.0, "123456789012345680000" },
+		{ 9007199254740993.0, "9007199254740992" },
+		{ 5e-324, "5e-324" }, { -HUGE_VAL, "-Infinity" },
+		{ 1.7976931348623157e308, "1.7976931348623157e+308" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct text t = { 0 };
+
+		text_number(&t, rows[i].in);
+		ok(span_is(text_view(&t), rows[i].out),
+		    "a number is printed as %s", rows[i].out);
 		text_release(&t);
 	}
 }
@@ -69,6 +98,7 @@ int
 main(void)
 {
 	escapes();
+	numbers();
 	cuts();
 	grows();
 	return tap_done();
