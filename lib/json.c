@@ -54,9 +54,48 @@ skip_string(struct span s, size_t i)
 	return i < s.len ? i + 1 : 0;
 }
 
+static bool
+digit(struct span s, size_t i)
+{
+	return i < s.len && s.at[i] >= '0' && s.at[i] <= '9';
+}
+
+static size_t
+skip_digits(struct span s, size_t i)
+{
+	while (digit(s, i))
+		i++;
+	return i;
+}
+
+/* The index behind the number that begins at s.at[i], 0 if it is none:
+ * -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)? */
+static size_t
+skip_number(struct span s, size_t i)
+{
+	i += s.at[i] == '-';
+	if (!digit(s, i) || (s.at[i] == '0' && digit(s, i + 1)))
+		return 0;
+	i = skip_digits(s, i);
+	if (i < s.len && s.at[i] == '.') {
+		if (!digit(s, ++i))
+			return 0;
+		i = skip_digits(s, i);
+	}
+	if (i < s.len && (s.at[i] == 'e' || s.at[i] == 'E')) {
+		i++;
+		i += i < s.len && (s.at[i] == '+' || s.at[i] == '-');
+		if (!digit(s, i))
+			return 0;
+		i = skip_digits(s, i);
+	}
+	return i;
+}
+
 /* What json-c 0.16 takes even when told to be strict, and JSON does not know:
- * 'single quotes', NaN, Infinity, `1.`, raw controls, overlong UTF-8; and a
- * NUL, at which it stops. What is let through here json-c judges. */
+ * 'single quotes', NaN, Infinity, `1.`, `-.5`, `01e2`, raw controls, overlong
+ * UTF-8; and a NUL, at which it stops. What is let through here json-c
+ * judges. */
 static bool
 strict(struct span s)
 {
@@ -70,11 +109,14 @@ strict(struct span s)
 				return false;
 			continue;
 		}
+		if (c == '-' || digit(s, i)) {
+			if ((i = skip_number(s, i)) == 0)
+				return false;
+			continue;
+		}
 		if (c >= 0x80 || c == '\'' || c == 'N' || c == 'I' ||
+		    c == '.' || c == '+' ||
 		    (c < 0x20 && c != '\t' && c != '\n' && c != '\r'))
-			return false;
-		if (c == '.' && (i + 1 == s.len || s.at[i + 1] < '0' ||
-		    s.at[i + 1] > '9'))
 			return false;
 		i++;
 	}
