@@ -128,7 +128,8 @@ find_rest(struct subject *s)
 {
 	struct json d = s->data;
 
-	s->issue_id = json_get_scalar(d, "issue_id");
+	s->issue_id = or_else(json_get_scalar(d, "issue_id"),
+	    json_get_scalar(d, "group_id"));
 	s->project_id = or_else(json_get_scalar(d, "projectId"),
 	    json_get_scalar(d, "project_id"));
 	s->project_slug = or_else(json_get_scalar(d, "projectSlug"),

@@ -79,7 +79,9 @@ title_best(const struct subject *s)
 		{ "title" }, { "installation.app", "slug" },
 		{ "appInfo", "name" },
 		{ "root_cause", "one_line_description" },
-		{ "solution", "one_line_summary" }, { "comment" },
+		{ "root_cause", "description" },	/* of 2025 */
+		{ "solution", "one_line_summary" },
+		{ "solution", "description" }, { "comment" },
 	};
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {

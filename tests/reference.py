@@ -533,7 +533,8 @@ class Subject:
         else:
             self.issue_id = text(get(self.issue, "id"))
             if not is_object(self.issue):
-                self.issue_id = text(get(self.data, "issue_id"))
+                self.issue_id = filled(get(self.data, "issue_id")) \
+                    or text(get(self.data, "group_id"))
             self.short_id = text(get(self.issue, "shortId"))
             self.level = text(get(self.issue, "level"))
 
@@ -639,7 +640,8 @@ BEST_TITLES = (
     ("issue", "title"), ("event", "title"), ("error", "title"),
     ("description_title",), ("metric_alert", "title"), ("alert", "title"),
     ("title",), ("installation", "app", "slug"), ("appInfo", "name"),
-    ("root_cause", "one_line_description"), ("solution", "one_line_summary"),
+    ("root_cause", "one_line_description"), ("root_cause", "description"),
+    ("solution", "one_line_summary"), ("solution", "description"),
     ("comment",))
 
 
