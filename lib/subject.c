@@ -138,6 +138,15 @@ find_rest(struct subject *s)
 	    json_scalar(json_at(json_get(s->alert, "projects"), 0)));
 }
 
+/* A date: ISO 8601, or a number that counts seconds. */
+static bool
+date(struct moment *m, struct json v)
+{
+	if (v.kind == JSON_INT || v.kind == JSON_FLOAT)
+		return moment_seconds(m, json_source(v));
+	return moment_iso(m, json_string(v));
+}
+
 void
 subject_newest_date(struct moment *newest, struct json alert)
 {
@@ -147,7 +156,7 @@ subject_newest_date(struct moment *newest, struct json alert)
 
 	newest->iso[0] = '\0';
 	for (size_t i = 0; i < sizeof(dates) / sizeof(dates[0]); i++)
-		if (moment_iso(&m, json_get_scalar(alert, dates[i])) &&
+		if (date(&m, json_get(alert, dates[i])) &&
 		    moment_later(&m, newest))
 			*newest = m;
 }
@@ -157,13 +166,12 @@ occurred_in_body(struct moment *m, const struct subject *s)
 {
 	switch (s->resource) {
 	case RESOURCE_ISSUE:
-		return moment_iso(m, json_get_scalar(s->issue, "lastSeen"));
+		return date(m, json_get(s->issue, "lastSeen"));
 	case RESOURCE_ERROR:
 	case RESOURCE_EVENT_ALERT:
-		return moment_iso(m, json_get_scalar(s->event, "datetime")) ||
-		    moment_iso(m, json_string(json_get(s->event,
-		    "timestamp"))) ||
-		    moment_seconds(m, json_source(json_get(s->event,
+		return date(m, json_get(s->event, "datetime")) ||
+		    date(m, json_get(s->event, "timestamp")) ||
+		    moment_seconds(m, json_string(json_get(s->event,
 		    "timestamp")));
 	case RESOURCE_METRIC_ALERT:
 		subject_newest_date(m, s->alert);

@@ -297,14 +297,17 @@ def moment_seconds(s):
 
 
 def moment(value):
-    """A date as it stands in a payload."""
+    """A date as it stands in a payload; a number counts seconds."""
+    if isinstance(value, Float):
+        return moment_seconds(value.source)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return moment_seconds(str(value))
     return moment_iso(string(value) or "")
 
 
 def moment_or_seconds(value):
-    """An event's `timestamp` may count seconds, as a number or in digits."""
-    source = value.source if isinstance(value, Float) else text(value)
-    return moment(value) or moment_seconds(source or "")
+    """An event's `timestamp` may hold the seconds' digits as text."""
+    return moment(value) or moment_seconds(string(value) or "")
 
 
 def moment_order(iso):
