@@ -22,7 +22,8 @@ enum verdict {
 	VERDICT_BAD_REQUEST,
 	VERDICT_TOO_LARGE,
 	VERDICT_METHOD,
-	VERDICT_INTERNAL
+	VERDICT_INTERNAL,
+	VERDICT_PENDING		/* no answer yet */
 };
 
 struct form {
@@ -71,6 +72,7 @@ form_of(enum verdict v)
 		return (struct form){ 405, "Method Not Allowed",
 		    "Method not allowed" };
 	case VERDICT_INTERNAL:
+	case VERDICT_PENDING:
 		break;
 	}
 	return (struct form){ 500, "Internal Server Error",
@@ -93,16 +95,6 @@ param(const struct request *q, const char *name)
 }
 
 /* ---- a POST, step by step ---- */
-
-struct post {
-	struct service		*service;
-	const struct request	*request;
-	struct hook		 hook;
-	struct receipt		*receipt;
-	const char		*kept;	/* "database", "spool" or NULL */
-	struct stored		 stored;
-	enum fault		 fault;
-};
 
 static enum verdict
 verdict_of_signature(enum signature s)
@@ -140,102 +132,106 @@ body_length(struct span s, size_t limit, size_t *length)
 
 /* Reads the body into *bytes, which is malloc'd. */
 static enum verdict
-read_body(struct post *p, char **bytes)
+read_body(struct exchange *x, const struct request *q, char **bytes)
 {
 	size_t length, got;
-	enum verdict v = body_length(param(p->request, "CONTENT_LENGTH"),
-	    p->service->max_body, &length);
+	enum verdict v = body_length(param(q, "CONTENT_LENGTH"),
+	    x->service->max_body, &length);
 
 	*bytes = NULL;
 	if (v != VERDICT_RECEIVED)
 		return v;
 	if ((*bytes = malloc(length + 1)) == NULL)
 		return VERDICT_INTERNAL;
-	got = p->request->read(p->request->arg, *bytes, length);
-	p->hook.body = (struct span){ *bytes, got };
+	got = q->read(q->arg, *bytes, length);
+	x->hook.body = (struct span){ *bytes, got };
 	return got == length ? VERDICT_RECEIVED : VERDICT_BAD_REQUEST;
 }
 
-/* The database, else the spool: 200 means that one of them has it on disk. */
+/* The database has it, or else the spool takes it: 200 means that one of them
+ * has it on disk. */
 static enum verdict
-keep(struct post *p)
+keep(struct exchange *x)
 {
-	struct service *s = p->service;
 	enum fault f;
 
-	p->fault = s->writer == NULL ? FAULT_STUCK : writer_put(s->writer,
-	    p->receipt, s->commit_wait, &p->stored);
-	if (p->fault == FAULT_NONE) {
-		p->kept = "database";
-		metrics_count(p->stored.duplicate ? METRIC_DUPLICATE :
-		    METRIC_STORED);
-		return VERDICT_RECEIVED;
-	}
-	if ((f = spool_put(s->spool, &p->receipt->hook)) == FAULT_NONE) {
-		p->kept = "spool";
+	if (x->fault == FAULT_NONE) {
+		x->kept = "database";
+		metrics_count(x->waiting.stored.duplicate ?
+		    METRIC_DUPLICATE : METRIC_STORED);
+	} else if ((f = spool_put(x->service->spool, &x->receipt->hook)) ==
+	    FAULT_NONE) {
+		x->kept = "spool";
 		metrics_count(METRIC_SPOOLED);
-		return VERDICT_RECEIVED;
+	} else {
+		x->fault = f;
+		metrics_count(METRIC_LOST);
+		return VERDICT_INTERNAL;
 	}
-	p->fault = f;
-	metrics_count(METRIC_LOST);
-	return VERDICT_INTERNAL;
+	if (x->outcome == OUTCOME_IGNORED)
+		metrics_count(METRIC_IGNORED);
+	if (x->outcome != OUTCOME_UNREADABLE)
+		return VERDICT_RECEIVED;
+	metrics_count(METRIC_UNREADABLE);
+	return VERDICT_UNREADABLE;
 }
 
 /* What an authentic body is, and where it goes. Takes over `body`. */
 static enum verdict
-take(struct post *p, char *body)
+take(struct exchange *x, char *body)
 {
-	enum verdict v;
-	enum outcome o;
+	struct service *s = x->service;
+	enum fault f;
 
-	metrics_hook(p->hook.received_at);
-	p->receipt = receipt_new(&p->hook, body, p->service->observe_list);
-	if (p->receipt == NULL) {
-		p->fault = FAULT_MEMORY;
+	metrics_hook(x->hook.received_at);
+	x->receipt = receipt_new(&x->hook, body, s->observe_list);
+	/* The name goes with the loan of the keys; a receipt has a copy. */
+	x->hook.secret_name = (struct span){ NULL, 0 };
+	if (x->receipt == NULL) {
+		x->fault = FAULT_MEMORY;
 		metrics_count(METRIC_LOST);
 		return VERDICT_INTERNAL;
 	}
 	/* Before others see the receipt, whose observation may then change. */
-	o = p->receipt->observation.outcome;
-	if ((v = keep(p)) != VERDICT_RECEIVED)
-		return v;
-	if (o == OUTCOME_IGNORED)
-		metrics_count(METRIC_IGNORED);
-	if (o != OUTCOME_UNREADABLE)
-		return v;
-	metrics_count(METRIC_UNREADABLE);
-	return VERDICT_UNREADABLE;
+	x->outcome = x->receipt->observation.outcome;
+	x->waiting.receipt = x->receipt;
+	f = s->writer == NULL ? FAULT_STUCK :
+	    writer_put(s->writer, &x->waiting);
+	if (f == FAULT_NONE)
+		return VERDICT_PENDING;	/* x may be another thread's now */
+	x->fault = f;
+	return keep(x);
 }
 
 /* Authenticate, then look: nothing of the body is parsed before it is known
  * to be Sentry's. */
 static enum verdict
-receive(struct post *p, const struct key_loan *keys)
+receive(struct exchange *x, const struct request *q,
+    const struct key_loan *keys)
 {
-	struct span signature = param(p->request,
-	    "HTTP_SENTRY_HOOK_SIGNATURE");
+	struct span signature = param(q, "HTTP_SENTRY_HOOK_SIGNATURE");
 	enum verdict v;
 	const char *secret;
 	char *body;
 
 	if (signature.at == NULL)
-		signature = param(p->request, "HTTP_SENTRY_APP_SIGNATURE");
-	p->hook.signature = signature;
+		signature = param(q, "HTTP_SENTRY_APP_SIGNATURE");
+	x->hook.signature = signature;
 	if (key_loan_count(keys) == 0)
 		return VERDICT_NO_SECRET;
 	v = verdict_of_signature(signature_form(signature));
 	if (v != VERDICT_RECEIVED)
 		return v;
-	v = read_body(p, &body);
+	v = read_body(x, q, &body);
 	if (v == VERDICT_RECEIVED)
 		v = verdict_of_signature(key_loan_check(keys, signature,
-		    p->hook.body, &secret));
+		    x->hook.body, &secret));
 	if (v != VERDICT_RECEIVED) {
 		free(body);
 		return v;
 	}
-	p->hook.secret_name = span_of(secret);
-	return take(p, body);
+	x->hook.secret_name = span_of(secret);
+	return take(x, body);
 }
 
 static void
@@ -251,64 +247,64 @@ count_refused(enum verdict v)
 }
 
 static void
-log_post(const struct post *p, enum verdict v, int64_t took)
+log_observation(struct log *l, const struct exchange *x)
 {
-	const struct observation *o = p->receipt == NULL ? NULL :
-	    &p->receipt->observation;
-	struct form form = form_of(v);
+	const struct observation *o = &x->receipt->observation;
+
+	log_str(l, "outcome", outcome_name(o->outcome));
+	log_span(l, "action", observation_get(o, OBSERVED_ACTION));
+	log_span(l, "installation", observation_get(o, OBSERVED_INSTALLATION));
+	log_span(l, "event_id", observation_get(o, OBSERVED_EVENT_ID));
+	if (o->mismatch)
+		log_span(l, "taken_for",
+		    observation_get(o, OBSERVED_RESOURCE));
+	if (x->waiting.stored.duplicate)
+		log_str(l, "duplicate", "yes");
+	if (x->waiting.stored.unmapped)
+		log_str(l, "unmapped", "yes");
+}
+
+static void
+log_hook(const struct exchange *x, struct form form)
+{
+	const struct hook *h = x->receipt == NULL ? &x->hook :
+	    &x->receipt->hook;
 	struct log l;
 
 	log_begin(&l, form.status == 200 ? "info" : "warning", "hook");
 	log_int(&l, "status", form.status);
-	log_span(&l, "resource", p->hook.resource);
-	log_span(&l, "request_id", p->hook.request_id);
-	log_int(&l, "bytes", (int64_t)p->hook.body.len);
-	log_int(&l, "ms", took);
+	log_span(&l, "resource", h->resource);
+	log_span(&l, "request_id", h->request_id);
+	log_int(&l, "bytes", (int64_t)h->body.len);
+	log_int(&l, "ms", clock_ms(CLOCK_MONOTONIC) - x->from);
 	log_str(&l, "error", form.error);
-	if (p->kept != NULL)
-		log_str(&l, "kept", p->kept);
-	if (p->fault != FAULT_NONE)
-		log_str(&l, "fault", fault_name(p->fault));
-	log_span(&l, "secret", p->hook.secret_name);
+	if (x->kept != NULL)
+		log_str(&l, "kept", x->kept);
+	if (x->fault != FAULT_NONE)
+		log_str(&l, "fault", fault_name(x->fault));
+	log_span(&l, "secret", h->secret_name);
 	/* The observation is ours to read only once the writer is done with
 	 * it; a spooled one may still be in its hands. */
-	if (o != NULL && p->kept != NULL && p->fault == FAULT_NONE) {
-		log_str(&l, "outcome", outcome_name(o->outcome));
-		log_span(&l, "action", observation_get(o, OBSERVED_ACTION));
-		log_span(&l, "installation",
-		    observation_get(o, OBSERVED_INSTALLATION));
-		log_span(&l, "event_id",
-		    observation_get(o, OBSERVED_EVENT_ID));
-		if (o->mismatch)
-			log_span(&l, "taken_for",
-			    observation_get(o, OBSERVED_RESOURCE));
-		if (p->stored.duplicate)
-			log_str(&l, "duplicate", "yes");
-		if (p->stored.unmapped)
-			log_str(&l, "unmapped", "yes");
-	}
+	if (x->kept != NULL && x->fault == FAULT_NONE)
+		log_observation(&l, x);
 	log_end(&l);
 }
 
 static enum verdict
-post(struct service *s, const struct request *q)
+post(struct exchange *x, const struct request *q)
 {
-	int64_t from = clock_ms(CLOCK_MONOTONIC);
-	struct post p = { .service = s, .request = q };
 	struct key_loan keys;
 	enum verdict v;
 
-	p.hook.received_at = clock_ms(CLOCK_REALTIME);
-	p.hook.resource = param(q, "HTTP_SENTRY_HOOK_RESOURCE");
-	p.hook.timestamp = param(q, "HTTP_SENTRY_HOOK_TIMESTAMP");
-	p.hook.request_id = param(q, "HTTP_REQUEST_ID");
-	p.hook.idempotency_key = param(q, "HTTP_IDEMPOTENCY_KEY");
-	keyring_borrow(s->keyring, &keys);
-	v = receive(&p, &keys);
-	count_refused(v);
-	log_post(&p, v, clock_ms(CLOCK_MONOTONIC) - from);
+	x->from = clock_ms(CLOCK_MONOTONIC);
+	x->hook.received_at = clock_ms(CLOCK_REALTIME);
+	x->hook.resource = param(q, "HTTP_SENTRY_HOOK_RESOURCE");
+	x->hook.timestamp = param(q, "HTTP_SENTRY_HOOK_TIMESTAMP");
+	x->hook.request_id = param(q, "HTTP_REQUEST_ID");
+	x->hook.idempotency_key = param(q, "HTTP_IDEMPOTENCY_KEY");
+	keyring_borrow(x->service->keyring, &keys);
+	v = receive(x, q, &keys);
 	keyring_release(&keys);
-	receipt_drop(p.receipt);
 	return v;
 }
 
@@ -344,20 +340,13 @@ get(struct service *s, const struct request *q, struct reply *r)
 	return VERDICT_METRICS;
 }
 
-void
-answer(struct service *s, const struct request *q, struct reply *r)
-{
-	struct span method = param(q, "REQUEST_METHOD");
-	enum verdict v = VERDICT_METHOD;
-	struct form form;
+/* ---- the reply ---- */
 
-	*r = (struct reply){ .type = "application/json" };
-	r->bodiless = span_is(method, "HEAD");
-	if (span_is(method, "POST"))
-		v = post(s, q);
-	else if (span_is(method, "GET") || r->bodiless)
-		v = get(s, q, r);
-	form = form_of(v);
+static void
+fill(struct reply *r, enum verdict v)
+{
+	struct form form = form_of(v);
+
 	r->status = form.status;
 	r->reason = form.reason;
 	r->allow = v == VERDICT_METHOD;
@@ -370,6 +359,57 @@ answer(struct service *s, const struct request *q, struct reply *r)
 	} else if (v == VERDICT_RECEIVED) {
 		text_str(&r->body, received_body);
 	}
+}
+
+static void
+fill_hook(struct exchange *x, enum verdict v)
+{
+	count_refused(v);
+	fill(&x->reply, v);
+	log_hook(x, form_of(v));
+}
+
+bool
+answer(struct exchange *x, struct service *s, const struct request *q,
+    void (*done)(struct waiting *))
+{
+	struct span method = param(q, "REQUEST_METHOD");
+	enum verdict v = VERDICT_METHOD;
+
+	*x = (struct exchange){ .service = s,
+	    .reply.type = "application/json", .waiting.done = done };
+	x->reply.bodiless = span_is(method, "HEAD");
+	if (span_is(method, "POST")) {
+		if ((v = post(x, q)) == VERDICT_PENDING)
+			return false;
+		fill_hook(x, v);
+		return true;
+	}
+	if (span_is(method, "GET") || x->reply.bodiless)
+		v = get(s, q, &x->reply);
+	fill(&x->reply, v);
+	return true;
+}
+
+bool
+answer_withdraw(struct exchange *x)
+{
+	return writer_withdraw(x->service->writer, &x->waiting);
+}
+
+void
+answer_finish(struct exchange *x)
+{
+	x->fault = x->waiting.fault;
+	fill_hook(x, keep(x));
+}
+
+void
+answer_release(struct exchange *x)
+{
+	receipt_drop(x->receipt);
+	text_release(&x->reply.body);
+	x->receipt = NULL;
 }
 
 void

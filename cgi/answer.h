@@ -34,8 +34,30 @@ struct service {
 	unsigned	 commit_wait;	/* ms */
 };
 
-/* Answers, counts and logs. The reply's body is the caller's to release. */
-void	answer(struct service *, const struct request *, struct reply *);
+/* A request on its way to its reply. A hook is answered after its commit, and
+ * nobody needs to wait for that in between. */
+struct exchange {
+	struct reply	 reply;
+	/* The rest is answer.c's: a POST, step by step. */
+	struct service	*service;
+	struct hook	 hook;
+	struct receipt	*receipt;
+	struct waiting	 waiting;
+	enum outcome	 outcome;
+	const char	*kept;		/* "database", "spool" or NULL */
+	enum fault	 fault;
+	int64_t		 from;		/* ms, monotonic */
+};
+
+/* Reads the request. True: x->reply is the answer, counted and logged. False:
+ * it is a hook that waits for its commit. When done() has been called with
+ * &x->waiting, or answer_withdraw() was true, answer_finish() makes the
+ * reply; until then the request's parameters must live. */
+bool	answer(struct exchange *x, struct service *, const struct request *,
+	    void (*done)(struct waiting *));
+bool	answer_withdraw(struct exchange *);
+void	answer_finish(struct exchange *);
+void	answer_release(struct exchange *);
 
 /* Appends the reply as CGI says it, `Status:` line first. */
 void	reply_write(struct text *, const struct reply *);

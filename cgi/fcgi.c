@@ -3,13 +3,15 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 /* How long a peer may be silent in the middle of a request. nginx has the
  * whole body before it connects, and Sentry has hung up by then. */
-#define PEER_SECONDS	2
+#define PEER_MS		2000
 #define REQUEST_MS	10000
 #define BUFFER_SIZE	16384	/* bytes; a small hook with its headers */
 #define CONTENT_MAX	65528	/* bytes of a record that we send; 8-aligned */
@@ -30,7 +32,7 @@ struct header {
 	unsigned	type, id, content, padding;
 };
 
-struct connection {
+struct fcgi {
 	int		 fd;
 	int64_t		 deadline;	/* ms, monotonic: of this request */
 	unsigned	 id;		/* the request's; 0 for none yet */
@@ -54,23 +56,38 @@ now_ms(void)
 
 /* ---- bytes ---- */
 
+/* Whether the socket becomes ready in time. Only those who would block ask. */
+static bool
+is_ready(int fd, short events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+	int rc;
+
+	if (errno != EAGAIN && errno != EINTR)
+		return false;
+	do
+		rc = poll(&p, 1, PEER_MS);
+	while (rc < 0 && errno == EINTR);
+	return rc > 0;
+}
+
 /* Up to n bytes, straight from the socket; 0 when there are no more. */
 static size_t
-receive(struct connection *c, void *at, size_t n)
+receive(struct fcgi *c, void *at, size_t n)
 {
 	ssize_t got;
 
-	if (now_ms() > c->deadline)
-		return 0;
-	do
-		got = recv(c->fd, at, n, 0);
-	while (got < 0 && errno == EINTR);
+	do {
+		if (now_ms() > c->deadline)
+			return 0;
+		got = recv(c->fd, at, n, MSG_DONTWAIT);
+	} while (got < 0 && is_ready(c->fd, POLLIN));
 	return got < 0 ? 0 : (size_t)got;
 }
 
 /* Makes n bytes stand in the buffer; n is far below its size. */
 static bool
-want(struct connection *c, size_t n)
+want(struct fcgi *c, size_t n)
 {
 	while (c->end - c->at < n) {
 		size_t got;
@@ -91,7 +108,7 @@ want(struct connection *c, size_t n)
 /* Up to n bytes, from the buffer or, where it is empty and much is wanted,
  * past it. */
 static size_t
-take(struct connection *c, void *to, size_t n)
+take(struct fcgi *c, void *to, size_t n)
 {
 	size_t got = c->end - c->at;
 
@@ -106,7 +123,7 @@ take(struct connection *c, void *to, size_t n)
 }
 
 static bool
-skip(struct connection *c, size_t n)
+skip(struct fcgi *c, size_t n)
 {
 	unsigned char waste[1024];
 
@@ -122,7 +139,7 @@ skip(struct connection *c, size_t n)
 }
 
 static bool
-next_header(struct connection *c, struct header *h)
+next_header(struct fcgi *c, struct header *h)
 {
 	const unsigned char *p;
 
@@ -140,7 +157,7 @@ next_header(struct connection *c, struct header *h)
 /* ---- a request's head ---- */
 
 static bool
-begin(struct connection *c, const struct header *h)
+begin(struct fcgi *c, const struct header *h)
 {
 	if (h->content < HEADER_LEN || !want(c, HEADER_LEN))
 		return false;
@@ -151,7 +168,7 @@ begin(struct connection *c, const struct header *h)
 }
 
 static bool
-add_params(struct connection *c, const struct header *h)
+add_params(struct fcgi *c, const struct header *h)
 {
 	size_t left = h->content;
 	char buf[1024];
@@ -173,7 +190,7 @@ add_params(struct connection *c, const struct header *h)
 /* Reads up to the end of the params. Records of other requests, and those
  * that manage the connection, are passed over. */
 static bool
-read_head(struct connection *c)
+read_head(struct fcgi *c)
 {
 	struct header h;
 
@@ -250,7 +267,7 @@ well_formed(struct span params)
 static struct span
 param(void *arg, const char *wanted)
 {
-	struct span params = text_view(&((struct connection *)arg)->params);
+	struct span params = text_view(&((struct fcgi *)arg)->params);
 	struct span name, value;
 
 	while (params.len > 0 && next_pair(&params, &name, &value))
@@ -263,7 +280,7 @@ param(void *arg, const char *wanted)
 
 /* Moves on to a STDIN record with something in it; false at the end. */
 static bool
-next_stdin(struct connection *c)
+next_stdin(struct fcgi *c)
 {
 	struct header h;
 
@@ -288,7 +305,7 @@ next_stdin(struct connection *c)
 static size_t
 read_body(void *arg, char *buf, size_t n)
 {
-	struct connection *c = arg;
+	struct fcgi *c = arg;
 	size_t done = 0, got;
 
 	while (done < n && next_stdin(c)) {
@@ -341,9 +358,9 @@ static bool
 send_all(int fd, struct span s)
 {
 	while (s.len > 0) {
-		ssize_t n = send(fd, s.at, s.len, MSG_NOSIGNAL);
+		ssize_t n = send(fd, s.at, s.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && is_ready(fd, POLLOUT))
 			continue;
 		if (n <= 0)
 			return false;
@@ -353,27 +370,8 @@ send_all(int fd, struct span s)
 	return true;
 }
 
-static bool
-respond(struct connection *c, struct service *service)
-{
-	struct request q = { param, read_body, c };
-	struct reply reply;
-	struct text bytes = { 0 }, records = { 0 };
-	bool sent;
-
-	answer(service, &q, &reply);
-	reply_write(&bytes, &reply);
-	put_reply(&records, c->id, text_view(&bytes));
-	sent = !bytes.broken && !records.broken && !reply.body.broken &&
-	    send_all(c->fd, text_view(&records));
-	text_release(&reply.body);
-	text_release(&bytes);
-	text_release(&records);
-	return sent;
-}
-
 static void
-refuse_role(struct connection *c)
+refuse_role(struct fcgi *c)
 {
 	struct text t = { 0 };
 
@@ -383,25 +381,10 @@ refuse_role(struct connection *c)
 	text_release(&t);
 }
 
-/* A request that was refused early is still being sent: closing now would
- * break the sender's pipe before it reads the answer. */
-static void
-linger(struct connection *c)
-{
-	long left = LINGER_BYTES;
-	size_t got;
-
-	if (c->ended)
-		return;
-	(void)shutdown(c->fd, SHUT_WR);
-	while (left > 0 && (got = receive(c, c->buf, sizeof(c->buf))) > 0)
-		left -= (long)got;
-}
-
 /* Reads on to the end of STDIN where that has arrived already, as it has in
  * whatever nginx sends; else there is a rest to linger for. */
 static void
-finish_stdin(struct connection *c)
+finish_stdin(struct fcgi *c)
 {
 	while (!c->ended && c->content + c->padding + HEADER_LEN <=
 	    c->end - c->at)
@@ -409,33 +392,90 @@ finish_stdin(struct connection *c)
 			break;
 }
 
-void
-fcgi_serve(int fd, struct service *service, const bool *stop)
+/* ---- the connection ---- */
+
+struct fcgi *
+fcgi_open(int fd)
 {
-	struct timeval limit = { .tv_sec = PEER_SECONDS };
-	struct connection c;
+	struct fcgi *c = malloc(sizeof(*c));
 	int on = 1;
 
-	c.fd = fd;
-	c.params = (struct text){ 0 };
-	c.at = c.end = 0;
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	while (read_head(&c) && well_formed(text_view(&c.params))) {
-		if (c.role != ROLE_RESPONDER) {
-			refuse_role(&c);
-			break;
-		}
-		if (!respond(&c, service))
-			break;
-		finish_stdin(&c);
-		if (!c.ended || !(c.flags & FLAG_KEEP) ||
-		    __atomic_load_n(stop, __ATOMIC_RELAXED)) {
-			linger(&c);
-			break;
-		}
+	if (c == NULL) {
+		close(fd);
+		return NULL;
 	}
-	text_release(&c.params);
-	close(fd);
+	c->fd = fd;
+	c->params = (struct text){ 0 };
+	c->at = c->end = 0;
+	c->ended = true;
+	c->deadline = 0;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return c;
+}
+
+void
+fcgi_close(struct fcgi *c)
+{
+	long left = LINGER_BYTES;
+	size_t got;
+
+	if (!c->ended) {
+		(void)shutdown(c->fd, SHUT_WR);
+		while (left > 0 &&
+		    (got = receive(c, c->buf, sizeof(c->buf))) > 0)
+			left -= (long)got;
+	}
+	text_release(&c->params);
+	close(c->fd);
+	free(c);
+}
+
+int
+fcgi_fd(const struct fcgi *c)
+{
+	return c->fd;
+}
+
+bool
+fcgi_next(struct fcgi *c)
+{
+	if (!read_head(c) || !well_formed(text_view(&c->params))) {
+		c->ended = true;	/* nobody waits for an answer */
+		return false;
+	}
+	if (c->role == ROLE_RESPONDER)
+		return true;
+	refuse_role(c);
+	c->ended = true;
+	return false;
+}
+
+struct request
+fcgi_request(struct fcgi *c)
+{
+	return (struct request){ param, read_body, c };
+}
+
+bool
+fcgi_reply(struct fcgi *c, const struct reply *reply)
+{
+	struct text bytes = { 0 }, records = { 0 };
+	bool sent;
+
+	reply_write(&bytes, reply);
+	put_reply(&records, c->id, text_view(&bytes));
+	sent = !bytes.broken && !records.broken && !reply->body.broken &&
+	    send_all(c->fd, text_view(&records));
+	text_release(&bytes);
+	text_release(&records);
+	if (!sent)
+		c->ended = true;
+	finish_stdin(c);
+	return sent && c->ended && (c->flags & FLAG_KEEP);
+}
+
+bool
+fcgi_has_more(const struct fcgi *c)
+{
+	return c->end > c->at;
 }

@@ -10,10 +10,30 @@
 
 #define FCGI_PARAMS_MAX	262144	/* bytes of all CGI variables together */
 
-/* Serves the requests of a connected socket, one after the other, answers
- * them and closes it. Whatever the peer sends, it ends: no read or write
- * waits longer than 2 s, no request takes longer than 10 s to arrive. What is
- * no request gets no answer. `stop` (atomic) ends a kept connection. */
-void	fcgi_serve(int fd, struct service *, const bool *stop);
+/* A connection: one request at a time, one thread at a time. Whatever the peer
+ * sends, nothing here takes long: no read or write waits longer than 2 s, no
+ * request takes longer than 10 s to arrive. */
+struct fcgi;
+
+/* Takes over a connected socket. NULL without memory: it is closed then. */
+struct fcgi	*fcgi_open(int fd);
+/* Where a refused body is still being sent, takes the rest of it first:
+ * closing at once would break the sender's pipe before it reads the answer. */
+void		 fcgi_close(struct fcgi *);
+
+int		 fcgi_fd(const struct fcgi *);
+
+/* Reads the head of the next request. False: there is none, or what came is
+ * no request, and gets no answer. */
+bool		 fcgi_next(struct fcgi *);
+
+/* That request; its parameters live until the next one. */
+struct request	 fcgi_request(struct fcgi *);
+
+/* Sends the reply. True: the peer keeps the connection. */
+bool		 fcgi_reply(struct fcgi *, const struct reply *);
+
+/* Whether some of the next request has been read already. */
+bool		 fcgi_has_more(const struct fcgi *);
 
 #endif

@@ -99,19 +99,15 @@ close_service(struct service *s)
 	keyring_close(s->keyring);
 }
 
-/* Blocked in all threads: main waits for the first ones, the last is theirs. */
+/* Blocked in all threads: main waits for them. */
 static void
 block_signals(sigset_t *wanted)
 {
-	sigset_t all;
-
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(wanted);
 	sigaddset(wanted, SIGTERM);
 	sigaddset(wanted, SIGINT);
-	all = *wanted;
-	sigaddset(&all, SIGUSR1);
-	pthread_sigmask(SIG_BLOCK, &all, NULL);
+	pthread_sigmask(SIG_BLOCK, wanted, NULL);
 }
 
 static void

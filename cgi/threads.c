@@ -2,25 +2,69 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
-#include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "fcgi.h"
 
-#define WAKE_MS	10	/* between nudges while stopping */
 #define REST_MS	20	/* when accept() is out of descriptors */
 
+/* A connection with the request that is on its way on it. */
+struct client {
+	struct threads	*threads;
+	struct fcgi	*fcgi;
+	struct exchange	 exchange;
+	bool		 watched;	/* epoll knows it */
+	/* Guarded by the lock: */
+	enum {
+		BUSY,			/* a thread is at work on it */
+		PENDING,		/* its hook waits for the commit */
+		LATE,			/* too late to withdraw that */
+		DONE			/* its hook can be answered */
+	}		 state;
+	int64_t		 overdue_at;	/* ms, intake_now() */
+	struct client	*next, **link;	/* in one of the lists */
+};
+
+/* A list that its members can leave by themselves. */
+struct list {
+	struct client	*head, **tail;
+};
+
 struct threads {
+	/* What epoll tells is a client, or the address of one of these: */
 	struct listener	 listener;
+	int		 wake;		/* eventfd: there is one to answer */
+	int		 timer;		/* timerfd: there may be one overdue */
+	int		 end;		/* eventfd: written once, never read */
+
+	int		 epoll;
 	struct service	*service;
 	pthread_t	*thread;
 	unsigned	 count;
-	unsigned	 running;	/* atomic */
 	bool		 stop;		/* atomic */
+
+	pthread_mutex_t	 lock;		/* guards all below */
+	struct list	 pending;	/* in order of overdue_at */
+	struct list	 done;
+	struct list	 kept;		/* connections between two requests */
+	unsigned	 waiting;	/* hooks that are not yet BUSY again */
+	int64_t		 timer_at;	/* when the timer rings, or has rung */
 };
+
+static bool
+stopping(const struct threads *t)
+{
+	return __atomic_load_n(&t->stop, __ATOMIC_RELAXED);
+}
 
 static void
 rest(long ms)
@@ -30,104 +74,388 @@ rest(long ms)
 	nanosleep(&ts, NULL);
 }
 
-/* The only place where a nudge gets through: in the middle of a request it
- * would interrupt a read. A shutdown of the socket would wake the threads as
- * well, but an inherited one belongs to others too. */
-static int
-accept_next(struct threads *t)
+static void
+signal_fd(int fd)
 {
-	sigset_t nudge;
-	int fd, e;
+	uint64_t one = 1;
+	ssize_t n = write(fd, &one, sizeof(one));
 
-	sigemptyset(&nudge);
-	sigaddset(&nudge, SIGUSR1);
-	pthread_sigmask(SIG_UNBLOCK, &nudge, NULL);
-	fd = accept4(t->listener.fd, NULL, NULL, SOCK_CLOEXEC);
-	e = errno;
-	pthread_sigmask(SIG_BLOCK, &nudge, NULL);
-	errno = e;
-	return fd;
+	(void)n;		/* it cannot be full */
 }
+
+/* ---- lists, with the lock held ---- */
+
+static void
+list_add(struct list *l, struct client *c)
+{
+	if (l->head == NULL)
+		l->tail = &l->head;
+	c->next = NULL;
+	c->link = l->tail;
+	*l->tail = c;
+	l->tail = &c->next;
+}
+
+static void
+list_remove(struct list *l, struct client *c)
+{
+	*c->link = c->next;
+	if (c->next != NULL)
+		c->next->link = c->link;
+	else
+		l->tail = c->link;
+}
+
+/* ---- between the hand-in and the commit ---- */
+
+/* With the lock held. All wait equally long: a timer that still runs rings
+ * before the newest is overdue. */
+static void
+set_timer(struct threads *t, int64_t at, int64_t now)
+{
+	struct itimerspec when = { .it_value = { .tv_sec = at / 1000,
+	    .tv_nsec = at % 1000 * 1000000 } };
+
+	if (t->timer_at > now)
+		return;
+	t->timer_at = at;
+	(void)timerfd_settime(t->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+static struct client *
+client_of(struct waiting *w)
+{
+	return (struct client *)(void *)((char *)w -
+	    offsetof(struct client, exchange.waiting));
+}
+
+/* On the writer's thread. The first of a batch wakes a thread, which sees to
+ * those that follow. */
+static void
+on_done(struct waiting *w)
+{
+	struct client *c = client_of(w);
+	struct threads *t = c->threads;
+	bool first = false;
+
+	pthread_mutex_lock(&t->lock);
+	if (c->state == PENDING)
+		list_remove(&t->pending, c);
+	if (c->state == PENDING || c->state == LATE) {
+		first = t->done.head == NULL;
+		list_add(&t->done, c);
+	}
+	c->state = DONE;
+	pthread_mutex_unlock(&t->lock);
+	if (first)
+		signal_fd(t->wake);
+}
+
+/* False: the commit was quicker than this, and c is still the caller's. */
+static bool
+await(struct threads *t, struct client *c)
+{
+	int64_t now = intake_now();
+	bool wait;
+
+	pthread_mutex_lock(&t->lock);
+	if ((wait = c->state != DONE)) {
+		c->state = PENDING;
+		c->overdue_at = now + t->service->commit_wait;
+		list_add(&t->pending, c);
+		t->waiting++;
+		set_timer(t, c->overdue_at, now);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return wait;
+}
+
+/* With the lock held: the next who has waited for too long, or NULL. Its
+ * receipt is withdrawn from the writer. */
+static struct client *
+next_overdue(struct threads *t)
+{
+	int64_t now = intake_now();
+	struct client *c;
+
+	while ((c = t->pending.head) != NULL && c->overdue_at <= now) {
+		list_remove(&t->pending, c);
+		if (answer_withdraw(&c->exchange))
+			return c;
+		c->state = LATE;	/* on_done() is about to come */
+	}
+	if (c != NULL)
+		set_timer(t, c->overdue_at, now);
+	return NULL;
+}
+
+/* The next who can be answered, or NULL. */
+static struct client *
+next_ready(struct threads *t)
+{
+	struct client *c;
+	bool more;
+
+	pthread_mutex_lock(&t->lock);
+	if ((c = t->done.head) != NULL)
+		list_remove(&t->done, c);
+	else if (t->pending.head != NULL)
+		c = next_overdue(t);
+	if (c != NULL)
+		t->waiting--;
+	more = t->done.head != NULL || t->pending.head != NULL;
+	pthread_mutex_unlock(&t->lock);
+	/* The spool takes a sync each: let others help. */
+	if (c != NULL && more && c->exchange.waiting.fault != FAULT_NONE)
+		signal_fd(t->wake);
+	return c;
+}
+
+/* ---- connections ---- */
+
+static void
+client_close(struct client *c)
+{
+	fcgi_close(c->fcgi);
+	free(c);
+}
+
+/* Waits for the next request on it without a thread. */
+static void
+keep(struct threads *t, struct client *c)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLONESHOT,
+	    .data.ptr = c };
+	int op = c->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+	c->watched = true;
+	pthread_mutex_lock(&t->lock);
+	list_add(&t->kept, c);
+	/* From here on it may be another thread's. */
+	if (epoll_ctl(t->epoll, op, fcgi_fd(c->fcgi), &e) == 0)
+		c = NULL;
+	else
+		list_remove(&t->kept, c);
+	pthread_mutex_unlock(&t->lock);
+	if (c != NULL)
+		client_close(c);
+}
+
+/* True: the next request is there already. */
+static bool
+respond(struct threads *t, struct client *c)
+{
+	bool kept = fcgi_reply(c->fcgi, &c->exchange.reply);
+
+	answer_release(&c->exchange);
+	if (kept && fcgi_has_more(c->fcgi))
+		return true;
+	if (kept && !stopping(t))
+		keep(t, c);
+	else
+		client_close(c);
+	return false;
+}
+
+static void
+serve(struct threads *t, struct client *c)
+{
+	struct request q = fcgi_request(c->fcgi);
+
+	do {
+		if (!fcgi_next(c->fcgi)) {
+			client_close(c);
+			return;
+		}
+		c->state = BUSY;
+		if (!answer(&c->exchange, t->service, &q, on_done)) {
+			if (await(t, c))
+				return;
+			answer_finish(&c->exchange);
+		}
+	} while (respond(t, c));
+}
+
+static void
+serve_again(struct threads *t, struct client *c)
+{
+	pthread_mutex_lock(&t->lock);
+	list_remove(&t->kept, c);
+	pthread_mutex_unlock(&t->lock);
+	serve(t, c);
+}
+
+static void
+finish(struct threads *t, struct client *c)
+{
+	answer_finish(&c->exchange);
+	if (respond(t, c))
+		serve(t, c);
+}
+
+/* Accepts a connection and serves it. False when there is none. */
+static bool
+accept_one(struct threads *t)
+{
+	int fd = accept4(t->listener.fd, NULL, NULL, SOCK_CLOEXEC);
+	struct client *c;
+
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+		    errno == ENOBUFS)
+			rest(REST_MS);
+		return false;
+	}
+	if ((c = calloc(1, sizeof(*c))) == NULL ||
+	    (c->fcgi = fcgi_open(fd)) == NULL) {
+		if (c == NULL)
+			close(fd);
+		free(c);
+		return true;
+	}
+	c->threads = t;
+	serve(t, c);
+	return true;
+}
+
+/* ---- the threads ---- */
 
 static void *
 run(void *arg)
 {
 	struct threads *t = arg;
+	struct epoll_event e;
+	struct client *c;
 
-	while (!__atomic_load_n(&t->stop, __ATOMIC_RELAXED)) {
-		int fd = accept_next(t);
-
-		if (fd >= 0)
-			fcgi_serve(fd, t->service, &t->stop);
-		else if (errno == EMFILE || errno == ENFILE ||
-		    errno == ENOMEM || errno == ENOBUFS)
-			rest(REST_MS);
+	while (!stopping(t)) {
+		if ((c = next_ready(t)) != NULL)
+			finish(t, c);
+		else if (epoll_wait(t->epoll, &e, 1, -1) != 1)
+			continue;
+		else if (e.data.ptr == &t->listener)
+			(void)accept_one(t);
+		else if (e.data.ptr != &t->wake && e.data.ptr != &t->timer &&
+		    e.data.ptr != &t->end)
+			serve_again(t, e.data.ptr);
 	}
-	__atomic_sub_fetch(&t->running, 1, __ATOMIC_RELEASE);
 	return NULL;
 }
 
-/* Only there so that a signal interrupts accept(). */
-static void
-nudged(int sig)
+static int
+watch(struct threads *t, int fd, uint32_t events, void *what)
 {
-	(void)sig;
+	struct epoll_event e = { .events = events, .data.ptr = what };
+
+	return fd < 0 ? -1 : epoll_ctl(t->epoll, EPOLL_CTL_ADD, fd, &e);
+}
+
+/* Edges for what needs to be told once; the end concerns every thread. */
+static int
+open_events(struct threads *t)
+{
+	t->epoll = epoll_create1(EPOLL_CLOEXEC);
+	t->wake = eventfd(0, EFD_CLOEXEC);
+	t->end = eventfd(0, EFD_CLOEXEC);
+	t->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	if (t->epoll < 0 ||
+	    watch(t, t->wake, EPOLLIN | EPOLLET, &t->wake) != 0 ||
+	    watch(t, t->timer, EPOLLIN | EPOLLET, &t->timer) != 0 ||
+	    watch(t, t->end, EPOLLIN, &t->end) != 0)
+		return -1;
+	/* Another thread, or another process on an inherited socket, may be
+	 * quicker: nobody must wait in accept(). */
+	(void)fcntl(t->listener.fd, F_SETFL, O_NONBLOCK);
+	return watch(t, t->listener.fd, EPOLLIN, &t->listener);
+}
+
+static void
+threads_free(struct threads *t)
+{
+	const int fds[] = { t->epoll, t->wake, t->timer, t->end };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	pthread_mutex_destroy(&t->lock);
+	free(t->thread);
+	free(t);
 }
 
 int
 threads_start(struct threads **out, const struct listener *l, unsigned count,
     struct service *service)
 {
-	struct sigaction nudge = { .sa_handler = nudged };
 	struct threads *t = calloc(1, sizeof(*t));
 
 	*out = NULL;
-	if (t == NULL || sigaction(SIGUSR1, &nudge, NULL) != 0 ||
-	    (t->thread = calloc(count, sizeof(*t->thread))) == NULL) {
-		free(t);
+	if (t == NULL)
 		return -1;
-	}
+	pthread_mutex_init(&t->lock, NULL);
 	t->listener = *l;
 	t->service = service;
-	while (t->count < count) {
-		__atomic_add_fetch(&t->running, 1, __ATOMIC_RELAXED);
+	t->thread = calloc(count, sizeof(*t->thread));
+	if (open_events(t) != 0 || t->thread == NULL) {
+		threads_free(t);
+		return -1;
+	}
+	for (; t->count < count; t->count++)
 		if (pthread_create(&t->thread[t->count], NULL, run, t) != 0) {
-			__atomic_sub_fetch(&t->running, 1, __ATOMIC_RELAXED);
 			threads_stop(t);
 			return -1;
 		}
-		t->count++;
-	}
 	*out = t;
 	return 0;
 }
 
-/* What still waits on a socket that nobody will serve after us. */
+/* A request that was sent on a kept connection before it is closed is still
+ * served. */
 static void
-drain(struct threads *t)
+end_kept(struct threads *t)
 {
-	int fd;
+	struct client *c;
 
-	if (t->listener.inherited)
-		return;
-	(void)fcntl(t->listener.fd, F_SETFL, O_NONBLOCK);
-	while ((fd = accept4(t->listener.fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
-		fcgi_serve(fd, t->service, &t->stop);
+	while ((c = t->kept.head) != NULL) {
+		struct pollfd p = { .fd = fcgi_fd(c->fcgi),
+		    .events = POLLIN };
+
+		if (poll(&p, 1, 0) == 1) {
+			serve_again(t, c);
+		} else {
+			list_remove(&t->kept, c);
+			client_close(c);
+		}
+	}
+}
+
+static void
+end_waiting(struct threads *t)
+{
+	struct client *c;
+	unsigned left;
+
+	do {
+		while ((c = next_ready(t)) != NULL)
+			finish(t, c);
+		pthread_mutex_lock(&t->lock);
+		left = t->waiting;
+		pthread_mutex_unlock(&t->lock);
+		if (left > 0)
+			rest(1);
+	} while (left > 0);
 }
 
 void
 threads_stop(struct threads *t)
 {
 	__atomic_store_n(&t->stop, true, __ATOMIC_RELAXED);
-	/* A nudge that comes just before accept() is lost: so again. */
-	while (__atomic_load_n(&t->running, __ATOMIC_ACQUIRE) > 0) {
-		for (unsigned i = 0; i < t->count; i++)
-			(void)pthread_kill(t->thread[i], SIGUSR1);
-		rest(WAKE_MS);
-	}
+	signal_fd(t->end);
 	for (unsigned i = 0; i < t->count; i++)
 		pthread_join(t->thread[i], NULL);
-	drain(t);
-	free(t->thread);
-	free(t);
+	end_kept(t);
+	/* What still waits on a socket that nobody will serve after us. */
+	if (!t->listener.inherited)
+		while (accept_one(t))
+			;
+	end_waiting(t);
+	threads_free(t);
 }

@@ -7,8 +7,10 @@
 
 struct threads;
 
-/* Serves the listener with `count` threads until threads_stop(). The caller
- * has SIGUSR1 blocked. 0, or -1 when threads cannot be made. */
+/* Serves the listener with `count` threads until threads_stop(): so many
+ * requests are read, looked through and answered at once. A hook that waits
+ * for its commit, or a connection that is kept, holds no thread. 0, or -1
+ * when threads cannot be made. */
 int	threads_start(struct threads **, const struct listener *,
 	    unsigned count, struct service *)
 	    __attribute__((warn_unused_result));

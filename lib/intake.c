@@ -3,11 +3,16 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* Bytes of bodies that may wait for a commit. A writer that is further behind
+ * than this counts as stuck: the spool takes the next ones. */
+#define QUEUED_BYTES	33554432
+
 struct intake {
 	pthread_mutex_t	 lock;		/* guards all of this, and the jobs */
 	pthread_cond_t	 work;
 	struct job	*head, **tail;
 	unsigned	 queued;
+	size_t		 bytes;		/* of bodies: queued or taken */
 	bool		 stop, stuck;
 };
 
@@ -29,27 +34,20 @@ in_ms(unsigned ms)
 	    .tv_nsec = at % 1000 * 1000000 };
 }
 
-static void
-monotonic_cond(pthread_cond_t *cond)
-{
-	pthread_condattr_t attr;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(cond, &attr);
-	pthread_condattr_destroy(&attr);
-}
-
 struct intake *
 intake_open(void)
 {
 	struct intake *in = calloc(1, sizeof(*in));
+	pthread_condattr_t attr;
 
 	if (in == NULL)
 		return NULL;
 	in->tail = &in->head;
 	pthread_mutex_init(&in->lock, NULL);
-	monotonic_cond(&in->work);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&in->work, &attr);
+	pthread_condattr_destroy(&attr);
 	return in;
 }
 
@@ -66,7 +64,6 @@ intake_close(struct intake *in)
 static void
 job_free(struct job *j)
 {
-	pthread_cond_destroy(&j->done);
 	receipt_drop(j->receipt);
 	free(j);
 }
@@ -84,58 +81,66 @@ unqueue(struct intake *in, struct job *j)
 	in->queued--;
 }
 
-/* With the lock held, which it lets go. */
-static enum fault
-wait_for(struct intake *in, struct job *j, unsigned wait_ms,
-    struct stored *stored)
+static size_t
+size_of(const struct job *j)
 {
-	struct timespec deadline = in_ms(wait_ms);
-	enum fault f = FAULT_BUSY;
-	bool mine = true;
-	int rc = 0;
-
-	while (j->place != JOB_DONE && rc == 0)
-		rc = pthread_cond_timedwait(&j->done, &in->lock, &deadline);
-	if (j->place == JOB_DONE) {
-		f = j->fault;
-		*stored = j->stored;
-	} else if (j->place == JOB_QUEUED) {
-		unqueue(in, j);
-	} else {
-		j->left = true;
-		mine = false;
-	}
-	/* Whoever has waited in vain spares the others the wait. */
-	if (f == FAULT_BUSY)
-		in->stuck = true;
-	pthread_mutex_unlock(&in->lock);
-	if (mine)
-		job_free(j);
-	return f;
+	return j->receipt->hook.body.len;
 }
 
 enum fault
-intake_put(struct intake *in, struct receipt *r, unsigned wait_ms,
-    struct stored *stored)
+intake_put(struct intake *in, struct waiting *w)
 {
 	struct job *j = calloc(1, sizeof(*j));
+	enum fault f = FAULT_NONE;
 
-	*stored = (struct stored){ false, false };
+	w->stored = (struct stored){ false, false };
 	if (j == NULL)
 		return FAULT_MEMORY;
-	monotonic_cond(&j->done);
-	j->receipt = receipt_hold(r);
+	j->receipt = receipt_hold(w->receipt);
+	j->waiting = w;
+	w->job = j;
 	pthread_mutex_lock(&in->lock);
-	if (in->stuck) {
-		pthread_mutex_unlock(&in->lock);
-		job_free(j);
-		return FAULT_STUCK;
+	if (in->stuck || (in->bytes > 0 &&
+	    in->bytes + size_of(j) > QUEUED_BYTES)) {
+		f = FAULT_STUCK;
+	} else {
+		in->bytes += size_of(j);
+		*in->tail = j;
+		in->tail = &j->next;
+		if (in->queued++ == 0)
+			pthread_cond_signal(&in->work);
 	}
-	*in->tail = j;
-	in->tail = &j->next;
-	if (in->queued++ == 0)
-		pthread_cond_signal(&in->work);
-	return wait_for(in, j, wait_ms, stored);
+	pthread_mutex_unlock(&in->lock);
+	if (f != FAULT_NONE) {
+		w->job = NULL;
+		job_free(j);
+	}
+	return f;
+}
+
+bool
+intake_withdraw(struct intake *in, struct waiting *w)
+{
+	struct job *j = w->job, *mine = NULL;
+	bool withdrawn = false;
+
+	pthread_mutex_lock(&in->lock);
+	if (j != NULL) {
+		withdrawn = true;
+		in->stuck = true;
+		j->waiting = NULL;
+		w->job = NULL;
+		w->fault = FAULT_BUSY;
+		if (j->place == JOB_QUEUED) {
+			unqueue(in, j);
+			in->bytes -= size_of(j);
+			mine = j;
+		}
+	}
+	pthread_mutex_unlock(&in->lock);
+	if (mine != NULL)
+		job_free(mine);
+	return withdrawn;
 }
 
 unsigned
@@ -194,31 +199,30 @@ intake_take(struct intake *in, unsigned limit)
 	return taken;
 }
 
-unsigned
+void
 intake_settle(struct intake *in, struct job *jobs, enum fault f)
 {
-	struct job *j, *next, *left = NULL;
-	unsigned n = 0;
+	struct job *j, *next;
 
 	pthread_mutex_lock(&in->lock);
-	for (j = jobs; j != NULL; j = next) {
-		next = j->next;
-		n++;
-		if (j->left) {
-			j->next = left;
-			left = j;
-			continue;
-		}
-		j->fault = f;
+	for (j = jobs; j != NULL; j = j->next) {
 		j->place = JOB_DONE;
-		pthread_cond_signal(&j->done);
+		in->bytes -= size_of(j);
+		if (j->waiting == NULL)
+			continue;
+		j->waiting->fault = f;
+		j->waiting->stored = j->stored;
+		j->waiting->job = NULL;		/* no way back from here */
 	}
 	pthread_mutex_unlock(&in->lock);
-	for (j = left; j != NULL; j = next) {
+	for (j = jobs; j != NULL; j = next) {
+		struct waiting *w = j->waiting;
+
 		next = j->next;
 		job_free(j);
+		if (w != NULL)
+			w->done(w);
 	}
-	return n;
 }
 
 void

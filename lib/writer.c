@@ -1,7 +1,5 @@
 #include "writer.h"
 
-#include "intake.h"
-
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,10 +41,15 @@ say(struct writer *w, enum writer_event e, enum fault f, const char *why,
 }
 
 enum fault
-writer_put(struct writer *w, struct receipt *r, unsigned wait_ms,
-    struct stored *stored)
+writer_put(struct writer *w, struct waiting *waiting)
 {
-	return intake_put(w->intake, r, wait_ms, stored);
+	return intake_put(w->intake, waiting);
+}
+
+bool
+writer_withdraw(struct writer *w, struct waiting *waiting)
+{
+	return intake_withdraw(w->intake, waiting);
 }
 
 void
@@ -90,18 +93,21 @@ open_store(struct writer *w, char why[DB_WHY])
 	return f;
 }
 
-/* Tells the callers of `jobs` how it ended. */
+/* Tells the callers of `jobs` how it ended, after it is counted. */
 static void
 finish(struct writer *w, struct job *jobs, enum fault f)
 {
-	unsigned n = intake_settle(w->intake, jobs, f);
+	unsigned long n = 0;
 
-	if (f != FAULT_NONE)
-		return;
-	pthread_mutex_lock(&w->lock);
-	w->status.commits++;
-	w->status.rows += n;
-	pthread_mutex_unlock(&w->lock);
+	for (const struct job *j = jobs; j != NULL; j = j->next)
+		n++;
+	if (f == FAULT_NONE) {
+		pthread_mutex_lock(&w->lock);
+		w->status.commits++;
+		w->status.rows += n;
+		pthread_mutex_unlock(&w->lock);
+	}
+	intake_settle(w->intake, jobs, f);
 }
 
 /* With a transaction open: stores jobs and commits, or rolls back. */

@@ -2,8 +2,8 @@
 #ifndef WRITER_H
 #define WRITER_H
 
+#include "intake.h"
 #include "spool.h"
-#include "store.h"
 
 struct writer;
 
@@ -32,16 +32,14 @@ struct writer_config {
 enum fault	writer_start(struct writer **, const struct writer_config *,
 		    char why[DB_WHY]) __attribute__((warn_unused_result));
 
-/* Writes what is queued, then ends. Nobody may be in writer_put(). */
+/* Writes what is queued, then ends. Nobody may
+ * call writer_put() any more. */
 void		writer_stop(struct writer *);
 
-/* Hands in a receipt and waits up to wait_ms for the commit. FAULT_NONE: it
- * is on stable storage, *stored says how. Anything else: it is not, or nobody
- * knows yet, and the caller takes care of it; if it is kept after all, the
- * spool's copy of it is recognised. FAULT_STUCK comes at once. */
-enum fault	writer_put(struct writer *, struct receipt *,
-		    unsigned wait_ms, struct stored *)
+/* intake_put() and intake_withdraw(): see there. */
+enum fault	writer_put(struct writer *, struct waiting *)
 		    __attribute__((warn_unused_result));
+bool		writer_withdraw(struct writer *, struct waiting *);
 
 struct writer_status {
 	enum fault	fault;		/* why it is stuck, or FAULT_NONE */

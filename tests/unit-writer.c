@@ -33,12 +33,54 @@ receipt(unsigned n)
 	return receipt_new(&h, body, span_of(HOOK_OBSERVE_DEFAULT));
 }
 
+struct call {
+	struct waiting	 waiting;	/* first */
+	pthread_mutex_t	 lock;
+	pthread_cond_t	 cond;
+	bool		 done;
+};
+
+static void
+on_done(struct waiting *w)
+{
+	struct call *c = (struct call *)w;
+
+	pthread_mutex_lock(&c->lock);
+	c->done = true;
+	pthread_cond_signal(&c->cond);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static enum fault
+hand_in(struct receipt *r, unsigned wait_ms)
+{
+	struct call c = { .waiting = { .receipt = r, .done = on_done },
+	    .lock = PTHREAD_MUTEX_INITIALIZER,
+	    .cond = PTHREAD_COND_INITIALIZER };
+	struct timespec until;
+	enum fault f = writer_put(writer, &c.waiting);
+
+	if (f != FAULT_NONE)
+		return f;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += (until.tv_nsec / 1000000 + wait_ms) / 1000;
+	until.tv_nsec = (until.tv_nsec / 1000000 + wait_ms) % 1000 * 1000000;
+	pthread_mutex_lock(&c.lock);
+	while (!c.done && pthread_cond_timedwait(&c.cond, &c.lock,
+	    &until) == 0)
+		;
+	if (!c.done && !writer_withdraw(writer, &c.waiting))
+		while (!c.done)
+			pthread_cond_wait(&c.cond, &c.lock);
+	pthread_mutex_unlock(&c.lock);
+	return c.waiting.fault;
+}
+
 static enum fault
 put(unsigned n, unsigned wait_ms)
 {
 	struct receipt *r = receipt(n);
-	struct stored stored;
-	enum fault f = writer_put(writer, r, wait_ms, &stored);
+	enum fault f = hand_in(r, wait_ms);
 
 	if (f != FAULT_NONE && spool_put(spool, &r->hook) != FAULT_NONE)
 		abort();
