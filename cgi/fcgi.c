@@ -1,8 +1,6 @@
 #include "fcgi.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -398,7 +396,6 @@ struct fcgi *
 fcgi_open(int fd)
 {
 	struct fcgi *c = malloc(sizeof(*c));
-	int on = 1;
 
 	if (c == NULL) {
 		close(fd);
@@ -409,7 +406,6 @@ fcgi_open(int fd)
 	c->at = c->end = 0;
 	c->ended = true;
 	c->deadline = 0;
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	return c;
 }
 

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -293,6 +295,16 @@ finish(struct threads *t, struct client *c)
 		serve(t, c);
 }
 
+/* Asks for the listener's next event, which wakes one thread. */
+static int
+watch_listener(struct threads *t, int op)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLONESHOT,
+	    .data.ptr = &t->listener };
+
+	return epoll_ctl(t->epoll, op, t->listener.fd, &e);
+}
+
 /* Accepts a connection and serves it. False when there is none. */
 static bool
 accept_one(struct threads *t)
@@ -300,6 +312,7 @@ accept_one(struct threads *t)
 	int fd = accept4(t->listener.fd, NULL, NULL, SOCK_CLOEXEC);
 	struct client *c;
 
+	(void)watch_listener(t, EPOLL_CTL_MOD);
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
 		    errno == ENOBUFS)
@@ -353,6 +366,8 @@ watch(struct threads *t, int fd, uint32_t events, void *what)
 static int
 open_events(struct threads *t)
 {
+	int on = 1;
+
 	t->epoll = epoll_create1(EPOLL_CLOEXEC);
 	t->wake = eventfd(0, EFD_CLOEXEC);
 	t->end = eventfd(0, EFD_CLOEXEC);
@@ -362,10 +377,12 @@ open_events(struct threads *t)
 	    watch(t, t->timer, EPOLLIN | EPOLLET, &t->timer) != 0 ||
 	    watch(t, t->end, EPOLLIN, &t->end) != 0)
 		return -1;
-	/* Another thread, or another process on an inherited socket, may be
-	 * quicker: nobody must wait in accept(). */
+	/* Another process on an inherited socket may be quicker: nobody must
+	 * wait in accept(). What is accepted inherits TCP_NODELAY. */
 	(void)fcntl(t->listener.fd, F_SETFL, O_NONBLOCK);
-	return watch(t, t->listener.fd, EPOLLIN, &t->listener);
+	(void)setsockopt(t->listener.fd, IPPROTO_TCP, TCP_NODELAY, &on,
+	    sizeof(on));
+	return watch_listener(t, EPOLL_CTL_ADD);
 }
 
 static void

@@ -44,7 +44,7 @@ sink_nats: envelope sink
 tally: store
 settle: log queue tally
 deliver: flight log queue settle tally
-writer: intake spool store
+writer: intake spool
 keyring: log signature
 metrics: text writer
 answer: keyring log metrics status writer
