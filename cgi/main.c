@@ -10,6 +10,7 @@
 #include "args.h"
 #include "check.h"
 #include "log.h"
+#include "notify.h"
 #include "options.h"
 #include "plain.h"
 #include "threads.h"
@@ -124,20 +125,37 @@ log_start(const struct options *o, const struct listener *l)
 	log_end(&line);
 }
 
+/* Until a signal comes; meanwhile the service manager hears from us. */
+static int
+wait_for(const sigset_t *wanted)
+{
+	int64_t every = notify_watchdog();
+	struct timespec ts = { .tv_sec = every / 1000,
+	    .tv_nsec = every % 1000 * 1000000 };
+	int sig;
+
+	notify("READY=1");
+	while (every > 0 && (sig = sigtimedwait(wanted, NULL, &ts)) < 0)
+		notify("WATCHDOG=1");
+	if (every == 0)
+		sigwait(wanted, &sig);
+	notify("STOPPING=1");
+	return sig;
+}
+
 static int
 serve(const struct options *o, struct listener *l)
 {
 	struct service service;
 	struct threads *threads;
 	sigset_t wanted;
-	int sig, status = 1;
+	int status = 1;
 
 	block_signals(&wanted);
 	if (open_service(&service, o) == 0) {
 		log_start(o, l);
 		if (threads_start(&threads, l, o->threads, &service) == 0) {
-			sigwait(&wanted, &sig);
-			log_say("info", "stop", strsignal(sig));
+			log_say("info", "stop", strsignal(wait_for(&wanted)));
 			threads_stop(threads);
 			status = 0;
 		} else {

@@ -2,16 +2,14 @@
 
 #include <stdlib.h>
 
-#define FEW_ROWS	10
-#define TRIES_TO_FEW	2	/* failed attempts until it travels with few */
-#define TRIES_TO_ONE	4
-
 void
-batch_start(struct batch *b, unsigned most_rows, size_t most_bytes)
+batch_start(struct batch *b, unsigned most_rows, size_t most_bytes,
+    unsigned alone)
 {
 	*b = (struct batch){ .most_rows = most_rows,
-	    .most_bytes = most_bytes };
-	b->tail = &b->fresh;
+	    .most_bytes = most_bytes, .alone = alone, .few = most_rows };
+	b->fresh.tail = &b->fresh.first;
+	b->tried.tail = &b->tried.first;
 }
 
 void
@@ -23,25 +21,24 @@ batch_release(struct batch *b)
 		b->halves = g->next;
 		group_free(g);
 	}
-	row_free_all(b->fresh);
+	row_free_all(b->fresh.first);
+	row_free_all(b->tried.first);
 }
 
 void
 batch_add(struct batch *b, struct row *rows)
 {
-	*b->tail = rows;
-	for (; *b->tail != NULL; b->tail = &(*b->tail)->next)
-		b->count++;
-}
+	struct row *r;
 
-/* How many rows may travel with this one. */
-static unsigned
-company(const struct batch *b, const struct row *r)
-{
-	unsigned most = r->attempts < TRIES_TO_FEW ? b->most_rows :
-	    r->attempts < TRIES_TO_ONE ? FEW_ROWS : 1;
+	while ((r = rows) != NULL) {
+		struct line *l = r->attempts > 0 ? &b->tried : &b->fresh;
 
-	return most < b->most_rows ? most : b->most_rows;
+		rows = r->next;
+		b->count += l == &b->fresh;
+		r->next = NULL;
+		*l->tail = r;
+		l->tail = &r->next;
+	}
 }
 
 static struct group *
@@ -51,39 +48,64 @@ next_half(struct batch *b)
 
 	b->halves = g->next;
 	g->next = NULL;
+	b->count -= g->count;
+	return g;
+}
+
+/* As many rows from the head of a line as may travel together. */
+static struct group *
+cut(const struct batch *b, struct line *l, unsigned most_rows)
+{
+	struct group *g = calloc(1, sizeof(*g));
+	struct row **end = &l->first;
+	size_t bytes = 0;
+
+	if (g == NULL)
+		return NULL;
+	if (l->first->attempts >= b->alone)
+		most_rows = 1;
+	for (; *end != NULL && g->count < most_rows; end = &(*end)->next) {
+		bytes += (*end)->envelope.len + 1;
+		if (g->count > 0 && (bytes > b->most_bytes ||
+		    (*end)->attempts >= b->alone))
+			break;
+		g->count++;
+	}
+	g->rows = l->first;
+	l->first = *end;
+	*end = NULL;
+	if (l->first == NULL)
+		l->tail = &l->first;
 	return g;
 }
 
 struct group *
-batch_next(struct batch *b)
+batch_next(struct batch *b, bool tried)
 {
-	struct row **end = &b->fresh;
 	struct group *g;
-	unsigned most;
-	size_t bytes = 0;
 
-	if (b->halves != NULL) {
-		g = next_half(b);
-		b->count -= g->count;
+	if (b->halves != NULL)
+		return next_half(b);
+	if (tried && b->tried.first != NULL) {
+		if ((g = cut(b, &b->tried, b->few)) != NULL)
+			g->tried = true;
 		return g;
 	}
-	if (b->fresh == NULL || (g = calloc(1, sizeof(*g))) == NULL)
+	if (b->fresh.first == NULL ||
+	    (g = cut(b, &b->fresh, b->most_rows)) == NULL)
 		return NULL;
-	for (most = company(b, b->fresh); *end != NULL && g->count < most;
-	    end = &(*end)->next) {
-		bytes += (*end)->envelope.len + 1;
-		if (g->count > 0 && (bytes > b->most_bytes ||
-		    company(b, *end) <= g->count))
-			break;
-		g->count++;
-	}
-	g->rows = b->fresh;
-	b->fresh = *end;
-	*end = NULL;
 	b->count -= g->count;
-	if (b->fresh == NULL)
-		b->tail = &b->fresh;
 	return g;
+}
+
+void
+batch_learn(struct batch *b, const struct group *g, bool taken)
+{
+	if (!taken)
+		b->few = 1;
+	else if (g->tried && b->few < b->most_rows)
+		b->few = b->few * 2 < b->most_rows ? b->few * 2 :
+		    b->most_rows;
 }
 
 bool
@@ -100,6 +122,7 @@ batch_split(struct batch *b, struct group *g)
 	other->rows = *end;
 	*end = NULL;
 	other->count = g->count - g->count / 2;
+	other->tried = g->tried;
 	g->count /= 2;
 	other->next = b->halves;
 	g->next = other;

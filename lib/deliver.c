@@ -7,23 +7,28 @@
 
 #include "flight.h"
 #include "log.h"
+#include "notify.h"
 #include "settle.h"
 #include "tally.h"
+#include "trouble.h"
 
 #define IN_FLIGHT_MAX	8192		/* rows on their way, or just judged */
 #define IN_FLIGHT_BYTES	((size_t)16 << 20)	/* and of their envelopes */
 #define PAGE_ROWS	1000		/* read at once */
 #define JUDGE_ROWS	1000		/* verdicts in a transaction */
 #define JUDGE_MS	50		/* it waits for others */
-#define POLL_MS		200		/* between looks for new rows */
+#define POLL_MS		250		/* between looks for new rows */
 #define WAIT_MS		20		/* for the sink, while rows are there */
 #define LOOK_MS		1000		/* between looks at the stream */
-#define PRUNE_SPAN	500		/* ids looked at in a transaction */
+#define PRUNE_SPAN	250		/* ids looked at in a transaction */
+#define PRUNE_GAP_MS	20		/* between these: intake's turn */
 #define PRUNE_MS	30000		/* between passes */
 #define PAUSE_LEAST_MS	1000		/* while nobody can take a row */
-#define PAUSE_MOST_MS	60000
+#define PAUSE_MOST_MS	30000
+#define QUIET_MS	10000		/* nothing taken: worth a word */
 #define REOPEN_MS	1000
 #define METRICS_MS	5000
+#define METRICS_SHARE	20		/* and 1/20 of the time at most */
 #define GOODBYE_MS	5000		/* for what is on its way at the end */
 
 struct deliver {
@@ -38,17 +43,16 @@ struct deliver {
 	struct queue_place	 place;
 	int64_t			 poll_at, reopen_at, look_at, metrics_at;
 	int64_t			 pause, pause_until;
+	int64_t			 taken_at;	/* a row, by the sink */
 	bool			 idle;		/* nothing further is due */
 	bool			 empty;		/* nor was anything read */
-	bool			 failed;	/* `once`: no use in going on */
-	char			 said[SINK_WHY];	/* the last trouble */
+	bool			 failed;	/* no use in going on */
+	struct trouble		 trouble;
 	struct settle		 settle;
 	struct prune_place	 prune;
 	int64_t			 prune_at;
 	struct tally		 tally;
 };
-
-/* ---- time and words ---- */
 
 /* Wall clock: due_at is compared with what the worker wrote. */
 static int64_t
@@ -66,34 +70,6 @@ stopped(const struct deliver *d)
 	return *d->config->stop || d->failed;
 }
 
-static void
-say_fault(enum fault f, const char *why)
-{
-	struct log l;
-
-	log_begin(&l, "error", "database-fault");
-	log_str(&l, "fault", fault_name(f));
-	log_str(&l, "why", why);
-	log_end(&l);
-}
-
-/* Says the sink's trouble once, and once that it is over. */
-static void
-say_trouble(struct deliver *d, const char *why)
-{
-	struct log l;
-
-	if (strcmp(d->said, why) == 0)
-		return;
-	snprintf(d->said, sizeof(d->said), "%s", why);
-	log_begin(&l, why[0] == '\0' ? "info" : "error",
-	    why[0] == '\0' ? "sink-recovered" : "sink-trouble");
-	log_str(&l, "sink", d->sink->name);
-	if (why[0] != '\0')
-		log_str(&l, "why", why);
-	log_end(&l);
-}
-
 /* ---- the database ---- */
 
 /* FAULT_BUSY passes; after any other the file is opened anew, in a while. */
@@ -102,26 +78,27 @@ note_fault(struct deliver *d, enum fault f)
 {
 	if (f == FAULT_NONE || f == FAULT_BUSY)
 		return;
-	say_fault(f, f == FAULT_GONE ? "the database file was moved or "
-	    "replaced" : db_why(d->db));
+	trouble_database(&d->trouble, f, f == FAULT_GONE ?
+	    "the database file was moved or replaced" : db_why(d->db));
 	db_abandon(d->db);
 	d->db = NULL;
 	d->reopen_at = now_ms() + REOPEN_MS;
 	d->failed |= d->config->once;
 }
 
-static void
+static enum fault
 reopen(struct deliver *d)
 {
 	char why[DB_WHY];
 	enum fault f;
 
 	if (now_ms() < d->reopen_at)
-		return;
+		return FAULT_NONE;
 	d->reopen_at = now_ms() + REOPEN_MS;
 	if ((f = queue_open(&d->db, d->config->db, why)) != FAULT_NONE)
-		say_fault(f, why);
+		trouble_database(&d->trouble, f, why);
 	d->place = (struct queue_place){ 0, 0 };
+	return f;
 }
 
 /* ---- rows out ---- */
@@ -224,22 +201,9 @@ weigh(struct deliver *d, struct row *r)
 }
 
 static void
-say_dead(const struct row *r)
-{
-	struct log l;
-
-	log_begin(&l, "warning", "dead");
-	log_int(&l, "id", r->id);
-	log_str(&l, "event_id", r->event_id);
-	log_int(&l, "attempts", r->attempts + 1);
-	log_str(&l, "why", r->why);
-	log_end(&l);
-}
-
-static void
 collect(struct deliver *d, struct row *rows)
 {
-	bool away = false, there = false;
+	bool away = false, there = false, taken = false;
 	char why[SINK_WHY] = "";
 	struct row *r;
 
@@ -252,6 +216,11 @@ collect(struct deliver *d, struct row *rows)
 		} else {
 			there = true;
 		}
+		if (r->fate == FATE_LATER)
+			snprintf(why, sizeof(why), "%s", r->why);
+		else if (r->fate != FATE_UNREACHABLE &&
+		    r->fate != FATE_MISCONFIGURED)
+			taken = true;
 		if (r->fate == FATE_MISCONFIGURED) {
 			let_go(d, r);
 			continue;
@@ -263,14 +232,16 @@ collect(struct deliver *d, struct row *rows)
 		if (d->judged_count++ == 0)
 			d->judged_at = now_ms();
 	}
-	if (there) {
-		d->pause = d->pause_until = 0;
-		say_trouble(d, d->sink->trouble);
-	} else if (away) {
-		say_trouble(d, why);
-		if (now_ms() >= d->pause_until)
-			pause_sink(d);
+	if (taken) {
+		d->taken_at = now_ms();
+		trouble_sink(&d->trouble, d->sink->name, d->sink->trouble);
+	} else if (away || (there && now_ms() - d->taken_at > QUIET_MS)) {
+		trouble_sink(&d->trouble, d->sink->name, why);
 	}
+	if (there)
+		d->pause = d->pause_until = 0;
+	else if (away && now_ms() >= d->pause_until)
+		pause_sink(d);
 }
 
 static void
@@ -286,7 +257,7 @@ count(struct deliver *d, const struct row *r)
 
 	d->tally.count[table[r->fate]]++;
 	if (r->fate == FATE_REFUSED)
-		say_dead(r);
+		trouble_dead(r);
 }
 
 /* Writes down the verdicts when there are enough of them, or for long enough,
@@ -309,8 +280,11 @@ judge(struct deliver *d, bool now)
 	f = queue_judge(d->db, d->judged, now_ms(), d->sink->name);
 	*cut = r;
 	note_fault(d, f);
-	if (f != FAULT_NONE)
+	if (f != FAULT_NONE) {
+		d->judged_at = now_ms();
 		return;
+	}
+	trouble_database(&d->trouble, FAULT_NONE, "");
 	for (; n > 0; n--) {
 		r = d->judged;
 		d->judged = r->next;
@@ -330,10 +304,15 @@ look_after(struct deliver *d)
 {
 	enum fault f = FAULT_NONE;
 
-	if (d->db == NULL || now_ms() < d->look_at)
+	if (now_ms() < d->look_at)
 		return;
 	d->look_at = now_ms() + LOOK_MS;
-	if (d->sink->ops->look != NULL)
+	if (notify_watchdog() > 0)
+		notify("WATCHDOG=1");
+	if (d->db == NULL)
+		return;
+	f = queue_look(d->db);
+	if (f == FAULT_NONE && d->sink->ops->look != NULL)
 		f = settle_look(&d->settle, d->db, d->sink, now_ms(),
 		    &d->tally);
 	note_fault(d, f);
@@ -355,8 +334,8 @@ prune(struct deliver *d)
 	f = queue_prune(d->db, &d->prune, now - d->config->keep_ms,
 	    PRUNE_SPAN, &n, &end);
 	d->tally.count[COUNT_PRUNED] += n;
-	if (f == FAULT_NONE && end)
-		d->prune_at = now + PRUNE_MS;
+	d->prune_at = now_ms() + (f == FAULT_NONE && end ? PRUNE_MS :
+	    PRUNE_GAP_MS);
 	note_fault(d, f);
 	return f != FAULT_NONE || end;
 }
@@ -365,32 +344,55 @@ static void
 write_metrics(struct deliver *d)
 {
 	struct census c = { 0 };
+	int64_t start = now_ms();
 
 	if (d->config->metrics == NULL || d->db == NULL)
 		return;
-	d->metrics_at = now_ms() + METRICS_MS;
 	if (queue_census(d->db, &c) == FAULT_NONE && tally_write(&d->tally,
-	    d->config->metrics, &c, d->flight.count, d->said[0] == '\0',
+	    d->config->metrics, &c, d->flight.count, d->trouble.said[0] == '\0',
 	    now_ms()) != 0)
 		log_say("warning", "metrics", "the metrics file cannot be "
 		    "written");
+	/* To count millions of rows takes its time. */
+	d->metrics_at = now_ms() + METRICS_MS +
+	    (now_ms() - start) * METRICS_SHARE;
 }
 
 /* ---- the run ---- */
+
+/* Until the next thing that is to be done at its time, unless the sink has
+ * something to say before (ms). */
+static int
+patience(const struct deliver *d)
+{
+	int64_t now = now_ms(), until = now + POLL_MS;
+
+	if (d->db != NULL && now >= d->pause_until) {
+		if (d->flight.count > 0 || d->sink->ops->room(d->sink) == 0)
+			until = now + WAIT_MS;
+		else if (!d->idle || d->config->once)
+			until = now;
+		if (d->idle && !d->config->once && d->poll_at > until)
+			until = d->poll_at;
+	}
+	if (d->judged != NULL && d->judged_at + JUDGE_MS < until)
+		until = d->judged_at + JUDGE_MS;
+	if (d->config->keep_ms > 0 && d->prune_at < until)
+		until = d->prune_at;
+	return until > now ? (int)(until - now) : 0;
+}
 
 static void
 step(struct deliver *d)
 {
 	if (d->db == NULL)
-		reopen(d);
+		(void)reopen(d);
 	if (d->db != NULL)
 		take(d);
-	collect(d, d->sink->ops->wait(d->sink,
-	    d->idle || d->db == NULL || now_ms() < d->pause_until ?
-	    POLL_MS / 4 : d->flight.count > 0 ? WAIT_MS : 0));
+	collect(d, d->sink->ops->wait(d->sink, patience(d)));
 	if (d->sink->trouble[0] != '\0') {
-		say_trouble(d, d->sink->trouble);
-		d->failed |= d->config->once;
+		trouble_sink(&d->trouble, d->sink->name, d->sink->trouble);
+		d->failed |= d->config->once || d->sink->over;
 	}
 	judge(d, d->idle && d->flight.count == d->judged_count);
 	look_after(d);
@@ -399,14 +401,19 @@ step(struct deliver *d)
 		write_metrics(d);
 }
 
-/* What is on its way may still arrive; then the last verdicts. */
+/* What is on its way may still arrive; then the last verdicts, which have time
+ * of their own. */
 static void
 say_goodbye(struct deliver *d)
 {
 	int64_t until = now_ms() + GOODBYE_MS;
 
-	while (d->flight.count > d->judged_count && now_ms() < until)
+	notify("STOPPING=1");
+	while (d->flight.count > d->judged_count && now_ms() < until) {
 		collect(d, d->sink->ops->wait(d->sink, WAIT_MS));
+		judge(d, false);
+	}
+	until = now_ms() + GOODBYE_MS;
 	while (d->judged != NULL && d->db != NULL && now_ms() < until)
 		judge(d, true);
 }
@@ -425,7 +432,7 @@ status_of(struct deliver *d)
 	struct census c;
 
 	if (!d->config->once)
-		return 0;
+		return d->failed;
 	if (d->failed || d->db == NULL ||
 	    queue_census(d->db, &c) != FAULT_NONE)
 		return 1;
@@ -436,6 +443,7 @@ int
 deliver_run(const struct deliver_config *config)
 {
 	struct deliver *d = calloc(1, sizeof(*d));
+	enum fault f;
 	int status = 1;
 
 	if (d == NULL)
@@ -443,8 +451,12 @@ deliver_run(const struct deliver_config *config)
 	d->config = config;
 	d->sink = config->sink;
 	d->judged_tail = &d->judged;
-	reopen(d);
-	if (d->db != NULL || !config->once) {
+	d->taken_at = now_ms();
+	f = reopen(d);
+	/* Some faults pass by themselves; not that it is the wrong file. */
+	if (d->db != NULL || (!config->once && f != FAULT_FOREIGN &&
+	    f != FAULT_NEWER && f != FAULT_CORRUPT)) {
+		notify("READY=1");
 		while (!stopped(d) && !is_done(d))
 			step(d);
 		say_goodbye(d);
@@ -452,7 +464,7 @@ deliver_run(const struct deliver_config *config)
 			d->look_at = d->prune_at = 0;
 			look_after(d);
 			while (!prune(d))
-				;
+				d->prune_at = 0;
 		}
 		status = status_of(d);
 		write_metrics(d);

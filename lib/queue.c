@@ -16,8 +16,11 @@ enum statement {
 };
 
 /* A verdict counts only for the row that was sent: `state` and `event_id`
- * say that nobody has replayed it meanwhile. */
-#define STILL	" WHERE id = ?1 AND state = 'pending' AND event_id = ?2"
+ * say that nobody has replayed it meanwhile. Of an id that is longer than
+ * ROW_EVENT_ID its beginning has to do, or it would be sent for ever. */
+#define STILL	" WHERE id = ?1 AND state = 'pending'" \
+		" AND substr(event_id, 1, 95) = ?2"
+static_assert(ROW_EVENT_ID == 96, "STILL holds it as well");
 
 static const char *const statements[STATEMENTS] = {
 	[SQL_NEXT] =
@@ -81,6 +84,16 @@ enum fault
 queue_open(struct db **d, const char *path, char why[DB_WHY])
 {
 	return db_open(d, path, DB_WRITE, statements, STATEMENTS, why);
+}
+
+enum fault
+queue_look(struct db *d)
+{
+	enum fault f = db_begin(d);
+
+	if (f == FAULT_NONE)
+		db_rollback(d);
+	return f;
 }
 
 /* ---- taking ---- */

@@ -9,6 +9,10 @@
 enum fault	queue_open(struct db **, const char *path, char why[DB_WHY])
 		    __attribute__((warn_unused_result));
 
+/* FAULT_GONE when the path leads to another file by now: whoever only reads
+ * for a while would not notice. Any other fault of a writer as well. */
+enum fault	queue_look(struct db *) __attribute__((warn_unused_result));
+
 /* How far the reading has come, by (due_at, id); { 0 } is the beginning. */
 struct queue_place {
 	int64_t	due_at, id;

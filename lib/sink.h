@@ -67,6 +67,7 @@ struct sink {
 	/* Why it takes nothing, "" while all is well. Whoever reads it says
 	 * it; it holds no secret. */
 	char			 trouble[SINK_WHY];
+	bool			 over;	/* it will never take a row again */
 };
 
 /* Each returns NULL with `why` in a line. */
@@ -78,6 +79,7 @@ struct sink_http_config {
 	unsigned	 requests;	/* in flight at once */
 	unsigned	 events;	/* most in a request */
 	size_t		 bytes;		/* most in a request of several */
+	unsigned	 alone;		/* after so many attempts (batch.h) */
 };
 struct sink	*sink_http_open(const struct sink_http_config *,
 		    char why[SINK_WHY]);

@@ -8,15 +8,20 @@
 
 #include "json.h"
 
-#define ANSWER_MAX	65536	/* bytes of an answer that are looked at */
+#define ANSWER_MAX	1048576	/* bytes of an answer: 5,000 ids are 150 KB */
+#define WORDS_MAX	4096	/* of these, what may be words */
+#define SECRETS_MAX	16	/* parts of a URL that nobody may see */
+#define SECRET_LEAST	3	/* bytes of one that is worth hiding */
+#define SECRET_LONG	16	/* a part of a path that may be one */
+#define STRANGE		502l	/* what an answer stands for that is none */
 #define CONNECT_MS	10000l
 
 /* A request on its way, or a place for one. */
 struct slot {
 	CURL		*easy;
 	struct group	*group;		/* NULL: free */
+	bool		 tried;		/* batch.h */
 	struct text	 body, answer;
-	char		 error[CURL_ERROR_SIZE];
 };
 
 /* An event API over HTTP: Inngest's, or whoever answers alike. */
@@ -28,47 +33,56 @@ struct sink_http {
 	struct batch		 batch;		/* rows that wait */
 	struct row		*judged;
 	struct slot		*slots;
-	char			*key;		/* the URL's end, or NULL */
+	bool			 inngest;	/* by its path: .../e/KEY */
+	unsigned		 tried;		/* such groups on their way */
+	char			*secret[SECRETS_MAX];
+	unsigned		 secrets;
 };
 
 /* ---- answers ---- */
 
 /* The status that an answer stands for: its own, or, in an answer of Inngest's
- * kind, the one in the body. An error in the body is no success. */
+ * kind, the one in the body. An error in the body is no success, and neither
+ * is a page of who knows whom that stands in the event API's place. */
 static long
-status_of(long status, struct span answer)
+status_of(const struct sink_http *h, long status, struct span answer)
 {
-	struct json root, error;
-	struct span inside;
+	struct json root, inside;
 
-	if (status < 200 || status > 299 || json_open(&root, answer) != 0)
+	if (status < 200 || status > 299 || answer.len == 0)
 		return status;
-	inside = json_get_scalar(root, "status");
-	error = json_get(root, "error");
-	if (json_get(root, "status").kind == JSON_INT && inside.len == 3 &&
-	    !span_is(inside, "200"))
-		status = strtol(inside.at, NULL, 10);
-	else if (json_truthy(error))
-		status = 500;
+	if (json_open(&root, answer) != 0)
+		return h->inngest ? STRANGE : status;
+	inside = json_get(root, "status");
+	if (inside.kind == JSON_INT && !span_is(json_scalar(inside), "200")) {
+		status = strtol(json_scalar(inside).at, NULL, 10);
+		if (status < 300 || status > 599)
+			status = STRANGE;
+	} else if (json_truthy(json_get(root, "error"))) {
+		status = STRANGE;
+	}
 	json_close(&root);
 	return status;
 }
 
 /* The sink's words may repeat the URL that it was asked by, and so the key. */
 static void
-scrub(struct text *t, const char *key)
+scrub(struct text *t, const struct sink_http *h)
 {
-	size_t n = key == NULL ? 0 : strlen(key);
 	char *at;
 
-	while (n > 0 && t->len > 0 &&
-	    (at = memmem(t->at, t->len, key, n)) != NULL)
-		memset(at, '*', n);
+	for (unsigned i = 0; i < h->secrets; i++) {
+		size_t n = strlen(h->secret[i]);
+
+		while (t->len > 0 && (at = memmem(t->at, t->len,
+		    h->secret[i], n)) != NULL)
+			memset(at, '*', n);
+	}
 }
 
-/* "HTTP 400: what the sink says" */
+/* "HTTP 400: what the sink says"; `meant` is the status that it stands for. */
 static void
-words_of(struct text *t, long status, struct span answer)
+words_of(struct text *t, long status, long meant, struct span answer)
 {
 	struct json root;
 	struct span error = { NULL, 0 };
@@ -78,8 +92,15 @@ words_of(struct text *t, long status, struct span answer)
 		error = json_string(json_get(root, "error"));
 	text_str(t, "HTTP ");
 	text_int(t, status);
+	if (meant != status) {
+		text_str(t, ", but no success (");
+		text_int(t, meant);
+		text_str(t, ")");
+	}
 	if (error.len == 0)
 		error = answer;
+	if (error.len > WORDS_MAX)
+		error.len = WORDS_MAX;
 	if (error.len > 0) {
 		text_str(t, ": ");
 		text_span(t, error);
@@ -112,6 +133,8 @@ is_unreachable(CURLcode rc)
 static void
 failed(struct sink_http *h, struct slot *s, CURLcode rc)
 {
+	if (!is_unreachable(rc))
+		batch_learn(&h->batch, s->group, false);
 	group_judge(s->group, &h->judged, is_unreachable(rc) ?
 	    FATE_UNREACHABLE : FATE_LATER, 0,
 	    span_of(curl_easy_strerror(rc)));
@@ -120,20 +143,25 @@ failed(struct sink_http *h, struct slot *s, CURLcode rc)
 static void
 answered(struct sink_http *h, struct slot *s)
 {
-	struct group *g = s->group;
+	struct span answer = text_view(&s->answer);
 	struct text words = { 0 };
 	enum fate fate;
-	long status = 0;
+	long status = 0, meant;
 
 	curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
-	status = status_of(status, text_view(&s->answer));
-	fate = retry_fate(status);
-	if (fate == FATE_REFUSED && g->count > 1 &&
-	    batch_split(&h->batch, g))
+	meant = status_of(h, status, answer);
+	fate = retry_fate(meant);
+	if (fate == FATE_REFUSED && s->group->count > 1 &&
+	    batch_split(&h->batch, s->group))
 		return;
-	words_of(&words, status, text_view(&s->answer));
-	scrub(&words, h->key);
-	group_judge(g, &h->judged, fate, retry_after_ms(s->easy),
+	/* Too many requests are nothing that a row could do about. */
+	if (fate == FATE_DELIVERED || (fate == FATE_LATER && meant != 429))
+		batch_learn(&h->batch, s->group, fate == FATE_DELIVERED);
+	if (fate != FATE_DELIVERED) {
+		words_of(&words, status, meant, answer);
+		scrub(&words, h);
+	}
+	group_judge(s->group, &h->judged, fate, retry_after_ms(s->easy),
 	    text_view(&words));
 	text_release(&words);
 }
@@ -151,9 +179,18 @@ take_answer(char *at, size_t size, size_t count, void *arg)
 /* ---- requests ---- */
 
 static void
+free_slot(struct sink_http *h, struct slot *s)
+{
+	h->tried -= s->tried;
+	s->group = NULL;
+}
+
+static void
 send_group(struct sink_http *h, struct slot *s, struct group *g)
 {
 	s->group = g;
+	s->tried = g->tried;
+	h->tried += s->tried;
 	s->body.len = 0;
 	group_write(&s->body, g);
 	s->answer.len = 0;
@@ -165,8 +202,15 @@ send_group(struct sink_http *h, struct slot *s, struct group *g)
 		text_release(&s->body);
 		group_judge(g, &h->judged, FATE_LATER, 0,
 		    span_of("out of memory"));
-		s->group = NULL;
+		free_slot(h, s);
 	}
+}
+
+/* Rows that have failed may be slow ones: a place is kept for the others. */
+static bool
+takes_tried(const struct sink_http *h)
+{
+	return h->tried == 0 || h->tried + 1 < h->config.requests;
 }
 
 static void
@@ -177,7 +221,8 @@ fill_slots(struct sink_http *h)
 
 		if (h->slots[i].group != NULL)
 			continue;
-		if ((g = batch_next(&h->batch)) == NULL)
+		if ((g = batch_next(&h->batch,
+		    takes_tried(h))) == NULL)
 			return;
 		send_group(h, &h->slots[i], g);
 	}
@@ -201,7 +246,7 @@ read_results(struct sink_http *h)
 			answered(h, s);
 		else
 			failed(h, s, rc);
-		s->group = NULL;
+		free_slot(h, s);
 	}
 }
 
@@ -266,7 +311,8 @@ http_close(struct sink *sink)
 		text_release(&s->answer);
 	}
 	free(h->slots);
-	free(h->key);
+	for (unsigned i = 0; i < h->secrets; i++)
+		free(h->secret[i]);
 	batch_release(&h->batch);
 	row_free_all(h->judged);
 	curl_slist_free_all(h->headers);
@@ -310,6 +356,74 @@ open_slot(struct sink_http *h, struct slot *s)
 	    curl_easy_setopt(s->easy, CURLOPT_PRIVATE, s) == CURLE_OK;
 }
 
+/* As it stands in the URL, and as a server has decoded it. */
+static void
+keep_secret(struct sink_http *h, const char *at, size_t n)
+{
+	char *forms[2] = { strndup(at, n), NULL };
+
+	if (forms[0] != NULL)
+		forms[1] = curl_easy_unescape(NULL, forms[0], 0, NULL);
+	for (int i = 0; i < 2; i++)
+		if (forms[i] != NULL && h->secrets < SECRETS_MAX &&
+		    strlen(forms[i]) >= SECRET_LEAST &&
+		    (i == 0 || strcmp(forms[0], forms[1]) != 0))
+			h->secret[h->secrets++] = strdup(forms[i]);
+	if (h->secrets > 0 && h->secret[h->secrets - 1] == NULL)
+		h->secrets--;
+	free(forms[0]);
+	curl_free(forms[1]);
+}
+
+/* Of a path the end and what is long; of a query the values. */
+static void
+keep_path_secrets(struct sink_http *h, const char *at)
+{
+	size_t n;
+
+	for (; *at != '\0'; at += n + (at[n] == '/')) {
+		n = strcspn(at, "/");
+		if (n >= SECRET_LONG || at[n + strspn(at + n, "/")] == '\0')
+			keep_secret(h, at, n);
+	}
+}
+
+static void
+keep_query_secrets(struct sink_http *h, const char *at)
+{
+	size_t n, name;
+
+	for (; *at != '\0'; at += n + (at[n] == '&')) {
+		n = strcspn(at, "&");
+		name = strcspn(at, "=");
+		name = name < n ? name + 1 : 0;
+		keep_secret(h, at + name, n - name);
+	}
+}
+
+static void
+keep_secrets(struct sink_http *h, CURLU *u)
+{
+	static const CURLUPart parts[] = {
+		CURLUPART_PASSWORD, CURLUPART_USER, CURLUPART_PATH,
+		CURLUPART_QUERY
+	};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		char *s = NULL;
+
+		if (curl_url_get(u, parts[i], &s, 0) != CURLUE_OK)
+			continue;
+		if (parts[i] == CURLUPART_PATH)
+			keep_path_secrets(h, s);
+		else if (parts[i] == CURLUPART_QUERY)
+			keep_query_secrets(h, s);
+		else
+			keep_secret(h, s, strlen(s));
+		curl_free(s);
+	}
+}
+
 /* Scheme, host and port are what may be shown of a URL; the rest holds the
  * key. */
 static bool
@@ -329,7 +443,8 @@ take_url(struct sink_http *h, CURLU *u)
 		snprintf(h->sink.name, sizeof(h->sink.name), "%s://%s%s%s",
 		    scheme, host, port == NULL ? "" : ":",
 		    port == NULL ? "" : port);
-		h->key = strdup(strrchr(path, '/') + 1);
+		h->inngest = strstr(path, "/e/") != NULL;
+		keep_secrets(h, u);
 	}
 	curl_free(scheme);
 	curl_free(host);
@@ -352,7 +467,7 @@ sink_http_open(const struct sink_http_config *config, char why[SINK_WHY])
 	}
 	h->sink.ops = &http_ops;
 	h->config = *config;
-	batch_start(&h->batch, config->events, config->bytes);
+	batch_start(&h->batch, config->events, config->bytes, config->alone);
 	h->multi = curl_multi_init();
 	h->headers = curl_slist_append(NULL, "Content-Type: application/json");
 	/* No round trip to ask whether a long body is welcome. */

@@ -81,6 +81,7 @@ print_wait(struct sink *sink, int ms)
 	if (error != 0)
 		snprintf(sink->trouble, sizeof(sink->trouble),
 		    "standard output: %s", strerror(error));
+	sink->over = error != 0;
 	for (r = rows; r != NULL; r = r->next)
 		row_judge(r, error == 0 ? FATE_DELIVERED : FATE_MISCONFIGURED,
 		    span_of(sink->trouble));

@@ -29,6 +29,7 @@ observe: body hook member metadata references signature title
 record: hook signature
 ---
 args:
+notify:
 log: span
 fault:
 receipt: observe
@@ -43,7 +44,8 @@ sink_http: batch json
 sink_nats: envelope sink
 tally: store
 settle: log queue tally
-deliver: flight log queue settle tally
+trouble: fault log sink
+deliver: flight log notify queue settle tally trouble
 writer: intake spool
 keyring: log signature
 metrics: text writer
@@ -56,7 +58,7 @@ threads: answer fcgi listen
 options: args hook
 check: keyring listen options store
 verify: json keyring
-main: args check log options plain threads verify
+main: args check log notify options plain threads verify
 '
 
 # HEADER FILE: the one source that may include a library's header.

@@ -70,7 +70,7 @@ rows(unsigned n, unsigned attempts, int64_t *id)
 static unsigned
 next_count(struct batch *b)
 {
-	struct group *g = batch_next(b);
+	struct group *g = batch_next(b, true);
 	unsigned n = g == NULL ? 0 : g->count;
 
 	if (g != NULL)
@@ -82,25 +82,42 @@ static void
 groups(void)
 {
 	struct batch b;
+	struct group *g;
 	int64_t id = 0;
 
-	batch_start(&b, 100, 1000);
-	ok(batch_next(&b) == NULL, "without rows there is no group");
+	batch_start(&b, 100, 1000, 9);
+	ok(batch_next(&b, true) == NULL, "without rows there is no group");
 	batch_add(&b, rows(150, 0, &id));
 	ok(next_count(&b) == 90 && b.count == 60,
 	    "a group holds as many rows as its bytes allow");
-	batch_add(&b, rows(1, 2, &id));
-	ok(next_count(&b) == 60, "one that failed twice ends a larger group");
-	batch_add(&b, rows(30, 2, &id));
-	ok(next_count(&b) == 10, "those that failed twice travel by tens");
+	batch_add(&b, rows(10, 1, &id));
+	batch_add(&b, rows(2, 9, &id));
+	ok(b.count == 60, "rows that have failed take nobody's place");
+	g = batch_next(&b, false);
+	ok(g != NULL && g->count == 60 && !g->tried,
+	    "and do not travel with others");
+	if (g == NULL)
+		return;
+	batch_learn(&b, g, false);
+	group_free(g);
+	ok(batch_next(&b, false) == NULL, "nor while they shall not");
+	for (unsigned n = 1; n <= 4; n *= 2) {
+		if ((g = batch_next(&b, true)) == NULL)
+			return;
+		ok(g->count == n && g->tried, "of these %u travel after a "
+		    "failure: more as they are taken", n);
+		batch_learn(&b, g, true);
+		group_free(g);
+	}
+	ok(next_count(&b) == 3, "and then all that are left");
+	ok(next_count(&b) == 1 && next_count(&b) == 1 && next_count(&b) == 0,
+	    "but those that may soon be dead, which travel alone");
 	batch_release(&b);
 
-	batch_start(&b, 100, 5);
+	batch_start(&b, 100, 5, 9);
 	batch_add(&b, rows(2, 0, &id));
 	ok(next_count(&b) == 1 && next_count(&b) == 1 && next_count(&b) == 0,
 	    "a row that is longer than allowed travels alone");
-	batch_add(&b, rows(3, 4, &id));
-	ok(next_count(&b) == 1, "and so does one that failed four times");
 	batch_release(&b);
 }
 
@@ -112,13 +129,13 @@ splits(void)
 	struct text t = { 0 };
 	int64_t id = 0;
 
-	batch_start(&b, 100, 1000);
+	batch_start(&b, 100, 1000, 9);
 	batch_add(&b, rows(5, 0, &id));
-	g = batch_next(&b);
+	g = batch_next(&b, true);
 	batch_add(&b, rows(1, 0, &id));
 	ok(g != NULL && g->count == 5 && batch_split(&b, g) && b.count == 6,
 	    "a refused group is taken back");
-	g = batch_next(&b);
+	g = batch_next(&b, true);
 	ok(g != NULL && g->count == 2 && g->rows->id == 1, "as one half");
 	if (g != NULL) {
 		group_write(&t, g);
@@ -126,7 +143,7 @@ splits(void)
 		    "which is a JSON array");
 		group_free(g);
 	}
-	g = batch_next(&b);
+	g = batch_next(&b, true);
 	ok(g != NULL && g->count == 3 && g->rows->id == 3,
 	    "and the other, before all that is fresh");
 	if (g != NULL)
@@ -144,9 +161,9 @@ judges(void)
 	int64_t id = 0;
 	unsigned n = 0;
 
-	batch_start(&b, 100, 1000);
+	batch_start(&b, 100, 1000, 9);
 	batch_add(&b, rows(3, 0, &id));
-	group_judge(batch_next(&b), &judged, FATE_LATER, 7,
+	group_judge(batch_next(&b, true), &judged, FATE_LATER, 7,
 	    span_of("no\nway\x80"));
 	for (const struct row *r = judged; r != NULL; r = r->next)
 		n += r->fate == FATE_LATER && r->after_ms == 7 &&

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -147,12 +148,18 @@ set(void *arg, int which, const char *name, const char *s)
 	case SET_TO:
 		free(o->to);
 		o->to = args_join(s, "");
+		o->to_file = NULL;
 		/* The whole system sees our arguments: not this one. */
 		if (name[0] == '-')
 			memset((char *)(uintptr_t)s, '*', strlen(s));
 		break;
 	case SET_TO_FILE:
 		o->to_file = s;
+		/* What was set before was the environment's word. */
+		if (name[0] == '-') {
+			free(o->to);
+			o->to = NULL;
+		}
 		break;
 	case SET_DB:
 		o->db = s;
@@ -224,6 +231,17 @@ read_line(const char *path)
 	return n == 0 ? NULL : args_join(buf + from, "");
 }
 
+static const char *const http_kinds[] = { "http://", "https://", NULL };
+static const char *const nats_kinds[] = { "nats://", "tls://", NULL };
+
+static bool
+is_kind(const char *url, const char *const *kinds)
+{
+	while (*kinds != NULL && strncasecmp(url, *kinds, strlen(*kinds)) != 0)
+		kinds++;
+	return *kinds != NULL;
+}
+
 /* Where to: an option, the variables, a credential. */
 static void
 find_sink(struct options *o)
@@ -253,9 +271,12 @@ find_sink(struct options *o)
 	}
 	if (o->to == NULL)
 		args_usage("where to? give --to URL or SENTRY_DELIVER_TO");
+	if (!is_kind(o->to, http_kinds) && !is_kind(o->to, nats_kinds) &&
+	    strcmp(o->to, "-") != 0)
+		args_usage("--to must begin with http://, https:// or "
+		    "nats://, or be -");
 }
 
-/* An option is the last word about where to, whatever the other says. */
 static void
 read_options(struct options *o, int argc, char *argv[])
 {
@@ -315,20 +336,14 @@ open_sink(const struct options *o, char why[SINK_WHY])
 	struct sink_http_config http = {
 		.url = o->to, .timeout_s = o->timeout,
 		.requests = o->requests, .events = o->batch,
-		.bytes = 1 << 20,
+		.bytes = 1 << 20, .alone = o->max_attempts -
+		    (o->max_attempts < 4 ? 1 : o->max_attempts / 4),
 	};
 
 	if (strcmp(o->to, "-") == 0)
 		return sink_print_open(STDOUT_FILENO, why);
-	if (strncmp(o->to, "nats://", 7) == 0 ||
-	    strncmp(o->to, "tls://", 6) == 0)
-		return open_nats(o, why);
-	if (strncmp(o->to, "http://", 7) == 0 ||
-	    strncmp(o->to, "https://", 8) == 0)
-		return sink_http_open(&http, why);
-	snprintf(why, SINK_WHY, "it must begin with http://, https:// or "
-	    "nats://, or be -");
-	return NULL;
+	return is_kind(o->to, nats_kinds) ? open_nats(o, why) :
+	    sink_http_open(&http, why);
 }
 
 /* ---- one deliverer a database ---- */
@@ -336,11 +351,13 @@ open_sink(const struct options *o, char why[SINK_WHY])
 static int
 take_lock(const char *db)
 {
-	char *path = args_join(db, "-deliver");
+	char *real = realpath(db, NULL);	/* by every name that it has */
+	char *path = args_join(real == NULL ? db : real, "-deliver");
 	char who[32] = "";
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	ssize_t n;
 
+	free(real);
 	free(path);
 	if (fd < 0)
 		return fail("%s-deliver: %s", db, strerror(errno));
@@ -371,8 +388,10 @@ deliver(const struct options *o)
 	char why[SINK_WHY] = "";
 	struct log l;
 
-	if ((config.sink = open_sink(o, why)) == NULL)
-		return fail("--to: %s", why);
+	if ((config.sink = open_sink(o, why)) == NULL) {
+		(void)fail("--to: %s", why);
+		return is_kind(o->to, http_kinds) ? EXIT_USAGE : 1;
+	}
 	log_begin(&l, "info", "start");
 	log_str(&l, "version", PACKAGE_VERSION);
 	log_str(&l, "db", o->db);
