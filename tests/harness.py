@@ -227,7 +227,8 @@ def write(path, content, mode=None):
 
 def clean_environment(extra=None):
     """This environment without what the worker would take for its own."""
-    own = ("SENTRY_CLIENT", "SENTRY_WEBHOOKS", "STATE_DIRECTORY",
+    own = ("SENTRY_CLIENT", "SENTRY_WEBHOOKS", "SENTRY_DELIVER", "INNGEST",
+           "http_proxy", "all_proxy", "ALL_PROXY", "STATE_DIRECTORY",
            "CREDENTIALS_DIRECTORY", "GATEWAY_INTERFACE", "NOTIFY_SOCKET",
            "WATCHDOG", "LISTEN_", "REQUEST_METHOD", "CONTENT_", "HTTP_")
     env = {k: v for k, v in os.environ.items() if not k.startswith(own)}

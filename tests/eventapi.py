@@ -1,0 +1,260 @@
+"""A stand-in of Inngest's event API over real HTTP, for test-deliver.py.
+
+It obeys the rules of the real one: POST /e/KEY, one event or an array of at
+most 5,000, a limit to each event's size, {"ids":[...],"status":200} when it
+has taken them; of an array with a bad event those before it are taken, and
+the answer is 400. And it misbehaves on command. Every error repeats the key,
+as a careless proxy would.
+
+  python3 eventapi.py [DELAY]    serves, prints its port, and what it took
+"""
+import email.utils
+import json
+import socket
+import sys
+import threading
+import time
+
+KEY = "sup3r-s3cret-k3y"
+EVENTS_MOST = 5000
+EVENT_BYTES = 256 * 1024
+
+# What it can be told to do instead; those in TAKES have taken the events.
+MISDEEDS = ("429", "429-date", "500", "503", "never", "close-before",
+            "close-after", "close-taken", "partial", "413", "401", "403",
+            "404", "slow", "truncated", "body-500", "late-500",
+            "body-error", "garbage", "302", "huge", "half-json")
+TAKES = ("close-taken", "truncated", "slow", "half-json")
+
+
+class Gone(Exception):
+    """The other side hung up."""
+
+
+class EventApi:
+    """misdeed: a function of a request's events that names a misdeed, or
+    gives None; poison: a function of an event that gives the words it is
+    refused with, or None."""
+
+    def __init__(self, retry_after="1", delay=0.0, port=0):
+        self.misdeed = lambda events: None
+        self.poison = lambda event: \
+            "bad event" if "poison" in event["id"] else None
+        self.retry_after = retry_after
+        self.delay = delay
+        self.lock = threading.Lock()    # of all below
+        self.taken = {}                 # event id -> how often
+        self.last = {}                  # event id -> the event
+        self.keep_events = False
+        self.requests = []              # (monotonic, events, what it did)
+        self.connections = 0
+        self.open = set()
+        self.stopping = threading.Event()
+        self.listener = socket.create_server(("127.0.0.1", port),
+                                             backlog=512)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/e/{KEY}"
+
+    def count(self):
+        with self.lock:
+            return len(self.taken)
+
+    def seen(self, what=None):
+        with self.lock:
+            return [r for r in self.requests if what in (None, r[2])]
+
+    def stop(self):
+        self.stopping.set()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        with self.lock:
+            for s in self.open:
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    def accept(self):
+        while not self.stopping.is_set():
+            try:
+                s, _ = self.listener.accept()
+            except OSError:
+                return
+            with self.lock:
+                self.connections += 1
+                self.open.add(s)
+            threading.Thread(target=self.serve, args=(s,),
+                             daemon=True).start()
+
+    def serve(self, s):
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            while self.one(s):
+                pass
+        except (OSError, Gone):
+            pass
+        finally:
+            with self.lock:
+                self.open.discard(s)
+            s.close()
+
+    @staticmethod
+    def read_head(s):
+        data = b""
+        while b"\r\n\r\n" not in data:
+            part = s.recv(65536)
+            if not part:
+                raise Gone
+            data += part
+        head, _, rest = data.partition(b"\r\n\r\n")
+        lines = head.decode("latin-1").split("\r\n")
+        fields = dict((k.lower(), v.strip()) for k, _, v in
+                      (line.partition(":") for line in lines[1:]))
+        return lines[0].split(" "), fields, rest
+
+    def one(self, s):
+        """A request and its answer; whether the connection stays."""
+        (method, path, _), fields, body = self.read_head(s)
+        parts, missing = [body], int(fields["content-length"]) - len(body)
+        while missing > 0:
+            part = s.recv(min(missing, 1 << 20))
+            if not part:
+                raise Gone
+            parts.append(part)
+            missing -= len(part)
+        body = b"".join(parts)
+        if method != "POST" or path.partition("?")[0] != f"/e/{KEY}":
+            return self.error(s, 404, f"nothing at {path}", "404")
+        try:
+            events = json.loads(body)
+        except ValueError:
+            return self.error(s, 400, "Unable to process event payload")
+        events = events if isinstance(events, list) else [events]
+        if self.delay:
+            time.sleep(self.delay)
+        return self.act(s, events, self.misdeed(events), path)
+
+    def note(self, events, what):
+        with self.lock:
+            self.requests.append((time.monotonic(), len(events), what))
+
+    def take(self, events):
+        with self.lock:
+            for event in events:
+                id = event["id"]
+                self.taken[id] = self.taken.get(id, 0) + 1
+                if self.keep_events:
+                    self.last[id] = event
+
+    def answer(self, s, status, body, more="", length=None):
+        body = body if isinstance(body, bytes) else body.encode()
+        length = len(body) if length is None else length
+        s.sendall((f"HTTP/1.1 {status} Whatever\r\nContent-Type: "
+                   f"application/json\r\n{more}Content-Length: {length}"
+                   "\r\n\r\n").encode() + body)
+        return True
+
+    def error(self, s, status, words, what=None, more=""):
+        self.note([], what or str(status))
+        return self.answer(s, status, json.dumps(
+            {"error": f"{words} (asked for /e/{KEY})", "status": status}),
+            more)
+
+    def judge(self, s, events):
+        """What the real one does."""
+        if len(events) > EVENTS_MOST:
+            return self.error(s, 413, "too many events")
+        for i, event in enumerate(events):
+            size = len(json.dumps(event, ensure_ascii=False).encode())
+            words = self.poison(event)
+            if words is None and size <= EVENT_BYTES:
+                continue
+            self.take(events[:i])
+            return self.error(s, 413 if words is None else 400,
+                              words or "event is too large")
+        self.take(events)
+        self.note(events, "taken")
+        return self.answer(s, 200, self.good(events))
+
+    @staticmethod
+    def good(events, status=200):
+        return json.dumps({"ids": ["01HZ" + e["id"][-22:] for e in events],
+                           "status": status})
+
+    def act(self, s, events, misdeed, path):
+        if misdeed is None or (misdeed in TAKES and
+                               any(map(self.poison, events))):
+            return self.judge(s, events)
+        if misdeed in TAKES:
+            self.take(events)
+        self.note(events, misdeed)
+        return self.misbehave(s, events, misdeed, path)
+
+    def misbehave(self, s, events, misdeed, path):
+        words = json.dumps({"error": f"{misdeed}, says {path}"})
+        if misdeed.isdigit():
+            more = f"Retry-After: {self.retry_after}\r\n" \
+                if misdeed in ("429", "503") else ""
+            more += f"Location: http://127.0.0.1:{self.port}{path}\r\n" \
+                if misdeed == "302" else ""
+            return self.answer(s, int(misdeed), words, more)
+        if misdeed == "429-date":
+            date = email.utils.formatdate(
+                time.time() + float(self.retry_after), usegmt=True)
+            return self.answer(s, 429, words, f"Retry-After: {date}\r\n")
+        if misdeed == "partial":
+            self.take(events[:len(events) // 2])
+            return self.answer(s, 400, words)
+        if misdeed == "never":
+            s.recv(1)               # until the other side gives up
+            raise Gone
+        if misdeed.startswith("close"):
+            raise Gone              # all was read, and no word said
+        if misdeed == "slow":
+            self.stopping.wait(0.5)
+            return self.answer(s, 200, self.good(events))
+        if misdeed == "truncated":
+            body = self.good(events)
+            self.answer(s, 200, body[:-5], length=len(body))
+            raise Gone
+        return self.answer(s, 500 if misdeed == "huge" else 200, {
+            "body-500": self.good(events, 500),
+            "late-500": self.good(events, 500).replace(
+                "01HZ", "0" * (200000 // len(events))),
+            "body-error": words,
+            "garbage": f"<html>Welcome to nginx! {path}</html>",
+            "half-json": self.good(events)[:-3],
+            "huge": f"{path} " * 100000,
+        }[misdeed])
+
+
+class Rude(EventApi):
+    """Hangs up on some connections before it has read anything."""
+
+    def __init__(self, every=0, **more):
+        self.every = every
+        super().__init__(**more)
+
+    def read_head(self, s):
+        with self.lock:
+            rude = self.every and self.connections % self.every == 0
+        if rude:
+            s.recv(1)
+            self.note([], "close-before")
+            raise Gone
+        return super().read_head(s)
+
+
+def main():
+    api = EventApi(delay=float(sys.argv[1]) if len(sys.argv) > 1 else 0)
+    print(api.url, flush=True)
+    sys.stdin.read()                # until our parent has enough
+    print(api.count(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,909 @@
+#!/usr/bin/env python3
+"""sentry-deliver against a stand-in of Inngest's event API: nothing is lost,
+no row pays for another, and no key is ever shown."""
+import glob
+import json
+import os
+import random
+import re
+import socket
+import subprocess
+import threading
+import time
+
+import eventapi
+import harness
+from eventapi import KEY, EventApi
+from harness import (FULL, SLOW, Scratch, Skip, Tap, Worker, equal, finish,
+                     logfmt, open_db, rows, start, until, write)
+
+DELIVER = os.path.join(harness.BUILD, "sentry-deliver")
+DAY = 86400000
+tap = Tap()
+if not os.access(DELIVER, os.X_OK):
+    harness.skip_all("sentry-deliver is not built")
+harness.need_program()
+
+
+class Deliverer:
+    """One run of sentry-deliver."""
+    every = []
+
+    def __init__(self, db, *options, to=None, env=None):
+        self.folder = Scratch.new("deliver")
+        self.db = db
+        argv = harness.WRAPPER + [DELIVER, "--db", db, *options]
+        extra = dict(env or {})
+        if to is not None:
+            extra["SENTRY_DELIVER_TO"] = to
+        self.err = os.path.join(self.folder, "stderr")
+        self.out = os.path.join(self.folder, "stdout")
+        with open(self.err, "wb") as err, open(self.out, "wb") as out:
+            self.process = start(argv, stderr=err, stdout=out,
+                                 env=harness.clean_environment(extra))
+        Deliverer.every.append(self)
+
+    def wait(self, seconds=30):
+        return finish(self.process, seconds)
+
+    def stop(self):
+        self.process.terminate()
+        return self.wait()
+
+    def kill(self):
+        self.process.kill()
+        finish(self.process)
+
+    def log(self):
+        with open(self.err, errors="replace") as f:
+            return harness.strip_valgrind(f.read())
+
+    def events(self, name):
+        return [line for line in map(logfmt, self.log().splitlines())
+                if line.get("event") == name]
+
+
+def once(db, *options, **more):
+    """Runs it with --once to its end; gives the exit status and the run."""
+    d = Deliverer(db, "--once", *options, **more)
+    return d.wait(90), d
+
+
+# ---- the outbox ----------------------------------------------------------
+
+_made = None
+
+
+def new_db():
+    """A database as the worker makes it, without a worker."""
+    global _made
+    if _made is None:
+        worker = Worker()
+        harness.map_everything(worker.db)
+        worker.stop()
+        harness.shell_ok(worker.db, "PRAGMA wal_checkpoint(TRUNCATE)")
+        _made = worker.db
+    path = os.path.join(Scratch.new("db"), "outbox.db")
+    with open(_made, "rb") as f:
+        return write(path, f.read())
+
+
+def seed(path, count, prefix="e", size=2000, state="pending", age=0, due=0,
+         text="x"):
+    """Rows in the real schema; gives their event ids."""
+    now = int(time.time() * 1000) - age
+    ids = [f"sentry-{prefix}-{i:07d}" for i in range(count)]
+    source = '{"source":"sentry","body":"%s"}' % (text * size)
+    db = open_db(path, write=True)
+    db.execute("BEGIN IMMEDIATE")
+    for id in ids:
+        hook = db.execute(
+            "INSERT INTO webhook (received_at, resource, dedupe_key, "
+            "outcome, body) VALUES (?, 'issue', ?, 'observed', x'7b7d')",
+            (now, id)).lastrowid
+        db.execute(
+            "INSERT INTO outbox (webhook_id, event_id, created_at, "
+            "workspace_id, store_id, source_type, source_id, title, "
+            "occurred_at, source_event, state, due_at, delivered_at) "
+            "VALUES (?, ?, ?, 'ws', 'default', 'issue.created', 'issue:1', "
+            "'t', '', ?, ?, ?, ?)",
+            (hook, id, now, source, state, now + due,
+             now if state == "delivered" else None))
+    db.execute("COMMIT")
+    db.close()
+    return ids
+
+
+def states(path):
+    return {r[0]: r[1] for r in rows(
+        path, "SELECT state, count(*) FROM outbox GROUP BY state")}
+
+
+def settled(path):
+    return rows(path, "SELECT count(*) FROM outbox WHERE state = 'pending'"
+                )[0][0] == 0
+
+
+def now_ms():
+    return time.time() * 1000
+
+
+def no_key(*texts):
+    for text in texts:
+        assert KEY not in (text or ""), f"the key is shown: {text[:300]!r}"
+
+
+# ---- the way of a row ----------------------------------------------------
+
+@tap.test("a hook goes from the worker to the sink within a second, as its "
+          "view shows it")
+def whole_way():
+    api = EventApi()
+    api.keep_events = True
+    worker = Worker()
+    harness.map_everything(worker.db)
+    d = Deliverer(worker.db, to=api.url)
+    until(lambda: d.events("start"))
+    for _ in range(3):
+        body = harness.compact(harness.issue())
+        before = api.count()
+        equal(worker.post(body, harness.signed(body)).status, 200)
+        begin = time.monotonic()
+        until(lambda: api.count() > before)
+        assert time.monotonic() - begin < 1 * SLOW, "it took too long"
+    until(lambda: states(worker.db) == {"delivered": 3})
+    for row in rows(worker.db, "SELECT e.event, o.* FROM outbox o JOIN "
+                    "outbox_event e USING (id)"):
+        equal(api.last[row["event_id"]], json.loads(row["event"]),
+              "the event")
+        equal((row["attempts"], row["last_error"], row["sink"]),
+              (1, None, f"http://127.0.0.1:{api.port}"))
+        assert abs(row["delivered_at"] - now_ms()) < 60000
+    equal(d.stop(), 0)
+    api.stop()
+
+
+def first_attempt(misdeed, count=1, *options, **how):
+    """A run with --once against a sink that always misbehaves so."""
+    api = EventApi(**how)
+    api.misdeed = lambda events: misdeed
+    db = new_db()
+    seed(db, count)
+    code, d = once(db, "--timeout", "1", *options, to=api.url)
+    api.stop()
+    row = dict(rows(db, "SELECT * FROM outbox ORDER BY id")[0])
+    no_key(d.log(), row["last_error"])
+    return code, d, row, api
+
+
+@tap.table("after `{0}' a row is tried again later", [
+    ("500", "HTTP 500: 500, says"), ("503", "HTTP 503"),
+    ("429", "HTTP 429"), ("429-date", "HTTP 429"),
+    ("never", "Timeout was reached"), ("close-after", "Server returned"),
+    ("close-taken", "Server returned"), ("truncated", "Transferred a part"),
+    ("body-500", "HTTP 200, but no success (500)"),
+    ("body-error", "HTTP 200, but no success (502): body-error, says"),
+    ("garbage", "HTTP 200, but no success (502): <html>"),
+    ("half-json", "HTTP 200, but no success (502)"),
+    ("huge", "HTTP 500: /e/****"),
+])
+def later(misdeed, words):
+    begin = now_ms()
+    code, _, row, _ = first_attempt(misdeed)
+    equal((code, row["state"]), (1, "pending"))
+    assert row["attempts"] >= 1 and row["due_at"] > begin, row
+    assert row["last_error"].startswith(words), row["last_error"]
+
+
+@tap.table("after `{0}' no row pays, and it is said once", [
+    ("401",), ("403",), ("404",), ("302",)])
+def misconfigured(misdeed):
+    code, d, row, _ = first_attempt(misdeed, 1200)
+    equal((code, row["state"], row["attempts"], row["last_error"]),
+          (1, "pending", 0, None))
+    trouble = d.events("sink-trouble")
+    equal(len(trouble), 1, "what is said")
+    assert f"HTTP {misdeed}" in trouble[0]["why"], trouble
+
+
+@tap.table("a lone row that is refused with {0} is dead, with the sink's "
+           "words", [("400", "partial"), ("413", "413")])
+def refused(status, misdeed):
+    code, d, row, _ = first_attempt(misdeed)
+    equal((code, row["state"], row["attempts"]), (1, "dead", 1))
+    assert row["last_error"].startswith(f"HTTP {status}: {misdeed}, says"), \
+        row["last_error"]
+    equal(len(d.events("dead")), 1)
+
+
+@tap.test("a `status' counts that comes late in a long answer")
+def late_status():
+    code, _, row, _ = first_attempt("late-500")
+    equal((code, row["state"]), (1, "pending"))
+    assert "no success (500)" in row["last_error"], row["last_error"]
+
+
+@tap.table("Retry-After is honoured, for an hour at most: {0}", [
+    ("seconds", "30", "429", 30), ("of a 503", "30", "503", 30),
+    ("a date", "30", "429-date", 30),
+    ("days in seconds", "999999", "429", 3600),
+    ("days as a date", "999999", "429-date", 3600),
+    ("less than nothing", "-5", "429", 0), ("a word", "soon", "429", 0)])
+def retry_after(_, value, misdeed, seconds):
+    begin = now_ms()
+    _, _, row, _ = first_attempt(misdeed, retry_after=value)
+    wait = (row["due_at"] - begin) / 1000
+    assert seconds - 1.5 <= wait <= seconds + 8 * SLOW, wait
+
+
+@tap.test("2xx without a body, and from others than Inngest any body, are "
+          "success")
+def other_sinks():
+    for status, body, path in ((204, b"", f"/e/{KEY}"),
+                               (202, b"ok", "/hook"), (201, b"{}", "/hook")):
+        db = new_db()
+        seed(db, 1)
+        server = socket.create_server(("127.0.0.1", 0))
+        d = Deliverer(db, "--once", to="http://127.0.0.1:%d%s" % (
+            server.getsockname()[1], path))
+        s, _ = server.accept()
+        head = b""
+        while not head.endswith(b"}]"):
+            head += s.recv(65536)
+        assert b"expect:" not in head.lower(), head[:500]
+        s.sendall(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (
+            status, len(body), body))
+        equal(d.wait(), 0, f"{status} {body}")
+        s.close()
+        server.close()
+        equal(states(db), {"delivered": 1})
+
+
+# ---- batches -------------------------------------------------------------
+
+@tap.table("a batch refused with {0} is split down to the bad rows, the rest "
+           "arrives", [("400",), ("413",)])
+def split(status):
+    api = EventApi()
+    db = new_db()
+    seed(db, 600, "good", 200)
+    if status == "400":
+        bad = seed(db, 3, "poison", 200)
+    else:
+        bad = seed(db, 3, "large", eventapi.EVENT_BYTES)
+    seed(db, 600, "more", 200)
+    harness.shell_ok(db, "UPDATE outbox SET due_at = abs(random() % 1000)")
+    code, d = once(db, "--batch", "500", to=api.url)
+    equal(code, 1, "exit status: dead rows are undelivered")
+    equal(states(db), {"delivered": 1200, "dead": 3})
+    words = "bad event" if status == "400" else "event is too large"
+    for row in rows(db, "SELECT * FROM outbox WHERE state = 'dead'"):
+        assert row["event_id"] in bad, row["event_id"]
+        assert words in row["last_error"], row["last_error"]
+        no_key(row["last_error"])
+    equal(sum(api.taken.get(id, 0) for id in bad), 0)
+    no_key(d.log())
+    api.stop()
+
+
+@tap.test("a request holds at most --batch events, and no more than a "
+          "mebibyte of several")
+def batch_limits():
+    api = EventApi()
+    sizes = []
+    api.misdeed = lambda events: sizes.append(
+        (len(events), len(repr(events)))) or None
+    db = new_db()
+    seed(db, 7000, "small", 10)
+    equal(once(db, "--batch", "5000", to=api.url)[0], 0)
+    assert max(n for n, _ in sizes) <= 5000
+    sizes.clear()
+    seed(db, 100, "long", 60000)
+    seed(db, 2, "longer", 200000)
+    equal(once(db, "--batch", "5000", to=api.url)[0], 0)
+    assert max(size for _, size in sizes) < (1 << 20) + 65536
+    assert len(sizes) < 20, sizes
+    api.stop()
+
+
+@tap.test("rows with odd data hold up nobody, and are not sent for ever")
+def odd_rows():
+    api = EventApi()
+    db = new_db()
+    seed(db, 60)
+    for id, change in enumerate((
+            "event_id = printf('%.*c', 300, 'i')",
+            "event_id = 'a\" b\\'", "workspace_id = 'w' || char(10) || 'x'",
+            "workspace_id = CAST(x'ff41' AS TEXT)", "store_id = NULL",
+            "title = CAST(x'c3' AS TEXT)", "attempts = -5",
+            "created_at = -1", "attempts = 9223372036854775000",
+            """source_event = '[1, "' || char(233) || '"]'"""), 1):
+        harness.shell_ok(db, f"UPDATE outbox SET {change} WHERE id = {id}")
+    code, _ = once(db, to=api.url)
+    left = states(db)
+    assert "pending" not in left and left["delivered"] >= 58, left
+    assert max(api.taken.values()) <= 3, api.taken
+    api.stop()
+
+
+# ---- one does not hold up another ----------------------------------------
+
+@tap.test("a sink that is not set up gets everything once it is, and no row "
+          "has paid")
+def mended():
+    api = EventApi()
+    api.misdeed = lambda events: "401"
+    db = new_db()
+    seed(db, 3000)
+    d = Deliverer(db, to=api.url)
+    until(lambda: d.events("sink-trouble"))
+    until(lambda: sum(n == 1 for _, n, _ in api.seen()) >= 2,
+          why="it is never asked with a single row")
+    api.misdeed = lambda events: None
+    until(lambda: settled(db), 20)
+    equal(rows(db, "SELECT min(attempts), max(attempts), max(last_error) "
+               "FROM outbox")[0][:], (1, 1, None))
+    equal((len(d.events("sink-trouble")), len(d.events("sink-recovered"))),
+          (1, 1))
+    no_key(d.log())
+    equal(d.stop(), 0)
+    api.stop()
+
+
+@tap.test("while nobody answers one row at a time has to pay")
+def unreachable():
+    db = new_db()
+    seed(db, 5000)
+    port = harness.free_port()
+    d = Deliverer(db, to=f"http://127.0.0.1:{port}/e/{KEY}")
+    until(lambda: d.events("sink-trouble"))
+    until(lambda: rows(db, "SELECT sum(attempts > 0) FROM outbox")[0][0])
+    paid = rows(db, "SELECT sum(attempts) FROM outbox")[0][0]
+    until(lambda: rows(db, "SELECT sum(attempts) FROM outbox")[0][0] > paid)
+    assert rows(db, "SELECT sum(attempts) FROM outbox")[0][0] <= paid + 3
+    api = EventApi(port=port)
+    until(lambda: settled(db), 40)
+    equal(states(db), {"delivered": 5000})
+    equal(len(d.events("sink-trouble")), 1)
+    equal(d.stop(), 0)
+    api.stop()
+
+
+@tap.test("rows that the sink never answers hold up nobody else, nor do dead "
+          "and unmapped ones")
+def slow_row():
+    api = EventApi()
+    api.misdeed = lambda events: "never" if any(
+        "slow" in e["id"] for e in events) else None
+    db = new_db()
+    seed(db, 8, "slow")         # more than requests at once
+    seed(db, 50, "dead", state="dead")
+    seed(db, 50, "unmapped", state="unmapped")
+    d = Deliverer(db, "--timeout", "3", "--max-attempts", "30", to=api.url)
+    until(lambda: api.seen("never"))
+    for i in range(8):
+        begin = time.monotonic()
+        ids = seed(db, 20, f"quick{i}")
+        until(lambda: all(id in api.taken for id in ids))
+        assert time.monotonic() - begin < 1.5 * SLOW
+        until(lambda: len(api.seen("never")) > i)
+    equal(d.stop(), 0)
+    equal(states(db), {"pending": 8, "delivered": 160, "dead": 50,
+                       "unmapped": 50})
+    api.stop()
+
+
+@tap.test("a row that makes its batch fail soon travels alone, and dies by "
+          "--max-attempts")
+def poisonous():
+    api = EventApi()
+    api.misdeed = lambda events: "500" if any(
+        "toxic" in e["id"] for e in events) else None
+    db = new_db()
+    seed(db, 100)
+    seed(db, 1, "toxic")
+    seed(db, 100, "f")
+    d = Deliverer(db, "--max-attempts", "4", to=api.url)
+    until(lambda: settled(db), 30)
+    equal(states(db), {"delivered": 200, "dead": 1})
+    row = rows(db, "SELECT * FROM outbox WHERE state = 'dead'")[0]
+    equal((row["attempts"], "toxic" in row["event_id"]), (4, True))
+    assert "HTTP 500: 500, says" in row["last_error"]
+    equal(d.stop(), 0)
+    api.stop()
+
+
+# ---- the program ---------------------------------------------------------
+
+@tap.test("a second deliverer says who has the database, and exits 75")
+def second():
+    api = EventApi()
+    db = new_db()
+    d = Deliverer(db, to=api.url)
+    until(lambda: d.events("start"))
+    link = os.path.join(Scratch.new("link"), "other.db")
+    os.symlink(db, link)
+    for name in (db, link):
+        code, other = once(name, to=api.url)
+        equal(code, 75, name)
+        if not harness.WRAPPER:
+            assert str(d.process.pid) in other.log(), other.log()
+    d.kill()
+    equal(once(db, to=api.url)[0], 0, "after a kill it is free")
+    api.stop()
+
+
+@tap.table("--once exits {0}", [
+    ("0 when there is nothing", lambda db: None),
+    ("0 when all was delivered", lambda db: seed(db, 3)),
+    ("1 when a row is due later", lambda db: seed(db, 1, due=DAY)),
+    ("1 when a row is unmapped", lambda db: seed(db, 1, state="unmapped")),
+    ("1 when a row is dead", lambda db: seed(db, 1, state="dead")),
+])
+def exit_status(what, fill):
+    api = EventApi()
+    db = new_db()
+    fill(db)
+    equal(once(db, to=api.url)[0], int(what[0]))
+    api.stop()
+
+
+@tap.test("SIGTERM writes what was acknowledged, though another request "
+          "hangs")
+def goodbye():
+    api = EventApi()
+    api.misdeed = lambda events: "never" if any(
+        "slow" in e["id"] for e in events) else None
+    db = new_db()
+    seed(db, 1, "slow")
+    d = Deliverer(db, "--batch", "1", to=api.url)
+    until(lambda: api.seen("never"))
+    lock = open_db(db, write=True)
+    seed(db, 40, "quick")
+    lock.execute("BEGIN IMMEDIATE")         # no verdict can be written
+    until(lambda: api.count() == 40)
+    d.process.terminate()
+    lock.execute("ROLLBACK")
+    lock.close()
+    equal(d.wait(), 0)
+    equal(states(db), {"pending": 1, "delivered": 40})
+    api.stop()
+
+
+@tap.table("the URL from {0} is found", [
+    ("SENTRY_DELIVER_TO", lambda url, folder: ({}, [], url)),
+    ("--to", lambda url, folder: ({}, ["--to", url], "http://no.invalid/")),
+    ("--to= with its value", lambda url, folder: ({}, ["--to=" + url], None)),
+    ("--to-file", lambda url, folder: (
+        {}, ["--to-file", write(folder + "/f", f" {url} \n")], "-")),
+    ("SENTRY_DELIVER_TO_FILE", lambda url, folder: (
+        {"SENTRY_DELIVER_TO_FILE": write(folder + "/f", url)}, [], None)),
+    ("INNGEST_EVENT_KEY", lambda url, folder: (
+        {"INNGEST_EVENT_KEY": KEY,
+         "INNGEST_BASE_URL": url.split("/e/")[0]}, [], None)),
+    ("INNGEST_EVENT_KEY and a base with a slash", lambda url, folder: (
+        {"INNGEST_EVENT_KEY": KEY,
+         "INNGEST_BASE_URL": url.split("/e/")[0] + "/"}, [], None)),
+    ("a credential", lambda url, folder: (
+        {"CREDENTIALS_DIRECTORY": os.path.dirname(
+            write(folder + "/sentry-deliver-to", url + "\n"))}, [], None)),
+])
+def where_to(_, make):
+    api = EventApi()
+    db = new_db()
+    seed(db, 1)
+    env, options, to = make(api.url, Scratch.new("to"))
+    code, d = once(db, *options, to=to, env=env)
+    equal((code, api.count()), (0, 1), d.log())
+    no_key(d.log())
+    api.stop()
+
+
+@tap.table("a command line {0} is refused with 64, in a line without the "
+           "key", [
+    ("without a URL", []), ("with another scheme", ["--to", f"ftp://{KEY}"]),
+    ("with a URL too many", ["--to", "-", f"http://x/e/{KEY}"]),
+    ("with an empty URL", ["--to="]),
+    ("with half a URL", ["--to", "http://"]),
+    ("with a wrong number", ["--to", f"http://x/{KEY}", "--keep", KEY]),
+])
+def usage(_, options):
+    d = Deliverer(new_db(), *options)
+    equal(d.wait(), 64, d.log())
+    equal(len(d.log().splitlines()), 1, d.log())
+    no_key(d.log())
+
+
+@tap.table("no part of a URL {0} is shown", [
+    ("with a key in its path", "/e/{k}"),
+    ("with a slash behind the key", "/e/{k}/"),
+    ("with a key in its query", "/e/x?key={k}&a=b"),
+    ("with an escaped key", "/e/sup3r%2ds3cret-k3y"),
+    ("with a name and a password", "@/e/x"),
+])
+def secrets(_, path):
+    api = EventApi()
+    password = "p4ssw0rd-%41bc"
+    base = f"http://127.0.0.1:{api.port}"
+    if path[0] == "@":
+        base = base.replace("//", f"//{KEY}:{password}@")
+        path = path[1:]
+    else:
+        password = KEY
+    url = base + path.format(k=KEY)
+    for status in (400, 401, 500):
+        api.one = lambda s: echo(api, s, status,
+                                 f"{url} {KEY} {password} "
+                                 + password.replace("%41", "A"))
+        db = new_db()
+        seed(db, 1)
+        metrics = os.path.join(Scratch.new("m"), "m.prom")
+        _, d = once(db, "--to", url, "--metrics", metrics)
+        shown = d.log() + open(metrics).read() + "".join(
+            str(tuple(r)) for r in rows(db, "SELECT * FROM outbox"))
+        no_key(shown)
+        assert "p4ssw0rd" not in shown, shown
+        assert f"HTTP {status}" in shown, shown
+    api.stop()
+
+
+def echo(api, s, status, words):
+    _, fields, rest = api.read_head(s)
+    left = int(fields["content-length"]) - len(rest)
+    while left > 0:
+        left -= len(s.recv(left))
+    return api.answer(s, status, words)
+
+
+@tap.table("a URL given as {0} is blanked in the arguments", [
+    ("--to URL", lambda url: ["--to", url]),
+    ("--to=URL", lambda url: ["--to=" + url]),
+    ("--to twice", lambda url: ["--to", url, "--to=" + url]),
+])
+def blanked(_, options):
+    api = EventApi()
+    d = Deliverer(new_db(), *options(api.url))
+    until(lambda: d.events("start"))
+    with open(f"/proc/{d.process.pid}/cmdline") as f:
+        arguments = f.read()
+    no_key(arguments)
+    assert "/e/" not in arguments, arguments
+    equal(d.stop(), 0)
+    api.stop()
+
+
+METRIC = re.compile(r'sentry_deliver_[a-z_]+(\{[a-z]+="[a-z]+"\})? -?\d+')
+
+
+@tap.test("the metrics file says what was done, in Prometheus's format")
+def metrics():
+    api = EventApi()
+    db = new_db()
+    seed(db, 30)
+    seed(db, 2, "poison")
+    seed(db, 3, "wait", due=DAY)
+    path = os.path.join(Scratch.new("metrics"), "m.prom")
+    once(db, "--metrics", path, to=api.url)
+    with open(path) as f:
+        text = f.read()
+    no_key(text)
+    for line in text.splitlines():
+        assert line.startswith("# ") or METRIC.fullmatch(line), line
+    for line in ('rows_total{result="delivered"} 30',
+                 'rows_total{result="dead"} 2',
+                 'outbox_rows{state="pending"} 3',
+                 'outbox_rows{state="dead"} 2', "sink_up 1", "in_flight 0"):
+        assert f"\nsentry_deliver_{line}\n" in text, line
+    equal(glob.glob(path + ".*"), [], "left behind")
+    api.stop()
+
+
+# ---- the database --------------------------------------------------------
+
+@tap.test("--keep deletes what is settled and old, with its bodies, and "
+          "nothing else")
+def keep():
+    api = EventApi()
+    worker = Worker()
+    db = worker.db
+    seed(db, 3000, "old", 2000, "delivered", age=40 * DAY)
+    for state in ("pending", "unmapped", "acked", "dead"):
+        seed(db, 20, state, 20, state, age=40 * DAY, due=400 * DAY)
+    seed(db, 3000, "older", 2000, "delivered", age=40 * DAY)
+    harness.shell_ok(db, "INSERT INTO webhook (received_at, resource, "
+                     "dedupe_key, outcome, body) VALUES "
+                     "(1, 'x', 'lone-old', 'ignored', x'00')")
+    seed(db, 30, "new", 20, "delivered", age=20 * DAY)
+    harness.shell_ok(db, "INSERT INTO webhook (received_at, resource, "
+                     "dedupe_key, outcome, body) SELECT received_at, 'x', "
+                     "'lone-new', 'unreadable', x'00' FROM webhook "
+                     "WHERE id = (SELECT max(id) FROM webhook)")
+    equal(once(db, "--keep", "0", to=api.url)[0], 1)
+    equal(states(db)["delivered"], 6030, "with --keep 0")
+    d = Deliverer(db, to=api.url)
+    slowest, posted = 0, 0
+    while states(db).get("delivered") != 30 or rows(
+            db, "SELECT count(*) FROM webhook WHERE id <= (SELECT max("
+            "webhook_id) FROM outbox WHERE event_id LIKE 'sentry-new%')"
+            )[0][0] != 110:
+        hook = harness.compact(harness.issue())
+        begin = time.monotonic()
+        equal(worker.post(hook, harness.signed(hook)).status, 200)
+        slowest = max(slowest, time.monotonic() - begin)
+        posted += 1
+        assert posted < 3000 * SLOW, states(db)
+    assert slowest < 1 * SLOW, f"a hook waited for {slowest} s"
+    equal({k: v for k, v in states(db).items() if k != "unmapped"},
+          {"pending": 20, "acked": 20, "dead": 20, "delivered": 30})
+    equal(states(db)["unmapped"], 20 + posted)
+    equal([r[0] for r in rows(db, "SELECT dedupe_key FROM webhook WHERE "
+                              "dedupe_key LIKE 'lone%'")], ["lone-new"])
+    equal(rows(db, "SELECT count(*) FROM outbox WHERE webhook_id NOT IN "
+               "(SELECT id FROM webhook)")[0][0], 0)
+    equal(d.stop(), 0)
+    equal(worker.stop(), 0)
+    api.stop()
+
+
+@tap.test("pruning goes on while a backlog is sent")
+def prune_and_drain():
+    api = EventApi(delay=0.05)
+    db = new_db()
+    seed(db, 2000, "old", 200, "delivered", age=40 * DAY)
+    seed(db, 20000, "e", 20)
+    d = Deliverer(db, "--batch", "20", to=api.url)
+    until(lambda: rows(db, "SELECT count(*) FROM outbox WHERE event_id LIKE "
+                       "'sentry-old%'")[0][0] == 0, 20)
+    assert not settled(db), "the backlog went first"
+    d.stop()
+    api.stop()
+
+
+@tap.test("a database that is replaced is noticed, though nothing is due")
+def replaced():
+    api = EventApi()
+    db = new_db()
+    d = Deliverer(db, "--keep", "0", to=api.url)
+    until(lambda: d.events("start"))
+    fresh = new_db()
+    ids = seed(fresh, 5)
+    harness.shell_ok(fresh, "PRAGMA wal_checkpoint(TRUNCATE)")
+    for end in ("-wal", "-shm"):
+        if os.path.exists(db + end):
+            os.unlink(db + end)
+    os.rename(fresh, db)
+    until(lambda: all(id in api.taken for id in ids), 10)
+    until(lambda: states(db) == {"delivered": 5})
+    equal(len(d.events("database-fault")), 1)
+    equal(d.stop(), 0)
+    api.stop()
+
+
+@tap.test("a database that is locked for long is waited for")
+def locked():
+    api = EventApi()
+    db = new_db()
+    lock = open_db(db, write=True)
+    seed(db, 1500)
+    lock.execute("BEGIN IMMEDIATE")
+    d = Deliverer(db, "--once", to=api.url)
+    until(lambda: api.count() == 1500)
+    begin = time.monotonic()
+    before = cpu(d)
+    while time.monotonic() - begin < (10 if FULL else 2):
+        assert d.process.poll() is None, d.log()
+        time.sleep(0.1)
+    assert cpu(d) - before < 0.5 * SLOW * (5 if FULL else 1), "it spins"
+    lock.execute("ROLLBACK")
+    equal(d.wait(), 0, d.log())
+    equal(states(db), {"delivered": 1500})
+    equal(max(api.taken.values()), 1, "sent again meanwhile")
+    api.stop()
+
+
+def cpu(d):
+    """Seconds of processor time."""
+    with open(f"/proc/{d.process.pid}/stat") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@tap.table("a database {0} is refused with 1, in words", [
+    ("that is not there", lambda db: os.unlink(db), "makes it"),
+    ("of another program", lambda db: write(db, b"") and harness.shell_ok(
+        db, "PRAGMA application_id = 7; CREATE TABLE t (a)"), "another"),
+    ("of a newer version", lambda db: harness.shell_ok(
+        db, "PRAGMA user_version = 99"), "newer"),
+    ("that is none", lambda db: write(db, b"x" * 9000), "not a database"),
+])
+def refused_db(_, spoil, words):
+    for options in ([], ["--once"]):
+        db = new_db()
+        spoil(db)
+        d = Deliverer(db, *options, to="-")
+        equal(d.wait(), 1, d.log())
+        assert words in d.log(), d.log()
+
+
+@tap.test("no transaction is open while a request hangs")
+def no_transaction():
+    api = EventApi()
+    api.misdeed = lambda events: "never"
+    db = new_db()
+    seed(db, 800)
+    d = Deliverer(db, to=api.url)
+    until(lambda: api.seen("never"))
+    seed(db, 10, "more")
+    out = harness.shell_ok(db, "PRAGMA wal_checkpoint(TRUNCATE)")
+    equal(out.strip(), "0|0|0", "the checkpoint")
+    d.kill()
+    api.stop()
+
+
+@tap.test("an idle deliverer makes few system calls")
+def idle():
+    if not harness.shutil.which("strace") or harness.WRAPPER:
+        raise Skip("no strace")
+    api = EventApi()
+    db = new_db()
+    seed(db, 100)
+    d = Deliverer(db, to=api.url)
+    until(lambda: states(db) == {"delivered": 100})
+    trace = os.path.join(d.folder, "trace")
+    s = start(["strace", "-f", "-o", trace, "-p", str(d.process.pid)],
+              stderr=subprocess.DEVNULL)
+    until(lambda: os.path.exists(trace) and os.path.getsize(trace))
+    lines = len(open(trace).readlines())
+    begin = time.monotonic()
+    time.sleep(3)               # this is what is measured
+    took = time.monotonic() - begin
+    lines = len(open(trace).readlines()) - lines
+    s.terminate()
+    finish(s)
+    print(f"# {lines / took:.0f} system calls a second", flush=True)
+    assert lines / took < 100, f"{lines} in {took} s"
+    equal(d.stop(), 0)
+    api.stop()
+
+
+@tap.test("a pass with nothing due does not grow with what is delivered")
+def no_growth():
+    db = new_db()
+    seed(db, 1)
+    once(db, to="-")
+
+    def pass_time():
+        begin = time.monotonic()
+        equal(once(db, to="-")[0], 0)
+        return time.monotonic() - begin
+    short = min(pass_time() for _ in range(3))
+    seed(db, 1000000 if FULL else 100000, "d", 10, "delivered")
+    long = min(pass_time() for _ in range(3))
+    print(f"# {short * 1000:.0f} ms, {long * 1000:.0f} ms", flush=True)
+    assert long < short + 0.1 * SLOW, f"{short} s, {long} s"
+
+
+@tap.test("standard output gets an envelope a line, and a reader that goes "
+          "away ends it")
+def prints():
+    db = new_db()
+    ids = seed(db, 2500)
+    code, d = once(db, to="-")
+    equal(code, 0)
+    with open(d.out) as f:
+        got = [json.loads(line)["id"] for line in f]
+    equal(got, ids)
+    seed(db, 20000, "more")
+    p = start([DELIVER, "--db", db, "--to", "-"], stdout=subprocess.PIPE,
+              stderr=subprocess.PIPE, env=harness.clean_environment())
+    p.stdout.readline()
+    p.stdout.close()
+    equal(finish(p), 1)
+    assert b"standard output" in p.stderr.read()
+    p.stderr.close()
+
+
+@tap.test("both programs tell the service manager when they are ready, alive "
+          "and stopping")
+def notifies():
+    path = os.path.join(Scratch.new("notify"), "socket")
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(path)
+    manager.settimeout(10 * SLOW)
+    env = {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "900000"}
+
+    def said(word):
+        while (got := manager.recv(4096)) != word:
+            assert got == b"WATCHDOG=1", got
+    api = EventApi()
+    d = Deliverer(new_db(), to=api.url, env=env)
+    for word in (b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"):
+        said(word)
+    d.process.terminate()
+    said(b"STOPPING=1")
+    equal(d.wait(), 0)
+    worker = Worker(env=env)
+    for word in (b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"):
+        said(word)
+    worker.expected = True
+    worker.process.terminate()
+    said(b"STOPPING=1")
+    equal(worker.stop(), 0)
+    manager.close()
+    api.stop()
+
+
+# ---- everything at once --------------------------------------------------
+
+def misdeeds(share, seed_):
+    """One request in `share` meets a misdeed, each in its turn."""
+    dice = random.Random(seed_)
+    turn = [m for m in eventapi.MISDEEDS if m != "close-before"]
+
+    lock = threading.Lock()
+
+    def fits(misdeed, events):
+        # A lone good row must not be called bad, nor a bad one be taken.
+        if misdeed in eventapi.TAKES:
+            return not any("poison" in e["id"] for e in events)
+        return misdeed not in ("partial", "413") or len(events) > 1
+
+    def choose(events):
+        with lock:
+            if dice.random() * share >= 1:
+                return None
+            misdeed = next(m for m in turn if fits(m, events))
+            turn.remove(misdeed)
+            turn.append(misdeed)
+            return misdeed
+    return choose
+
+
+@tap.test("through every misdeed and kill -9 each row arrives; only the "
+          "poisoned ones are dead")
+def everything():
+    count, kills = (10000, 10) if FULL else (2000, 4)
+    api = eventapi.Rude(every=7)
+    api.misdeed = misdeeds(5, 1)
+    db = new_db()
+    ids = seed(db, count, "e", 500)
+    bad = seed(db, count // 500, "poison", 500)
+    harness.shell_ok(db, "UPDATE outbox SET due_at = abs(random() % 1000)")
+    options = ("--batch", "50" if FULL else "20", "--requests", "8", "--timeout", "2")
+    for i in range(kills):
+        d = Deliverer(db, *options, to=api.url)
+        until(lambda: api.count() >= (i + 1) * count * 9 // (10 * kills)
+              or settled(db), 60)
+        d.kill()
+        no_key(d.log())
+    d = Deliverer(db, *options, to=api.url)
+    until(lambda: settled(db), 120)
+    equal(d.stop(), 0)
+    no_key(d.log())
+    equal(states(db), {"delivered": count, "dead": len(bad)})
+    missing = [id for id in ids if id not in api.taken]
+    equal(missing[:5], [], f"{len(missing)} never arrived")
+    for row in rows(db, "SELECT * FROM outbox WHERE state = 'dead'"):
+        assert row["event_id"] in bad, row["event_id"]
+        assert "bad event" in row["last_error"], row["last_error"]
+    for row in rows(db, "SELECT last_error FROM outbox"):
+        no_key(row[0])
+    did = {what for _, _, what in api.seen()}
+    assert did >= set(eventapi.MISDEEDS), set(eventapi.MISDEEDS) - did
+    twice = sum(n > 1 for n in api.taken.values())
+    print(f"# {len(api.seen())} requests, {twice} ids more than once, "
+          f"{api.connections} connections", flush=True)
+    api.stop()
+
+
+@tap.test("no deliverer left a memory error")
+def memory():
+    for d in Deliverer.every:
+        if d.process.poll() is None:
+            d.stop()
+        with open(d.err, errors="replace") as f:
+            found = harness.MEMORY_ERROR.search(f.read())
+        assert not found, f"{d.err}: {found}"
+
+
+tap.run()
