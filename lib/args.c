@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,22 +91,35 @@ printable(const char *s)
 	return buf;
 }
 
-/* --help works whatever the environment holds. */
+static void
+tell_help(void)
+{
+	fputs(help, stdout);
+	exit(0);
+}
+
+static void
+tell_version(void)
+{
+	printf("%s " PACKAGE_VERSION "\n", program);
+	exit(0);
+}
+
+/* --help works whatever else the command line holds. */
 static void
 help_first(int argc, char *argv[])
 {
 	for (int i = 1; i < argc; i++)
-		if (strcmp(argv[i], "--help") == 0) {
-			fputs(help, stdout);
-			exit(0);
-		}
+		if (strcmp(argv[i], "--help") == 0)
+			tell_help();
 }
 
+/* `given` is told of each, by its place in `longs`. */
 static void
 read_options(int argc, char *argv[], const struct option *longs,
-    args_set *set, void *arg)
+    bool *given, args_set *set, void *arg)
 {
-	int c, index;
+	int c, index = 0;
 
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":", longs, &index)) != -1) {
@@ -115,12 +129,28 @@ read_options(int argc, char *argv[], const struct option *longs,
 		if (c == '?')
 			args_usage("`%s' is no option, or takes no value",
 			    printable(argv[optind - 1]));
-		if (c == ARGS_VERSION) {
-			printf("%s " PACKAGE_VERSION "\n", program);
-			exit(0);
-		}
+		if (c == ARGS_HELP)
+			tell_help();
+		if (c == ARGS_VERSION)
+			tell_version();
+		given[index] = true;
 		set(arg, c, argv[optind - 1] == optarg ? argv[optind - 2] :
 		    printable(argv[optind - 1]), optarg == NULL ? "" : optarg);
+	}
+}
+
+/* What an option has set is not looked for, nor at. */
+static void
+read_variables(const struct setting *settings, size_t count,
+    const bool *given, args_set *set, void *arg)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct setting *s = &settings[i];
+		const char *value = s->variable == NULL || given[i] ? NULL :
+		    args_variable(s->variable);
+
+		if (value != NULL)
+			set(arg, s->id, s->variable, value);
 	}
 }
 
@@ -129,24 +159,19 @@ args_read(int argc, char *argv[], const struct setting *settings,
     size_t count, args_set *set, void *arg)
 {
 	struct option longs[SETTINGS_MAX + 3] = { { NULL, 0, NULL, 0 } };
+	bool given[SETTINGS_MAX + 2] = { false };
 
 	assert(count <= SETTINGS_MAX);
 	help_first(argc, argv);
-	for (size_t i = 0; i < count; i++) {
-		const struct setting *s = &settings[i];
-		const char *value = s->variable == NULL ? NULL :
-		    args_variable(s->variable);
-
-		if (value != NULL)
-			set(arg, s->id, s->variable, value);
-		longs[i] = (struct option){ s->option,
-		    s->kind == SETTING_FLAG ? no_argument : required_argument,
-		    NULL, s->id };
-	}
+	for (size_t i = 0; i < count; i++)
+		longs[i] = (struct option){ settings[i].option,
+		    settings[i].kind == SETTING_FLAG ? no_argument :
+		    required_argument, NULL, settings[i].id };
 	longs[count] = (struct option){ "help", no_argument, NULL,
 	    ARGS_HELP };
 	longs[count + 1] = (struct option){ "version", no_argument, NULL,
 	    ARGS_VERSION };
-	read_options(argc, argv, longs, set, arg);
+	read_options(argc, argv, longs, given, set, arg);
+	read_variables(settings, count, given, set, arg);
 	return optind;
 }

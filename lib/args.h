@@ -24,7 +24,8 @@ typedef void	args_set(void *arg, int id, const char *name,
 /* The program's name in messages. Once, before the rest. */
 void	args_program(const char *name, const char *help);
 
-/* Reads the environment, then the options, which win; --help and --version
+/* Reads the options, then the environment for those that were not given: a
+ * variable that an option overrules is not even judged. --help and --version
  * print and exit. Returns the index of the first operand. */
 int	args_read(int argc, char *argv[], const struct setting *, size_t count,
 	    args_set *, void *arg);

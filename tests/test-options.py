@@ -53,11 +53,14 @@ def _():
     assert re.match(r"sentry-webhooks \(?\w*\)? ?\d+\.\d+", done.stdout)
 
 
-@tap.test("--help wins over a secret and a database that do not exist")
-def _():
-    done = run_program("--help", env={
-        "SENTRY_CLIENT_SECRET_FILE": "/no/such", "SENTRY_WEBHOOKS_DB": "/"})
-    equal(done.returncode, 0)
+@tap.table("{} wins over an environment that makes no sense", [
+    ("--help",), ("--version",), ("--hel",), ("--vers",)])
+def _(option):
+    done = run_program(option, env={
+        "SENTRY_CLIENT_SECRET_FILE": "/no/such", "SENTRY_WEBHOOKS_DB": "/",
+        "SENTRY_WEBHOOKS_THREADS": "x"})
+    equal((done.returncode, done.stderr), (0, ""))
+    assert "sentry-webhooks" in done.stdout
 
 
 HERE = h.Scratch.new("options")
@@ -144,7 +147,7 @@ def _():
         "SENTRY_WEBHOOKS_SOCKET": "/no/such/folder/s",
         "SENTRY_CLIENT_SECRET_FILE": "/no/such/file",
         "SENTRY_WEBHOOKS_MAX_BODY": "999999",
-        "SENTRY_WEBHOOKS_THREADS": "1"})
+        "SENTRY_WEBHOOKS_THREADS": "not even a number"})
     equal(w.post(BODY, signed(BODY)).status, 413)
     body = h.compact({"action": "x"})
     equal(w.post(body, signed(body)).status, 200)
