@@ -78,6 +78,21 @@ survey(struct spool *s, int dir, const char *name)
 	return FAULT_NONE;
 }
 
+/* A folder that was just made is itself a change of the one above. */
+static enum fault
+sync_parent(int dir)
+{
+	int fd = openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum fault f = FAULT_NONE;
+
+	if (fd < 0)		/* we may pass through it, but not read it */
+		return FAULT_NONE;
+	if (fsync(fd) != 0)
+		f = fault_errno(errno);
+	close(fd);
+	return f;
+}
+
 /* Opens the folder, and makes it where there is none. One that was removed
  * under us (it has no links any more) is made anew, behind the same
  * descriptor: others may be using it now. */
@@ -85,21 +100,22 @@ static enum fault
 open_folder(struct spool *s)
 {
 	enum fault f = FAULT_NONE;
+	bool made = mkdir(s->path, 0700) == 0;
 	int fd;
 
-	if (mkdir(s->path, 0700) != 0 && errno != EEXIST)
+	if (!made && errno != EEXIST)
 		return fault_errno(errno);
 	fd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return fault_errno(errno);
-	if (s->dir < 0) {
-		if ((f = for_names(s, fd, survey)) == FAULT_NONE)
-			__atomic_store_n(&s->dir, fd, __ATOMIC_RELEASE);
-		else
-			close(fd);
+	if (made)
+		f = sync_parent(fd);
+	if (f == FAULT_NONE && s->dir < 0 &&
+	    (f = for_names(s, fd, survey)) == FAULT_NONE) {
+		__atomic_store_n(&s->dir, fd, __ATOMIC_RELEASE);
 		return f;
 	}
-	if (dup3(fd, s->dir, O_CLOEXEC) < 0)
+	if (f == FAULT_NONE && dup3(fd, s->dir, O_CLOEXEC) < 0)
 		f = fault_errno(errno);
 	close(fd);
 	return f;

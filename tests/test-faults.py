@@ -142,9 +142,9 @@ def _():
     order(calls_before_answer(w, trace),
           ("pwrite64", "outbox.db-wal"), ("fdatasync", "outbox.db-wal"))
     shell = held(w)
-    post(w)                                     # makes the folder
+    os.rmdir(w.spool)           # made anew, and that synced too
     order(calls_before_answer(w, trace),
-          ("write(", "outbox.db-spool"), ("sync(", "outbox.db-spool/"),
+          ("fsync", folder + ">"), ("write(", "outbox.db-spool"), ("sync(", "outbox.db-spool/"),
           ("rename", ".hook"), ("fsync", "outbox.db-spool>"))
     shell.execute("ROLLBACK")
     shell.close()
