@@ -177,6 +177,10 @@ keyring_open(const char *list, const char *file)
 	k->path = file;
 	if (list != NULL)
 		k->list = secrets_read(span_of(list), SECRETS_LIST);
+	if (k->list != NULL && secrets_bad_line(k->list) > 0)
+		log_say("warning", "secret-list", "SENTRY_CLIENT_SECRET: a "
+		    "secret in it is too long, is not printable, or is one "
+		    "too many");
 	if (file != NULL)
 		refresh(k);
 	return k;

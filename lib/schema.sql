@@ -219,5 +219,7 @@ CREATE VIEW release_issue AS
 		o.level, r.first_seen_at, r.last_seen_at
 	FROM issue_release r
 	LEFT JOIN outbox o ON o.id = (
-		SELECT max(id) FROM outbox WHERE issue_id = r.issue_id)
+		SELECT id FROM outbox WHERE issue_id = r.issue_id
+		-- Only the hooks about the issue itself know its short id.
+		ORDER BY short_id IS NULL, id DESC LIMIT 1)
 	ORDER BY r.last_seen_at DESC;

@@ -6,7 +6,7 @@
 
 #include "json.h"
 
-#define SECRETS_MAX	16	/* more than a rotation ever needs */
+#define SECRETS_MAX	64	/* more than a rotation ever needs */
 #define SECRET_MAX	512	/* bytes; Sentry's have 64 */
 
 struct secret {

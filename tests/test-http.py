@@ -316,6 +316,17 @@ def _():
         refused(w.post(FIRST, signed(FIRST, secret=secret)), 401, INVALID)
 
 
+@tap.test("64 secrets are good, and it is said when there are more")
+def _():
+    names = [f"secret{n:03}" for n in range(65)]
+    for n, line in ((64, 0), (65, 1)):
+        w = h.Worker(secret=None, env={
+            "SENTRY_CLIENT_SECRET": ",".join(names[:n])})
+        body = h.compact(h.issue())
+        said(w.post(body, signed(body, secret=names[63])), 200, h.RECEIVED)
+        equal(sum("event=secret-list" in s for s in w.log_lines()), line)
+
+
 @tap.test("with no secret POST is answered 500, GET 200, and it is said once")
 def _():
     w = h.Worker(secret=None)
@@ -1272,6 +1283,11 @@ def _():
     equal(len(found), 1, found)
     for word in ("production", id, f"SHOP-{id}", "error"):
         assert word in found[0], (word, found)
+    # The hooks about events, which come later, do not know the short id.
+    store(h.error(issue_id=id, release="view@2"), resource="error")
+    found = [r["short_id"] for r in S.rows("SELECT * FROM release_issue")
+             if r["issue_id"] == id]
+    equal(found, [f"SHOP-{id}"] * 2)
     assert S.rows("SELECT * FROM recent LIMIT 5")
 
 
