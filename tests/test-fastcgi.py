@@ -227,6 +227,11 @@ WRONG = [
         PARAMS, b"\1" + big(2**32 - 1) + P)),
     ("a name and a value of 2^31 - 1 bytes", begin() + stream(
         PARAMS, (big(2**32 - 1) * 2 + P) * 4)),
+    # libfcgi refuses 2^31 - 1, and ends the program for one less.
+    ("a name of 2^31 - 2 bytes", begin() + record(
+        PARAMS, big(2**32 - 2) + b"\1" + P)),
+    ("a value of 2^31 - 2 bytes", begin() + record(
+        PARAMS, b"\1" + big(2**32 - 2) + P)),
     ("lengths whose sum wraps", begin() + stream(
         PARAMS, big(2**32 - 1) + big(2**31 + 2) + b"A" * 60000)),
     ("lengths of zero in four bytes", begin() + stream(
