@@ -75,10 +75,14 @@ check_database(const struct options *o)
 		f = store_census(s, &c);
 		db_close(s);
 	}
-	if (f == FAULT_NONE && access(o->db, W_OK) != 0) {
+	if ((f == FAULT_NONE || f == FAULT_OLDER) &&
+	    access(o->db, W_OK) != 0) {
 		f = FAULT_DENIED;
 		snprintf(why, sizeof(why), "%s", strerror(errno));
 	}
+	if (f == FAULT_OLDER)
+		return say(true, "database", o->db, "empty, or of an older "
+		    "version: it will be brought up to date");
 	if (f != FAULT_NONE)
 		return say(false, "database", o->db, why[0] != '\0' ? why :
 		    fault_name(f));
@@ -119,7 +123,7 @@ check_socket(const struct options *o)
 		    "listening socket on fd 0 (or run it as CGI)");
 	if (listen_check(o->socket, why) != 0)
 		return say(false, "socket", o->socket, why);
-	if (strchr(o->socket, '/') != NULL && !can_create(o->socket, &how))
+	if (listen_is_path(o->socket) && !can_create(o->socket, &how))
 		return say(false, "socket", o->socket, how);
 	return say(true, "socket", o->socket, "free");
 }

@@ -76,10 +76,11 @@ probe_unix(const struct sockaddr_un *sun, char why[LISTEN_WHY])
 }
 
 static int
-open_unix(struct listener *l, const char *path, unsigned mode,
+bind_unix(struct listener *l, const char *path, unsigned mode,
     char why[LISTEN_WHY])
 {
 	struct sockaddr_un sun;
+	struct stat st;
 	mode_t mask;
 	int rc, stale;
 
@@ -95,9 +96,11 @@ open_unix(struct listener *l, const char *path, unsigned mode,
 	rc = bind(l->fd, (struct sockaddr *)&sun, sizeof(sun));
 	umask(mask);
 	if (rc != 0 || chmod(path, (mode_t)mode) != 0 ||
-	    listen(l->fd, BACKLOG) != 0)
+	    lstat(path, &st) != 0)
 		return fail(why, "%s: %s", path, strerror(errno));
 	l->path = path;
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
 	return 0;
 }
 
@@ -128,30 +131,32 @@ resolve(const char *where, char why[LISTEN_WHY])
 	return found;
 }
 
+/* On the first of the host's addresses that there is here: `localhost' may be
+ * one of a protocol that this host does not have. */
 static int
-open_tcp(struct listener *l, const char *where, char why[LISTEN_WHY])
+bind_tcp(struct listener *l, const char *where, char why[LISTEN_WHY])
 {
-	struct addrinfo *a = resolve(where, why);
-	int on = 1, rc;
+	struct addrinfo *all = resolve(where, why), *a;
+	int on = 1, e = 0;
 
-	if (a == NULL)
-		return -1;
-	l->fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (l->fd < 0) {
-		freeaddrinfo(a);
-		return fail(why, "socket: %s", strerror(errno));
+	for (a = all; a != NULL; a = a->ai_next) {
+		l->fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		(void)setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on,
+		    sizeof(on));
+		if (l->fd >= 0 && bind(l->fd, a->ai_addr, a->ai_addrlen) == 0)
+			break;
+		e = errno;
+		listen_close(l);
 	}
-	(void)setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	rc = bind(l->fd, a->ai_addr, a->ai_addrlen);
-	freeaddrinfo(a);
-	if (rc != 0 || listen(l->fd, BACKLOG) != 0)
-		return fail(why, "%s: %s", where, strerror(errno));
-	return 0;
+	if (all == NULL)
+		return -1;
+	freeaddrinfo(all);
+	return a != NULL ? 0 : fail(why, "%s: %s", where, strerror(e));
 }
 
 /* A path has a slash or no colon. */
-static bool
-is_path(const char *where)
+bool
+listen_is_path(const char *where)
 {
 	return strchr(where, '/') != NULL || strchr(where, ':') == NULL;
 }
@@ -163,8 +168,10 @@ listen_open(struct listener *l, const char *where, unsigned mode,
 	int rc;
 
 	*l = (struct listener){ .fd = -1 };
-	rc = is_path(where) ? open_unix(l, where, mode, why) :
-	    open_tcp(l, where, why);
+	rc = listen_is_path(where) ? bind_unix(l, where, mode, why) :
+	    bind_tcp(l, where, why);
+	if (rc == 0 && listen(l->fd, BACKLOG) != 0)
+		rc = fail(why, "%s: %s", where, strerror(errno));
 	if (rc != 0)
 		listen_close(l);
 	return rc;
@@ -173,25 +180,34 @@ listen_open(struct listener *l, const char *where, unsigned mode,
 int
 listen_check(const char *where, char why[LISTEN_WHY])
 {
+	struct listener l = { .fd = -1 };
 	struct sockaddr_un sun;
-	struct addrinfo *a;
+	int rc;
 
-	if (is_path(where))
+	if (listen_is_path(where))
 		return unix_address(&sun, where, why) != 0 ||
 		    probe_unix(&sun, why) < 0 ? -1 : 0;
-	if ((a = resolve(where, why)) == NULL)
-		return -1;
-	freeaddrinfo(a);
-	return 0;
+	rc = bind_tcp(&l, where, why);
+	listen_close(&l);
+	return rc;
+}
+
+void
+listen_leave(struct listener *l)
+{
+	struct stat st;
+
+	if (l->path != NULL && lstat(l->path, &st) == 0 &&
+	    st.st_dev == l->dev && st.st_ino == l->ino)
+		(void)unlink(l->path);
+	l->path = NULL;
 }
 
 void
 listen_close(struct listener *l)
 {
-	if (l->path != NULL)
-		(void)unlink(l->path);
+	listen_leave(l);
 	if (l->fd >= 0 && !l->inherited)
 		close(l->fd);
 	l->fd = -1;
-	l->path = NULL;
 }

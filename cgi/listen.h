@@ -3,11 +3,14 @@
 #define LISTEN_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct listener {
 	int		 fd;
 	bool		 inherited;	/* not ours to shut down or remove */
 	const char	*path;		/* our Unix socket, NULL for others */
+	dev_t		 dev;		/* the file that it is */
+	ino_t		 ino;
 };
 
 /* True when fd 0 is a socket that listens (spawn-fcgi, systemd). */
@@ -20,10 +23,17 @@ bool	listen_inherited(struct listener *);
 int	listen_open(struct listener *, const char *where, unsigned mode,
 	    char why[LISTEN_WHY]) __attribute__((warn_unused_result));
 
-/* Whether listen_open() would find the place free; touches nothing. */
+/* Whether listen_open() would find the place free; leaves nothing behind. */
 int	listen_check(const char *where, char why[LISTEN_WHY]);
 
-/* Removes our Unix socket's path; an inherited socket stays as it is. */
+/* Whether `where` is a path, not HOST:PORT. */
+bool	listen_is_path(const char *where);
+
+/* Removes our Unix socket's path, unless somebody else's socket stands there
+ * by now: nobody new finds us. What is connected can still be accepted. */
+void	listen_leave(struct listener *);
+
+/* The same, and closes it; an inherited socket stays as it is. */
 void	listen_close(struct listener *);
 
 #endif

@@ -1,5 +1,6 @@
 /* sentry-webhooks: options, secrets, signals, threads. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -156,7 +157,11 @@ serve(const struct options *o, struct listener *l)
 		log_start(o, l);
 		if (threads_start(&threads, l, o->threads, &service) == 0) {
 			log_say("info", "stop", strsignal(wait_for(&wanted)));
+			/* Once nobody can find us any more, what waits
+			 * is all there will be. */
+			listen_leave(l);
 			threads_stop(threads);
+			listen_close(l);
 			status = 0;
 		} else {
 			fail("threads", strerror(errno));
@@ -182,6 +187,20 @@ serve_once(const struct options *o)
 	return status;
 }
 
+/* Whether it was started for one request, as CGI says, and so whatever an
+ * environment that it shares with others names as a socket. */
+static bool
+is_cgi(const struct options *o)
+{
+	struct listener l;
+	struct stat st;
+
+	if (getenv("GATEWAY_INTERFACE") == NULL || listen_inherited(&l))
+		return false;
+	return o->socket == NULL || fstat(STDIN_FILENO, &st) != 0 ||
+	    !S_ISSOCK(st.st_mode);
+}
+
 static int
 serve_socket(const struct options *o)
 {
@@ -189,14 +208,14 @@ serve_socket(const struct options *o)
 	char why[LISTEN_WHY];
 	int status;
 
+	if (is_cgi(o))
+		return serve_once(o);
 	if (o->socket != NULL) {
 		if (listen_open(&l, o->socket, o->socket_mode, why) != 0) {
 			fail("--socket", why);
 			return 1;
 		}
 	} else if (!listen_inherited(&l)) {
-		if (getenv("GATEWAY_INTERFACE") != NULL)
-			return serve_once(o);
 		fail("no socket", "give --socket PATH, or a listening socket "
 		    "on fd 0 (--help says more)");
 		return EXIT_USAGE;
@@ -216,11 +235,26 @@ verify_mode(const struct options *o)
 	return status;
 }
 
+/* FastCGI leaves a program nothing but descriptor 0. A connection or a file
+ * of the spool must not become standard error: the log would go into it. */
+static void
+keep_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int
 main(int argc, char *argv[])
 {
 	static struct options o;	/* as long as the program */
 
+	keep_standard_descriptors();
 	options_read(&o, argc, argv);
 	if (signature_start() != 0) {
 		fail("libsodium", "it cannot start");

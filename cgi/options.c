@@ -134,8 +134,7 @@ fill_in(struct options *o)
 	const char *credentials = args_variable("CREDENTIALS_DIRECTORY");
 	const char *state = args_variable("STATE_DIRECTORY");
 
-	if (o->secret_file == NULL && o->secret_list == NULL &&
-	    credentials != NULL) {
+	if (o->secret_file == NULL && credentials != NULL) {
 		char *file = args_join(credentials, "/sentry-client-secret");
 
 		if (access(file, F_OK) == 0)

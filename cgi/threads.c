@@ -17,7 +17,7 @@
 
 #include "fcgi.h"
 
-#define REST_MS	20	/* when accept() is out of descriptors */
+#define REST_MS	20	/* when accept() is out of descriptors, or worse */
 
 /* A connection with the request that is on its way on it. */
 struct client {
@@ -310,14 +310,16 @@ static bool
 accept_one(struct threads *t)
 {
 	int fd = accept4(t->listener.fd, NULL, NULL, SOCK_CLOEXEC);
+	int e = errno;
 	struct client *c;
 
 	(void)watch_listener(t, EPOLL_CTL_MOD);
 	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
-		    errno == ENOBUFS)
+		/* A socket that its other owners shut down tells of itself
+		 * for ever. */
+		if (e != EAGAIN && e != EINTR && e != ECONNABORTED)
 			rest(REST_MS);
-		return false;
+		return e == ECONNABORTED;
 	}
 	if ((c = calloc(1, sizeof(*c))) == NULL ||
 	    (c->fcgi = fcgi_open(fd)) == NULL) {

@@ -233,7 +233,7 @@ set_up(struct db *d, char why[DB_WHY])
 		snprintf(why, DB_WHY, "its version %lld is older than this "
 		    "program's %d: start sentry-webhooks first",
 		    (long long)version, SCHEMA_VERSION);
-		return FAULT_FOREIGN;
+		return FAULT_OLDER;
 	}
 	if (d->mode == DB_OWN && (f = set_up_own(d, why)) != FAULT_NONE)
 		return f;

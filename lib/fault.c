@@ -26,6 +26,8 @@ fault_name(enum fault f)
 		return "not-our-database";
 	case FAULT_NEWER:
 		return "newer-version";
+	case FAULT_OLDER:
+		return "older-version";
 	case FAULT_REFUSED:
 		return "refused";
 	case FAULT_MEMORY:

@@ -13,6 +13,7 @@ enum fault {
 	FAULT_CORRUPT,	/* not a database (any more) */
 	FAULT_FOREIGN,	/* another program's database */
 	FAULT_NEWER,	/* written by a newer version of us */
+	FAULT_OLDER,	/* empty, or written by an older one: to be migrated */
 	FAULT_REFUSED,	/* this one hook breaks a rule of the schema */
 	FAULT_MEMORY
 };

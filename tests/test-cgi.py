@@ -186,6 +186,15 @@ def _():
     equal(len(h.rows(DB, "SELECT 1 FROM webhook WHERE body = ?", body)), 1)
 
 
+@tap.test("an environment that names a socket for others changes nothing")
+def _():
+    for place in (FOLDER + "/others", "127.0.0.1:1"):
+        body = h.compact(h.issue())
+        said(Pipe({**OWN, "SENTRY_WEBHOOKS_SOCKET": place}).post(
+            body, signed(body)), 200, h.RECEIVED)
+    assert not os.path.exists(FOLDER + "/others")
+
+
 @tap.test("with no secret POST is answered 500 and GET 200")
 def _():
     none = Pipe({"SENTRY_WEBHOOKS_DB": DB})

@@ -177,12 +177,16 @@ def _():
     equal(h.finish(process), 0)
 
 
-@tap.test("the credentials directory gives the secret when nothing else does")
+@tap.test("the credentials directory gives the secret file when nothing does")
 def _():
     folder = h.Scratch.new("credentials")
     h.write(folder + "/sentry-client-secret", h.SECRET + "\n")
     w = h.Worker(secret=None, env={"CREDENTIALS_DIRECTORY": folder})
     equal(w.post(BODY, signed(BODY)).status, 200)
+    w = h.Worker(secret=None, env={"CREDENTIALS_DIRECTORY": folder,
+                                   "SENTRY_CLIENT_SECRET": "the-next"})
+    equal(w.post(BODY, signed(BODY)).status, 200)
+    equal(w.post(BODY, signed(BODY, secret="the-next")).status, 200)
     w = h.Worker(secret=None, env={"CREDENTIALS_DIRECTORY": "/no/such"})
     equal(w.post(BODY, signed(BODY)).status, 500)
 
@@ -325,6 +329,81 @@ def _():
     equal(h.finish(process), 0)
 
 
+@tap.test("a socket file that another worker took over is not removed")
+def _():
+    first = h.Worker()
+    os.unlink(first.socket)
+    second = h.Worker(folder=first.folder)
+    equal(first.stop(), 0)
+    equal(second.get().status, 200)
+    second.stop()
+    assert not os.path.exists(second.socket)
+
+
+@tap.test("SIGTERM takes the socket's path away, then serves what waits")
+def _():
+    w = h.Worker("--threads", "1")
+    data = h.fcgi_request(h.params("POST", h.PATH, {
+        "CONTENT_LENGTH": str(len(BODY)),
+        **dict(h.cgi_names(signed(BODY)))}), BODY)
+    with h.connect(w.socket) as served, h.connect(w.socket) as waits:
+        served.sendall(data[:-200])
+        waits.sendall(data)
+        w.expected = True
+        w.process.terminate()
+        until(lambda: not os.path.exists(w.socket), 1, "the path stays")
+        served.sendall(data[-200:])
+        for s in (served, waits):
+            equal(h.fcgi_answer(h.read_all(s)).status, 200)
+    equal(h.finish(w.process), 0)
+
+
+def ticks(process):
+    with open(f"/proc/{process.pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+@tap.table("an inherited socket that {} costs no time while nothing comes", [
+    ("is non-blocking", lambda s: s.setblocking(False)),
+    ("was shut down", lambda s: s.shutdown(socket.SHUT_RD))])
+def _(name, spoil):
+    listen = h.listening_socket(h.Scratch.new("idle") + "/socket")
+    first = h.Worker(listen=listen)
+    spoil(listen)
+    w = h.Worker(listen=listen, wait=False)
+    first.stop()
+    if "non" in name:
+        until(w.answers)
+    else:
+        until(lambda: "event=start" in w.log())
+    before = ticks(w.process)
+    time.sleep(1)
+    assert ticks(w.process) - before < 20 * h.SLOW, "it spins"
+    equal(w.stop(), 0)
+    listen.close()
+
+
+@tap.test("with nothing but fd 0, as FastCGI starts it, no log goes astray")
+def _():
+    folder = h.Scratch.new("bare")
+    secret = h.write(folder + "/secret", h.SECRET)
+    listen = h.listening_socket(folder + "/socket")
+    process = h.start(
+        ["sh", "-c", 'exec "$@" 1>&- 2>&-', "sh", h.PROGRAM, "--db",
+         folder + "/o.db", "--secret-file", secret], stdin=listen.fileno(),
+        env=h.clean_environment())
+    raw = h.fcgi_raw(folder + "/socket", h.fcgi_request(h.params(
+        "POST", h.PATH, {"CONTENT_LENGTH": str(len(BODY)),
+                         **dict(h.cgi_names(signed(BODY)))}), BODY))
+    equal(h.fcgi_answer(raw).status, 200)
+    for fd in "12":
+        equal(os.readlink(f"/proc/{process.pid}/fd/{fd}"), "/dev/null")
+    process.terminate()
+    equal(h.finish(process), 0)
+    listen.close()
+
+
 @tap.test("SIGTERM and SIGINT end it with exit status 0")
 def _():
     for send in ("terminate", "interrupt"):
@@ -372,6 +451,25 @@ def _():
 def _(name, how):
     done = check(*how.get("options", []), secret=how.get("secret", h.SECRET))
     equal(done.returncode, 1, done)
+
+
+@tap.test("--check takes an empty file for a database to be made")
+def _():
+    folder = h.Scratch.new("check-empty")
+    h.write(folder + "/o.db", "")
+    equal(check(folder=folder).returncode, 0)
+    equal(os.path.getsize(folder + "/o.db"), 0)
+
+
+@tap.test("--check exits 1 where another listens, on a path or a port")
+def _():
+    w = h.Worker()
+    equal(check("--socket", w.socket).returncode, 1)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        place = "127.0.0.1:%d" % other.getsockname()[1]
+        equal(check("--socket", place).returncode, 1)
+    equal(check("--socket", place).returncode, 0)
+    w.stop()
 
 
 @tap.test("--check exits 1 for a database that is none")
