@@ -7,6 +7,7 @@
 #include "json.h"
 
 #define SECRETS_MAX	64	/* more than a rotation ever needs */
+#define MARK		"\xef\xbb\xbf"	/* U+FEFF */
 #define SECRET_MAX	512	/* bytes; Sentry's have 64 */
 
 struct secret {
@@ -60,7 +61,7 @@ add(struct secrets *set, struct span name, struct span key)
 {
 	struct secret *s;
 
-	if (key.len == 0)
+	if (key.len == 0)	/* an empty line */
 		return true;
 	if (set->count == SECRETS_MAX || key.len > SECRET_MAX ||
 	    name.len > SECRET_NAME_MAX || !printable(key) || !printable(name))
@@ -78,17 +79,16 @@ add(struct secrets *set, struct span name, struct span key)
 static bool
 read_line(struct secrets *set, struct span line)
 {
-	struct span first = word(&line, " \t\r"), second, rest;
+	const char *comment = memchr(line.at, '#', line.len);
+	struct span first, second;
 
-	if (first.len == 0 || first.at[0] == '#')
-		return true;
+	if (comment != NULL)
+		line.len = (size_t)(comment - line.at);
+	first = word(&line, " \t\r");
 	second = word(&line, " \t\r");
-	if (second.len == 0 || second.at[0] == '#')
-		return add(set, (struct span){ NULL, 0 }, first);
-	rest = word(&line, " \t\r");
-	if (rest.len > 0 && rest.at[0] != '#')
-		return false;
-	return add(set, first, second);
+	if (second.len == 0)
+		return add(set, second, first);
+	return word(&line, " \t\r").len == 0 && add(set, first, second);
 }
 
 /* The first line of *rest, without its newline, which is taken off too. */
@@ -115,6 +115,12 @@ secrets_read(struct span bytes, enum secrets_form form)
 	if (set == NULL)
 		return NULL;
 	sodium_memzero(set, sizeof(*set));
+	/* What some editors put before UTF-8 is no part of a secret. */
+	if (form == SECRETS_FILE && bytes.len >= sizeof(MARK) - 1 &&
+	    memcmp(bytes.at, MARK, sizeof(MARK) - 1) == 0) {
+		bytes.at += sizeof(MARK) - 1;
+		bytes.len -= sizeof(MARK) - 1;
+	}
 	for (line = 1; bytes.len > 0; line++) {
 		if (form == SECRETS_FILE)
 			good = read_line(set, cut_line(&bytes));

@@ -5,7 +5,7 @@
 #include "text.h"
 
 #define SIGNATURE_HEX	64	/* hex digits of a signature */
-#define SECRET_NAME_MAX	32	/* bytes of a secret's name */
+#define SECRET_NAME_MAX	64	/* bytes of a secret's name */
 #define FINGERPRINT_HEX	32	/* hex digits of a fingerprint */
 
 /* Once, before anything else here. 0, or -1 where libsodium cannot start. */

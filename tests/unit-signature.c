@@ -8,6 +8,9 @@
  * with another program (openssl dgst -sha256 -hmac). */
 static const char body_text[] = "{\"action\":\"created\"}";
 #define ONE "800c00e8c812b3a69437d4d5e23b748b792b27876c23141b69f995b685359446"
+#define WORDS "1 2 3 4 5 6 7 8 9 a b c d e f g "
+#define TEN "0123456789"
+#define LONG TEN TEN TEN TEN TEN TEN TEN
 #define TWO "98cb8564598c6aba689e8e6d1904fb492e6b0ab3f8475a0d6079f125ad967bb6"
 #define EMPTY "7bb95bbc7e5d951c7e9af9d0f0b917cfe9c35a1b70977e39a11a7e842ece85f7"
 
@@ -96,10 +99,14 @@ reads(void)
 		    "three words in a line" },
 		{ "abc\nx\x01y\n", SECRETS_FILE, 1, 2, "secret-1",
 		    "a control character" },
-		{ "a123456789012345678901234567890123 abc\n", SECRETS_FILE, 0,
-		    1, NULL, "a name of 34 bytes" },
-		{ "1 2 3 4 5 6 7 8 9 a b c d e f g h", SECRETS_LIST, 16, 17,
-		    "secret-1", "17 secrets" },
+		{ "new abc#rotated today\n#old def\n", SECRETS_FILE, 1, 0,
+		    "new", "a comment close behind a secret" },
+		{ "\xef\xbb\xbfnew abc\n", SECRETS_FILE, 1, 0, "new",
+		    "a byte order mark" },
+		{ LONG " abc\n", SECRETS_FILE, 0, 1, NULL,
+		    "a name of 70 bytes" },
+		{ WORDS WORDS WORDS WORDS "a", SECRETS_LIST, 64, 65,
+		    "secret-1", "65 secrets" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
