@@ -299,8 +299,8 @@ finish(struct threads *t, struct client *c)
 static int
 watch_listener(struct threads *t, int op)
 {
-	struct epoll_event e = { .events = EPOLLIN | EPOLLONESHOT,
-	    .data.ptr = &t->listener };
+	struct epoll_event e = { .events = EPOLLIN | EPOLLRDHUP |
+	    EPOLLONESHOT, .data.ptr = &t->listener };
 
 	return epoll_ctl(t->epoll, op, t->listener.fd, &e);
 }
@@ -313,14 +313,11 @@ accept_one(struct threads *t)
 	int e = errno;
 	struct client *c;
 
+	if (fd < 0 && e != EAGAIN && e != EINTR && e != ECONNABORTED)
+		rest(REST_MS);
 	(void)watch_listener(t, EPOLL_CTL_MOD);
-	if (fd < 0) {
-		/* A socket that its other owners shut down tells of itself
-		 * for ever. */
-		if (e != EAGAIN && e != EINTR && e != ECONNABORTED)
-			rest(REST_MS);
+	if (fd < 0)
 		return e == ECONNABORTED;
-	}
 	if ((c = calloc(1, sizeof(*c))) == NULL ||
 	    (c->fcgi = fcgi_open(fd)) == NULL) {
 		if (c == NULL)
@@ -331,6 +328,16 @@ accept_one(struct threads *t)
 	c->threads = t;
 	serve(t, c);
 	return true;
+}
+
+/* One that another of its owners has shut down is ready for ever, and has
+ * nothing. */
+static void
+on_listener(struct threads *t, uint32_t events)
+{
+	if (events & (EPOLLRDHUP | EPOLLHUP))
+		rest(REST_MS);
+	(void)accept_one(t);
 }
 
 /* ---- the threads ---- */
@@ -348,7 +355,7 @@ run(void *arg)
 		else if (epoll_wait(t->epoll, &e, 1, -1) != 1)
 			continue;
 		else if (e.data.ptr == &t->listener)
-			(void)accept_one(t);
+			on_listener(t, e.events);
 		else if (e.data.ptr != &t->wake && e.data.ptr != &t->timer &&
 		    e.data.ptr != &t->end)
 			serve_again(t, e.data.ptr);
