@@ -43,15 +43,20 @@ skip_string(struct span s, size_t i)
 	const unsigned char *p = (const unsigned char *)s.at;
 	size_t n;
 
-	for (i++; i < s.len && p[i] != '"'; i += n) {
-		if (p[i] < 0x20)
+	for (i++; ; i += n) {
+		/* Nearly all of a hook is this. */
+		while (i < s.len && p[i] >= 0x20 && p[i] < 0x80 &&
+		    p[i] != '"' && p[i] != '\\')
+			i++;
+		if (i >= s.len || p[i] < 0x20)
 			return 0;
+		if (p[i] == '"')
+			return i + 1;
 		if (p[i] == '\\')
 			n = 2;
 		else if ((n = utf8_length(p + i, s.len - i)) == 0)
 			return 0;
 	}
-	return i < s.len ? i + 1 : 0;
 }
 
 static bool

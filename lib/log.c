@@ -23,20 +23,37 @@ add_str(struct log *l, const char *s)
 	add(l, s, strlen(s));
 }
 
+/* "ts=2026-11-24T21:25:39.123Z"; the calendar is asked once a second. */
+static void
+add_time(struct log *l)
+{
+	static _Thread_local time_t second = -1;
+	static _Thread_local char calendar[64];
+	char ms[] = ".000Z";
+	struct timespec ts;
+	struct tm tm;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	if (ts.tv_sec != second) {
+		second = ts.tv_sec;
+		gmtime_r(&second, &tm);
+		n = strftime(calendar, sizeof(calendar) - 1,
+		    "ts=%Y-%m-%dT%H:%M:%S", &tm);
+		calendar[n] = '\0';
+	}
+	ms[1] = (char)('0' + ts.tv_nsec / 100000000);
+	ms[2] = (char)('0' + ts.tv_nsec / 10000000 % 10);
+	ms[3] = (char)('0' + ts.tv_nsec / 1000000 % 10);
+	add_str(l, calendar);
+	add_str(l, ms);
+}
+
 void
 log_begin(struct log *l, const char *level, const char *event)
 {
-	struct timespec ts;
-	struct tm tm;
-	char buf[64];
-	size_t n;
-
 	l->len = 0;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	gmtime_r(&ts.tv_sec, &tm);
-	n = strftime(buf, sizeof(buf), "ts=%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(buf + n, sizeof(buf) - n, ".%03ldZ", ts.tv_nsec / 1000000);
-	add_str(l, buf);
+	add_time(l);
 	log_str(l, "level", level);
 	log_str(l, "event", event);
 }

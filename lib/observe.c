@@ -29,18 +29,17 @@ static void
 set(struct observation *o, enum observed f, struct span s)
 {
 	size_t from = o->bytes.len;
+	const char *nul;
 
 	if (s.at == NULL)
 		return;
-	for (size_t i = 0; i < s.len; i++) {
-		size_t run = i;
-
-		while (i < s.len && s.at[i] != '\0')
-			i++;
-		text_add(&o->bytes, s.at + run, i - run);
-		if (i < s.len)
-			text_str(&o->bytes, "\xef\xbf\xbd");
+	while ((nul = s.len == 0 ? NULL : memchr(s.at, '\0', s.len)) != NULL) {
+		text_add(&o->bytes, s.at, (size_t)(nul - s.at));
+		text_str(&o->bytes, "\xef\xbf\xbd");
+		s.len -= (size_t)(nul - s.at) + 1;
+		s.at = nul + 1;
 	}
+	text_span(&o->bytes, s);
 	o->field[f].at = from;
 	o->field[f].len = o->bytes.len - from;
 	o->field[f].set = true;
