@@ -298,7 +298,29 @@ judge(struct deliver *d, bool now)
 
 /* ---- housekeeping ---- */
 
-/* What the sink had only acknowledged; and the WAL, if nobody else does. */
+/* What the sink had only acknowledged. The look may find another stream under
+ * its name: verdicts of the one before are written down first. */
+static void
+settle(struct deliver *d)
+{
+	unsigned long before = d->tally.count[COUNT_REDRIVEN];
+	unsigned left;
+
+	collect(d, d->sink->ops->wait(d->sink, 0));
+	do {
+		left = d->judged_count;
+		judge(d, true);
+	} while (d->judged_count < left);
+	if (d->judged != NULL || d->db == NULL)
+		return;
+	note_fault(d, settle_look(&d->settle, d->db, d->sink, now_ms(),
+	    &d->tally));
+	/* There are rows to send again. */
+	if (d->tally.count[COUNT_REDRIVEN] != before)
+		d->idle = d->empty = false;
+}
+
+/* And the WAL, if nobody else does. */
 static void
 look_after(struct deliver *d)
 {
@@ -312,10 +334,9 @@ look_after(struct deliver *d)
 	if (d->db == NULL)
 		return;
 	f = queue_look(d->db);
-	if (f == FAULT_NONE && d->sink->ops->look != NULL)
-		f = settle_look(&d->settle, d->db, d->sink, now_ms(),
-		    &d->tally);
 	note_fault(d, f);
+	if (f == FAULT_NONE && d->sink->ops->look != NULL)
+		settle(d);
 	if (d->db != NULL)
 		db_checkpoint(d->db, true);
 }

@@ -45,8 +45,9 @@ static const char *const statements[STATEMENTS] = {
 	    "UPDATE outbox SET state = 'dead', attempts = attempts + 1,"
 	    " sink = ?4, last_error = ?5" STILL,
 	[SQL_RIPE] =
-	    "SELECT id, sink_seq, event_id FROM outbox WHERE state = 'acked'"
-	    " AND due_at <= ?1 AND sink = ?2 ORDER BY due_at LIMIT ?3",
+	    "SELECT id, sink_seq, event_id, due_at FROM outbox"
+	    " WHERE state = 'acked' AND due_at <= ?1 AND sink = ?2"
+	    " ORDER BY due_at, sink_seq LIMIT ?3",
 	[SQL_SETTLED] =
 	    "UPDATE outbox SET state = 'delivered', delivered_at = ?2"
 	    " WHERE id = ?1 AND state = 'acked'",
@@ -245,7 +246,8 @@ queue_acked(struct db *d, int64_t now, const char *sink, struct acked *to,
 		struct acked *a = &to[(*count)++];
 
 		*a = (struct acked){ .id = db_int(d, SQL_RIPE, 0),
-		    .seq = (uint64_t)db_int(d, SQL_RIPE, 1) };
+		    .seq = (uint64_t)db_int(d, SQL_RIPE, 1),
+		    .due_at = db_int(d, SQL_RIPE, 3) };
 		snprintf(a->event_id, sizeof(a->event_id), "%.*s",
 		    (int)id.len, id.at);
 	}

@@ -42,6 +42,7 @@ enum fault	queue_judge(struct db *, const struct row *, int64_t now,
 struct acked {
 	int64_t		id;
 	uint64_t	seq;
+	int64_t		due_at;		/* ms; they come in its order */
 	char		event_id[ROW_EVENT_ID];
 	bool		lost;		/* set by the caller: back to pending */
 };

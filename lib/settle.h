@@ -15,8 +15,9 @@ struct settle {
 void		settle_acked(struct settle *, uint64_t seq);
 
 /* Asks the sink how its stream is. One that was made anew, or has gone back,
- * makes what it has lost pending again; rows whose time has come (due_at)
- * become delivered if the stream still holds them. */
+ * makes all rows pending again that it had acknowledged: it knows again those
+ * that it still has. Rows whose time has come (due_at) become delivered if the
+ * stream still holds them. */
 enum fault	settle_look(struct settle *, struct db *, struct sink *,
 		    int64_t now, struct tally *)
 		    __attribute__((warn_unused_result));
