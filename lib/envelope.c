@@ -34,3 +34,20 @@ envelope_subject(struct text *t, struct span workspace_id)
 		    1);
 	}
 }
+
+bool
+envelope_subject_fits(const char *pattern)
+{
+	static const char *const first[] = { "sentry", "observation" };
+
+	for (int i = 0; i < 2 && strcmp(pattern, ">") != 0; i++) {
+		size_t n = strcspn(pattern, ".");
+
+		if (pattern[n] == '\0' || !(span_is((struct span){ pattern,
+		    n }, "*") || span_is((struct span){ pattern, n },
+		    first[i])))
+			return false;
+		pattern += n + 1;
+	}
+	return strcmp(pattern, "*") == 0 || strcmp(pattern, ">") == 0;
+}

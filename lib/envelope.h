@@ -20,4 +20,7 @@ void	envelope_write(struct text *, const struct envelope *);
  * that a NATS subject's token must not hold has become '_'. */
 void	envelope_subject(struct text *, struct span workspace_id);
 
+/* Whether a stream with this among its subjects takes every such message. */
+bool	envelope_subject_fits(const char *pattern);
+
 #endif

@@ -24,6 +24,7 @@ struct row {
 	char		 why[ROW_WHY];	/* not delivered: in the sink's words */
 	/* The keeper's: */
 	struct row	*hash_next;
+	unsigned	 mark;		/* the sink's */
 };
 
 struct row	*row_new(void);		/* NULL without memory */

@@ -41,7 +41,9 @@ intake: receipt store
 queue: envelope sink store
 sink_print: sink
 sink_http: batch json
-sink_nats: envelope sink
+waiting: sink
+stream: envelope waiting
+sink_nats: sink stream
 tally: store
 settle: log queue tally
 trouble: fault log sink
@@ -67,7 +69,7 @@ json-c/json.h lib/json.c
 sodium.h lib/signature.c
 sqlite3.h lib/db.c
 curl/curl.h lib/sink_http.c
-nats/nats.h lib/sink_nats.c
+nats/nats.h lib/stream.c
 '
 
 # What the pure part must not call: files, clocks, environment, locks.

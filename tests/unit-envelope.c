@@ -50,6 +50,29 @@ writes_subject(void)
 	}
 }
 
+static void
+knows_patterns(void)
+{
+	static const struct {
+		const char	*pattern;
+		bool		 fits;
+	} rows[] = {
+		{ "sentry.observation.>", true }, { "sentry.>", true },
+		{ ">", true }, { "sentry.observation.*", true },
+		{ "*.*.*", true }, { "*.>", true }, { "sentry.*.>", true },
+		{ "sentry.observation", false }, { "sentry.*", false },
+		{ "sentry.observation.ws", false }, { "", false },
+		{ "sentry.observations.>", false }, { "*", false },
+		{ "sentr.observation.>", false }, { "a.b.c", false },
+		{ "sentry.observation.*.*", false }, { "sentry.", false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		ok(envelope_subject_fits(rows[i].pattern) == rows[i].fits,
+		    "a stream of `%s' %s every workspace", rows[i].pattern,
+		    rows[i].fits ? "takes" : "does not take");
+}
+
 /* `n` rows of ten bytes each, which were tried so often. */
 static struct row *
 rows(unsigned n, unsigned attempts, int64_t *id)
@@ -178,6 +201,7 @@ main(void)
 {
 	writes_envelope();
 	writes_subject();
+	knows_patterns();
 	groups();
 	splits();
 	judges();

@@ -18,6 +18,7 @@
 #include "log.h"
 
 #define EXIT_TEMPFAIL	75	/* EX_TEMPFAIL of sysexits.h */
+#define PATIENCE_S	12	/* from SIGTERM to the end */
 #define URL_MAX		4096	/* bytes of a file that holds a URL */
 
 static const char help[] =
@@ -97,11 +98,21 @@ static const struct setting settings[] = {
 
 static volatile sig_atomic_t stop;
 
+/* Whatever hangs, a library or a disk, the end does not wait for it: what is
+ * not written down is sent again. */
+static void
+on_alarm(int sig)
+{
+	(void)sig;
+	_exit(1);
+}
+
 static void
 on_signal(int sig)
 {
 	(void)sig;
 	stop = 1;
+	alarm(PATIENCE_S);
 }
 
 __attribute__((format(printf, 1, 2)))
@@ -302,6 +313,7 @@ read_options(struct options *o, int argc, char *argv[])
 
 /* ---- the sink ---- */
 
+#ifdef HAVE_NATS
 static struct sink *
 open_nats(const struct options *o, char why[SINK_WHY])
 {
@@ -313,22 +325,36 @@ open_nats(const struct options *o, char why[SINK_WHY])
 	char *user = NULL, *space;
 	struct sink *s;
 
+	if (o->creds != NULL && access(o->creds, R_OK) != 0) {
+		snprintf(why, SINK_WHY, "--nats-creds: %s", strerror(errno));
+		return NULL;
+	}
 	if (o->user_file != NULL) {
 		if ((user = read_line(o->user_file)) == NULL ||
-		    (space = strchr(user, ' ')) == NULL) {
+		    *(space = user + strcspn(user, " \t")) == '\0') {
 			free(user);
 			snprintf(why, SINK_WHY, "--nats-user-file wants "
 			    "`USER PASSWORD' in its first line");
 			return NULL;
 		}
-		*space = '\0';
+		*space++ = '\0';
 		c.user = user;
-		c.password = space + 1;
+		c.password = space + strspn(space, " \t");
 	}
 	s = sink_nats_open(&c, why);
 	free(user);
 	return s;
 }
+#else
+static struct sink *
+open_nats(const struct options *o, char why[SINK_WHY])
+{
+	(void)o;
+	snprintf(why, SINK_WHY, "this sentry-deliver was built without NATS "
+	    "(configure found no libnats, or was told --without-nats)");
+	return NULL;
+}
+#endif
 
 static struct sink *
 open_sink(const struct options *o, char why[SINK_WHY])
@@ -405,11 +431,13 @@ main(int argc, char *argv[])
 {
 	static struct options o;
 	struct sigaction act = { .sa_handler = on_signal };
+	struct sigaction last = { .sa_handler = on_alarm };
 	int status;
 
 	read_options(&o, argc, argv);
 	sigaction(SIGTERM, &act, NULL);
 	sigaction(SIGINT, &act, NULL);
+	sigaction(SIGALRM, &last, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	umask(0027);
 	if (access(o.db, F_OK) != 0)

@@ -1,0 +1,229 @@
+"""A private nats-server, alone or three of them, and as much of a client as
+the tests need: ask JetStream, read a stream, publish."""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+
+import harness as h
+
+
+def need_server():
+    if not shutil.which("nats-server"):
+        h.skip_all("there is no nats-server")
+
+
+class Server:
+    """One nats-server with JetStream on a port that stays its own over
+    restarts. conf: more of its configuration. cluster: the route ports."""
+
+    def __init__(self, conf="", name="one", cluster=None, route=None,
+                 wait=True, jetstream=True):
+        self.folder = h.Scratch.new("nats")
+        self.port = h.free_port()
+        self.name, self.conf = name, conf
+        self.cluster, self.route = cluster, route
+        self.store = os.path.join(self.folder, "store")
+        self.jetstream = jetstream
+        self.start(wait)
+
+    def start(self, wait=True):
+        text = f"listen: 127.0.0.1:{self.port}\n" \
+            f"server_name: {self.name}\n" \
+            f"pid_file: {self.folder}/pid\n{self.conf}\n"
+        if self.jetstream:
+            text += f"jetstream {{ store_dir: {self.store} }}\n"
+        if self.cluster:
+            routes = ", ".join(f"nats://127.0.0.1:{port}"
+                               for port in self.cluster)
+            text += f"cluster {{ name: three, listen: " \
+                f"127.0.0.1:{self.route}, routes: [{routes}] }}\n"
+        path = h.write(os.path.join(self.folder, "conf"), text)
+        self.log = os.path.join(self.folder, "log")
+        with open(self.log, "ab") as log:
+            self.process = h.start(["nats-server", "-c", path], stderr=log,
+                                   stdout=log)
+        if wait:
+            h.until(self.listens, 10, "nats-server does not listen")
+        return self
+
+    def listens(self):
+        assert self.process.poll() is None, open(self.log).read()[-2000:]
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+            return True
+        except OSError:
+            return False
+
+    @property
+    def url(self):
+        return f"nats://127.0.0.1:{self.port}"
+
+    def kill(self):
+        self.process.kill()
+        h.finish(self.process)
+
+    def stop(self):
+        self.signal(signal.SIGCONT)
+        self.process.terminate()
+        return h.finish(self.process)
+
+    def signal(self, which):
+        self.process.send_signal(which)
+
+    def lame_duck(self):
+        subprocess.run(["nats-server", "--signal", f"ldm={self.folder}/pid"],
+                       check=True, capture_output=True)
+
+
+def three_servers():
+    routes = [h.free_port() for _ in range(3)]
+    servers = [Server(name=f"n{i}", cluster=routes, route=routes[i],
+                      wait=False) for i in range(3)]
+    for server in servers:
+        h.until(server.listens, 20, "nats-server does not listen")
+    return servers
+
+
+class Client:
+    """One connection. what: user=..., pass=...; tls: an SSL context."""
+
+    def __init__(self, server, tls=None, **what):
+        self.socket = socket.create_connection(("127.0.0.1", server.port),
+                                               3 * h.SLOW)
+        self.sid, self.buffer, self.early = 0, b"", []
+        self.line()                     # INFO
+        if tls:
+            self.socket = tls.wrap_socket(self.socket,
+                                          server_hostname="127.0.0.1")
+        what.update(verbose=False, pedantic=False, headers=True,
+                    no_responders=True)
+        self.send(b"CONNECT " + json.dumps(what).encode() + b"\r\nPING\r\n")
+        line = self.line()
+        assert line == b"PONG", line
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def more(self):
+        part = self.socket.recv(1 << 20)
+        if not part:
+            raise ConnectionError("nats-server hung up")
+        self.buffer += part
+
+    def line(self):
+        while b"\r\n" not in self.buffer:
+            self.more()
+        line, _, self.buffer = self.buffer.partition(b"\r\n")
+        return line
+
+    def take(self, n):
+        while len(self.buffer) < n + 2:
+            self.more()
+        data, self.buffer = self.buffer[:n], self.buffer[n + 2:]
+        return data
+
+    def message(self):
+        """The next one: subject, reply, headers, data."""
+        return self.early.pop(0) if self.early else self.receive()
+
+    def receive(self):
+        while True:
+            words = self.line().split()
+            if words[0] == b"PING":
+                self.send(b"PONG\r\n")
+            elif words[0] == b"MSG":
+                data = self.take(int(words[-1]))
+                return (words[1].decode(), words[3:-1], {}, data)
+            elif words[0] == b"HMSG":
+                data = self.take(int(words[-1]))
+                size = int(words[-2])
+                head = data[:size].decode().split("\r\n")
+                headers = dict(line.split(": ", 1) if ": " in line else
+                               line.split(":", 1)
+                               for line in head[1:] if line)
+                headers[""] = head[0]
+                return (words[1].decode(), words[3:-2], headers,
+                        data[size:])
+            elif words[0] == b"-ERR":
+                raise ConnectionError(b" ".join(words).decode())
+
+    def subscribe(self):
+        self.sid += 1
+        inbox = f"_INBOX.t{os.getpid()}.{self.sid}.{os.urandom(4).hex()}"
+        self.send(f"SUB {inbox} {self.sid}\r\n".encode())
+        return inbox
+
+    def publish(self, subject, data=b"", reply=""):
+        self.send(f"PUB {subject} {reply} {len(data)}\r\n".encode() + data
+                  + b"\r\n")
+
+    def request(self, subject, data=b""):
+        inbox = self.subscribe()
+        self.publish(subject, data, inbox)
+        while True:
+            got = self.receive()
+            if got[0] == inbox:
+                return got
+            self.early.append(got)
+
+    def api(self, name, /, **body):
+        """An answer of $JS.API; waits until somebody gives one."""
+        def ask():
+            try:
+                _, _, headers, data = self.request(
+                    "$JS.API." + name, json.dumps(body).encode())
+            except TimeoutError:        # there is no leader just now
+                return None
+            if "503" in headers.get("", ""):
+                return None
+            answer = json.loads(data)
+            # A cluster that has not yet found itself.
+            if answer.get("error", {}).get("code") == 503:
+                return None
+            return answer
+        return h.until(ask, 30, f"nobody answers {name}")
+
+    def create(self, name="SENTRY", **more):
+        config = {
+            "name": name, "subjects": ["sentry.observation.>"],
+            "storage": "file", "discard": "new", "retention": "limits",
+            "duplicate_window": 7200 * 10**9, "num_replicas": 1}
+        config.update(more)
+        answer = self.api(f"STREAM.CREATE.{name}", **config)
+        assert "error" not in answer, answer
+        return answer
+
+    def info(self, name="SENTRY"):
+        return self.api(f"STREAM.INFO.{name}")
+
+    def count(self, name="SENTRY"):
+        info = self.info(name)
+        return info["state"]["messages"] if "state" in info else 0
+
+    def read(self, name="SENTRY"):
+        """Every message that the stream holds: subject, headers, data."""
+        inbox = self.subscribe()
+        want = self.count(name)
+        answer = self.api(f"CONSUMER.CREATE.{name}", stream_name=name,
+                          config={"deliver_subject": inbox,
+                                  "deliver_policy": "all",
+                                  "ack_policy": "none"})
+        assert "error" not in answer, answer
+        got = []
+        while len(got) < want:
+            subject, _, headers, data = self.message()
+            if not subject.startswith("_INBOX"):
+                got.append((subject, headers, data))
+        return got
+
+    def ids(self, name="SENTRY"):
+        return [m[1]["Nats-Msg-Id"] for m in self.read(name)]
