@@ -302,6 +302,7 @@ post(struct exchange *x, const struct request *q)
 	x->hook.timestamp = param(q, "HTTP_SENTRY_HOOK_TIMESTAMP");
 	x->hook.request_id = param(q, "HTTP_REQUEST_ID");
 	x->hook.idempotency_key = param(q, "HTTP_IDEMPOTENCY_KEY");
+	x->hook.redact = x->service->redact;
 	keyring_borrow(x->service->keyring, &keys);
 	v = receive(x, q, &keys);
 	keyring_release(&keys);

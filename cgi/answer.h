@@ -32,6 +32,7 @@ struct service {
 	struct span	 observe_list;
 	size_t		 max_body;	/* bytes */
 	unsigned	 commit_wait;	/* ms */
+	bool		 redact;	/* keep hooks without personal data */
 };
 
 /* A request on its way to its reply. A hook is answered after its commit, and

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "guard.h"
 #include "keyring.h"
 #include "listen.h"
 #include "store.h"
@@ -18,6 +19,14 @@ say(bool good, const char *what, const char *where, const char *how)
 	printf("%-8s %-6s %s%s%s\n", what, good ? "ok" : "FAILED", where,
 	    *where != '\0' ? ": " : "", how);
 	return good;
+}
+
+/* What is said of a file or folder that everybody may look into. */
+static const char *
+open_to_others(const char *path)
+{
+	return guard_others(path) == 0 ? "" : "; it is open to others until "
+	    "the worker starts";
 }
 
 /* Whether a file or folder could be made at `path`. */
@@ -58,7 +67,7 @@ check_secrets(const struct options *o)
 static bool
 check_database(const struct options *o)
 {
-	char why[DB_WHY] = "", how[128];
+	char why[DB_WHY] = "", how[192];
 	struct db *s;
 	struct census c;
 	const char *bad;
@@ -87,9 +96,9 @@ check_database(const struct options *o)
 		return say(false, "database", o->db, why[0] != '\0' ? why :
 		    fault_name(f));
 	snprintf(how, sizeof(how), "version %lld, SQLite %s; %lld pending, "
-	    "%lld unmapped, %lld dead", (long long)c.user_version,
+	    "%lld unmapped, %lld dead%s", (long long)c.user_version,
 	    db_sqlite_version(), (long long)c.pending,
-	    (long long)c.unmapped, (long long)c.dead);
+	    (long long)c.unmapped, (long long)c.dead, open_to_others(o->db));
 	return say(true, "database", o->db, how);
 }
 
@@ -98,6 +107,7 @@ check_spool(const struct options *o)
 {
 	struct stat st;
 	const char *how;
+	char text[64];
 
 	if (stat(o->spool, &st) != 0)
 		return can_create(o->spool, &how) ? say(true, "spool",
@@ -107,7 +117,8 @@ check_spool(const struct options *o)
 		return say(false, "spool", o->spool, "not a folder");
 	if (access(o->spool, R_OK | W_OK | X_OK) != 0)
 		return say(false, "spool", o->spool, strerror(errno));
-	return say(true, "spool", o->spool, "writable");
+	snprintf(text, sizeof(text), "writable%s", open_to_others(o->spool));
+	return say(true, "spool", o->spool, text);
 }
 
 static bool
@@ -125,7 +136,8 @@ check_socket(const struct options *o)
 		return say(false, "socket", o->socket, why);
 	if (listen_is_path(o->socket) && !can_create(o->socket, &how))
 		return say(false, "socket", o->socket, how);
-	return say(true, "socket", o->socket, "free");
+	return say(true, "socket", o->socket, (o->socket_mode & 07) == 0 ?
+	    "free" : "free; everybody here may connect");
 }
 
 int

@@ -36,6 +36,7 @@ struct keyring {
 	struct stamp	 stamp;
 	bool		 known;		/* the stamp is that of a read file */
 	bool		 missing;	/* said so already */
+	bool		 unlocked;	/* likewise */
 };
 
 static void
@@ -108,6 +109,16 @@ say(const struct keyring *k, const char *level, const char *event,
 }
 
 static void
+say_unlocked(struct keyring *k, const struct secrets *set)
+{
+	if (k->unlocked || secrets_locked(set))
+		return;
+	k->unlocked = true;
+	say(k, "warning", "secret-memory", "secrets cannot be locked into "
+	    "memory: raise the limit (ulimit -l, LimitMEMLOCK=)", 0);
+}
+
+static void
 replace(struct keyring *k, struct secrets *set)
 {
 	struct key_file *f = calloc(1, sizeof(*f));
@@ -151,6 +162,7 @@ refresh(struct keyring *k)
 	k->stamp = stamp;
 	k->known = true;
 	k->missing = false;
+	say_unlocked(k, set);
 	if (secrets_bad_line(set) > 0)
 		say(k, "warning", "secret-file", "this line is not "
 		    "understood: write `secret` or `name secret`",
@@ -181,6 +193,7 @@ keyring_open(const char *list, const char *file)
 		log_say("warning", "secret-list", "SENTRY_CLIENT_SECRET: a "
 		    "secret in it is too long, is not printable, or is one "
 		    "too many");
+	say_unlocked(k, k->list);
 	if (file != NULL)
 		refresh(k);
 	return k;

@@ -203,6 +203,20 @@ listen_leave(struct listener *l)
 	l->path = NULL;
 }
 
+unsigned
+listen_others(const struct listener *l)
+{
+	struct sockaddr_un sun = { 0 };
+	socklen_t len = sizeof(sun) - 1;
+	struct stat st;
+
+	if (getsockname(l->fd, (struct sockaddr *)&sun, &len) != 0 ||
+	    sun.sun_family != AF_UNIX || sun.sun_path[0] == '\0' ||
+	    stat(sun.sun_path, &st) != 0)
+		return 0;
+	return st.st_mode & 07;
+}
+
 void
 listen_close(struct listener *l)
 {

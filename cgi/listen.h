@@ -29,6 +29,10 @@ int	listen_check(const char *where, char why[LISTEN_WHY]);
 /* Whether `where` is a path, not HOST:PORT. */
 bool	listen_is_path(const char *where);
 
+/* The rights (07) that others than owner and group have on the path of a Unix
+ * socket; 0 for other sockets. */
+unsigned listen_others(const struct listener *);
+
 /* Removes our Unix socket's path, unless somebody else's socket stands there
  * by now: nobody new finds us. What is connected can still be accepted. */
 void	listen_leave(struct listener *);

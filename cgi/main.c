@@ -5,11 +5,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "args.h"
 #include "check.h"
+#include "forget.h"
+#include "guard.h"
 #include "log.h"
 #include "notify.h"
 #include "options.h"
@@ -60,6 +63,29 @@ fail(const char *what, const char *why)
 	return -1;
 }
 
+static void
+log_open_file(const char *path, bool closed)
+{
+	struct log l;
+
+	log_begin(&l, "warning", "file-mode");
+	log_str(&l, "file", path);
+	log_str(&l, "msg", closed ? "it was open to others; no longer" :
+	    "it is open to others, and that cannot be changed");
+	log_end(&l);
+}
+
+/* The variable's own bytes: once read, nobody needs them any more. Later on
+ * they would stand in every copy of this process's memory. */
+static void
+open_secrets(struct keyring **k, const struct options *o)
+{
+	*k = keyring_open(o->secret_list, o->secret_file);
+	if (o->secret_list != NULL)
+		explicit_bzero((char *)(uintptr_t)o->secret_list,
+		    strlen(o->secret_list));
+}
+
 /* A database or a spool that does not work yet is no reason not to serve:
  * each stands in for the other, and both may come back. */
 static int
@@ -71,9 +97,9 @@ open_service(struct service *s, const struct options *o)
 	enum fault f;
 
 	*s = (struct service){ .db = o->db, .max_body = o->max_body,
-	    .commit_wait = o->commit_wait,
+	    .commit_wait = o->commit_wait, .redact = o->redact,
 	    .observe_list = span_of(o->observe) };
-	s->keyring = keyring_open(o->secret_list, o->secret_file);
+	open_secrets(&s->keyring, o);
 	if (s->keyring == NULL)
 		return fail("secrets", "out of memory");
 	keyring_borrow(s->keyring, &keys);
@@ -83,12 +109,15 @@ open_service(struct service *s, const struct options *o)
 	keyring_release(&keys);
 	if ((s->spool = spool_open(o->spool)) == NULL)
 		return fail("spool", "out of memory");
+	if (o->redact)
+		spool_redact(s->spool);
 	if ((f = spool_check(s->spool)) != FAULT_NONE)
 		log_say("error", "spool-fault", fault_name(f));
 	config.spool = s->spool;
 	config.observe_list = s->observe_list;
 	if ((f = writer_start(&s->writer, &config, why)) != FAULT_NONE)
 		return fail(o->db, why[0] != '\0' ? why : fault_name(f));
+	guard_files(o->db, o->spool, log_open_file);
 	return 0;
 }
 
@@ -124,6 +153,9 @@ log_start(const struct options *o, const struct listener *l)
 	log_str(&line, "spool", o->spool);
 	log_int(&line, "threads", o->threads);
 	log_end(&line);
+	if (listen_others(l) != 0)
+		log_say("warning", "socket-mode", "everybody on this host "
+		    "may connect to it");
 }
 
 /* Until a signal comes; meanwhile the service manager hears from us. */
@@ -201,24 +233,42 @@ is_cgi(const struct options *o)
 	    !S_ISSOCK(st.st_mode);
 }
 
+/* A CGI program is the web server's, and runs as that does. */
+static bool
+may_run(const struct options *o)
+{
+	char why[GUARD_WHY];
+	bool may = guard_root(o->db, o->allow_root, why);
+
+	if (!may)
+		fprintf(stderr, "sentry-webhooks: %s\n", why);
+	else if (why[0] != '\0' && !o->allow_root)
+		log_say("warning", "root", why);
+	return may;
+}
+
 static int
 serve_socket(const struct options *o)
 {
+	bool inherited;
 	struct listener l;
 	char why[LISTEN_WHY];
 	int status;
 
 	if (is_cgi(o))
 		return serve_once(o);
-	if (o->socket != NULL) {
-		if (listen_open(&l, o->socket, o->socket_mode, why) != 0) {
-			fail("--socket", why);
-			return 1;
-		}
-	} else if (!listen_inherited(&l)) {
+	inherited = o->socket == NULL && listen_inherited(&l);
+	if (o->socket == NULL && !inherited) {
 		fail("no socket", "give --socket PATH, or a listening socket "
 		    "on fd 0 (--help says more)");
 		return EXIT_USAGE;
+	}
+	if (!may_run(o))
+		return EXIT_NOPERM;
+	if (!inherited &&
+	    listen_open(&l, o->socket, o->socket_mode, why) != 0) {
+		fail("--socket", why);
+		return 1;
 	}
 	status = serve(o, &l);
 	listen_close(&l);
@@ -228,9 +278,11 @@ serve_socket(const struct options *o)
 static int
 verify_mode(const struct options *o)
 {
-	struct keyring *k = keyring_open(o->secret_list, o->secret_file);
-	int status = k == NULL ? 1 : verify(k, o->signature, o->file);
+	struct keyring *k;
+	int status;
 
+	open_secrets(&k, o);
+	status = k == NULL ? 1 : verify(k, o->signature, o->file);
 	keyring_close(k);
 	return status;
 }
@@ -262,11 +314,14 @@ main(int argc, char *argv[])
 	}
 	/* What is kept is personal data: not for others. */
 	umask(0027);
+	guard_cores();
 	switch (o.mode) {
 	case MODE_CHECK:
 		return check(&o);
 	case MODE_VERIFY:
 		return verify_mode(&o);
+	case MODE_ERASE:
+		return forget(&o);
 	case MODE_SERVE:
 		break;
 	}

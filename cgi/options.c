@@ -15,6 +15,7 @@ static const char help[] =
 "Usage: sentry-webhooks [OPTION]...\n"
 "       sentry-webhooks --check [OPTION]...\n"
 "       sentry-webhooks --verify --signature HEX [OPTION]... [FILE]\n"
+"       sentry-webhooks --erase-person WHO | --erase-project WHICH [--yes]\n"
 "\n"
 "Receives Sentry's webhooks behind nginx (FastCGI) and keeps every one in an\n"
 "SQLite outbox before it answers.\n"
@@ -30,15 +31,23 @@ static const char help[] =
 "                           goes to the spool (400)\n"
 "      --observe LIST       resource.action names, resource.* or *, that\n"
 "                           become observations\n"
+"      --redact             keep no end user's e-mail or IP address or name\n"
+"      --allow-root         run as root even where that is surely not meant:\n"
+"                           under systemd, or on somebody else's database\n"
 "      --check              say what would be used and whether it works\n"
 "      --verify             say whether, and by which secret, FILE (or\n"
 "                           standard input) was signed\n"
 "      --signature HEX      the signature for --verify\n"
+"      --erase-person WHO   erase every hook that names this e-mail or IP\n"
+"                           address, user id or name; the plan comes first\n"
+"      --erase-project SLUG_OR_ID   the same for all hooks of a project\n"
+"      --yes                erase without asking\n"
 "      --help, --version\n"
 "\n"
 "Environment: SENTRY_CLIENT_SECRET, SENTRY_CLIENT_SECRET_FILE,\n"
 "SENTRY_WEBHOOKS_DB, _SOCKET, _SOCKET_MODE, _THREADS, _MAX_BODY, _SPOOL,\n"
-"_COMMIT_WAIT, _OBSERVE. Options win.\n";
+"_COMMIT_WAIT, _OBSERVE, _REDACT (1 or 0), _ALLOW_ROOT (likewise). Options\n"
+"win. Exit status: 0; 1: it does not work; 64: usage; 77: not as root.\n";
 
 /* A path, or HOST:PORT with a port that is one. */
 static void
@@ -55,7 +64,8 @@ check_socket(const char *name, const char *s)
 enum {
 	SET_SECRET_FILE, SET_DB, SET_SOCKET, SET_SOCKET_MODE, SET_THREADS,
 	SET_MAX_BODY, SET_SPOOL, SET_COMMIT_WAIT, SET_OBSERVE, SET_CHECK,
-	SET_VERIFY, SET_SIGNATURE
+	SET_VERIFY, SET_SIGNATURE, SET_REDACT, SET_ALLOW_ROOT, SET_PERSON,
+	SET_PROJECT, SET_YES
 };
 
 static const struct setting settings[] = {
@@ -71,23 +81,64 @@ static const struct setting settings[] = {
 	{ SET_CHECK, "check", NULL, SETTING_FLAG },
 	{ SET_VERIFY, "verify", NULL, SETTING_FLAG },
 	{ SET_SIGNATURE, "signature", NULL, 0 },
+	{ SET_REDACT, "redact", "SENTRY_WEBHOOKS_REDACT", SETTING_FLAG },
+	{ SET_ALLOW_ROOT, "allow-root", "SENTRY_WEBHOOKS_ALLOW_ROOT",
+	    SETTING_FLAG },
+	{ SET_PERSON, "erase-person", NULL, 0 },
+	{ SET_PROJECT, "erase-project", NULL, 0 },
+	{ SET_YES, "yes", NULL, SETTING_FLAG },
 };
+
+/* A flag by its option, which comes without a value, or by its variable. */
+static bool
+flag(const char *name, const char *s)
+{
+	if (*s != '\0' && strcmp(s, "0") != 0 && strcmp(s, "1") != 0)
+		args_usage("%s wants 1 or 0", name);
+	return *s != '0';
+}
+
+static bool
+takes_value(int which)
+{
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+		if (settings[i].id == which)
+			return settings[i].kind == SETTING_VALUE;
+	return false;
+}
+
+/* Where a setting goes that may be any text; NULL for the others. */
+static const char **
+plain_text(struct options *o, int which)
+{
+	switch (which) {
+	case SET_SECRET_FILE:
+		return &o->secret_file;
+	case SET_DB:
+		return &o->db;
+	case SET_SPOOL:
+		return &o->spool;
+	case SET_SIGNATURE:
+		return &o->signature;
+	case SET_PERSON:
+		return &o->person;
+	case SET_PROJECT:
+		return &o->project;
+	default:
+		return NULL;
+	}
+}
 
 static void
 set(void *arg, int which, const char *name, const char *s)
 {
 	struct options *o = arg;
 
-	if (*s == '\0' && which != SET_OBSERVE && which != SET_CHECK &&
-	    which != SET_VERIFY)
+	if (*s == '\0' && which != SET_OBSERVE && takes_value(which))
 		args_usage("%s wants a value", name);
+	if (plain_text(o, which) != NULL)
+		*plain_text(o, which) = s;
 	switch (which) {
-	case SET_SECRET_FILE:
-		o->secret_file = s;
-		break;
-	case SET_DB:
-		o->db = s;
-		break;
 	case SET_SOCKET:
 		check_socket(name, s);
 		o->socket = s;
@@ -102,9 +153,6 @@ set(void *arg, int which, const char *name, const char *s)
 	case SET_MAX_BODY:
 		o->max_body = args_number(name, s, 10, 1, BODY_LIMIT_MAX);
 		break;
-	case SET_SPOOL:
-		o->spool = s;
-		break;
 	case SET_COMMIT_WAIT:
 		o->commit_wait = (unsigned)args_number(name, s, 10, 0,
 		    COMMIT_WAIT_MAX);
@@ -115,8 +163,14 @@ set(void *arg, int which, const char *name, const char *s)
 			    "*, separated by commas or white space", name);
 		o->observe = s;
 		break;
-	case SET_SIGNATURE:
-		o->signature = s;
+	case SET_REDACT:
+		o->redact = flag(name, s);
+		break;
+	case SET_ALLOW_ROOT:
+		o->allow_root = flag(name, s);
+		break;
+	case SET_YES:
+		o->yes = true;
 		break;
 	case SET_CHECK:
 		o->mode = MODE_CHECK;
@@ -173,6 +227,15 @@ options_read(struct options *o, int argc, char *argv[])
 		args_usage("--verify wants --signature HEX");
 	if (o->mode != MODE_VERIFY && o->signature != NULL)
 		args_usage("--signature goes with --verify");
+	if (o->person != NULL || o->project != NULL) {
+		if (o->mode != MODE_SERVE ||
+		    (o->person != NULL && o->project != NULL))
+			args_usage("--erase-person and --erase-project go "
+			    "alone");
+		o->mode = MODE_ERASE;
+	}
+	if (o->mode != MODE_ERASE && o->yes)
+		args_usage("--yes goes with --erase-person, --erase-project");
 	if (o->mode == MODE_VERIFY && next < argc)
 		o->file = argv[next++];
 	if (next < argc)

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum mode { MODE_SERVE, MODE_CHECK, MODE_VERIFY };
+enum mode { MODE_SERVE, MODE_CHECK, MODE_VERIFY, MODE_ERASE };
 
 struct options {
 	enum mode	 mode;
@@ -21,6 +21,11 @@ struct options {
 	const char	*observe;
 	const char	*signature;	/* --verify's */
 	const char	*file;		/* --verify's; NULL: standard input */
+	bool		 redact;
+	bool		 allow_root;
+	const char	*person;	/* to erase, or NULL */
+	const char	*project;	/* likewise */
+	bool		 yes;
 };
 
 /* Reads both; options win over the environment. Does not return for --help

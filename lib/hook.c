@@ -340,6 +340,10 @@ void
 hook_dedupe_key(struct text *key, const struct hook *hook, struct json root,
     enum resource r, struct span name, struct span newest)
 {
+	if (hook->dedupe_key.at != NULL) {
+		text_span(key, hook->dedupe_key);
+		return;
+	}
 	part(key, hook_installation(root));
 	text_str(key, ":");
 	text_span(key, name);

@@ -18,6 +18,9 @@ struct hook {
 	struct span	signature;	/* the header, 64 hex digits */
 	struct span	secret_name;
 	struct span	body;
+	/* Of a body that was redacted, the key that it had before. */
+	struct span	dedupe_key;
+	bool		redact;		/* keep it without personal data */
 };
 
 enum resource {

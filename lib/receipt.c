@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "redact.h"
+
 #define HEADER_MAX	256	/* bytes of a header that are kept */
 
 static void
@@ -38,6 +40,42 @@ keep_headers(struct receipt *r)
 	return true;
 }
 
+/* The key is that of the bytes that were signed, whatever is kept of them. */
+static bool
+keep_key(struct receipt *r, struct span key)
+{
+	text_span(&r->key, key);
+	r->hook.dedupe_key = text_view(&r->key);
+	return !r->key.broken;
+}
+
+static bool
+redact_body(struct receipt *r, struct span observe_list)
+{
+	struct text body = { 0 };
+	struct observation o;
+	bool good = observe(&o, &r->hook, observe_list) == 0;
+	int rc = 1;
+
+	if (good && r->hook.dedupe_key.at == NULL)
+		good = keep_key(r, observation_get(&o, OBSERVED_DEDUPE_KEY));
+	if (good && o.outcome != OUTCOME_UNREADABLE)
+		rc = redact(&body, r->hook.body);
+	if (good && rc > 0) {
+		body.len = 0;
+		redact_unreadable(&body, r->hook.body);
+	}
+	observation_release(&o);
+	if (!good || rc < 0 || body.broken) {
+		text_release(&body);
+		return false;
+	}
+	free(r->body);
+	r->body = body.at;
+	r->hook.body = text_view(&body);
+	return true;
+}
+
 struct receipt *
 receipt_new(const struct hook *hook, char *body, struct span observe_list)
 {
@@ -51,6 +89,8 @@ receipt_new(const struct hook *hook, char *body, struct span observe_list)
 	r->body = body;
 	r->refs = 1;
 	if (!keep_headers(r) ||
+	    (hook->dedupe_key.at != NULL && !keep_key(r, hook->dedupe_key)) ||
+	    (hook->redact && !redact_body(r, observe_list)) ||
 	    observe(&r->observation, &r->hook, observe_list) != 0) {
 		receipt_drop(r);
 		return NULL;
@@ -72,6 +112,7 @@ receipt_drop(struct receipt *r)
 		return;
 	observation_release(&r->observation);
 	text_release(&r->headers);
+	text_release(&r->key);
 	free(r->body);
 	free(r);
 }

@@ -29,6 +29,7 @@ record_format(struct text *t, const struct hook *h)
 	header(t, "idempotency-key", h->idempotency_key);
 	header(t, "signature", h->signature);
 	header(t, "secret", h->secret_name);
+	header(t, "key", h->dedupe_key);
 	text_str(t, "length: ");
 	text_int(t, (int64_t)h->body.len);
 	text_str(t, "\n\n");
@@ -61,6 +62,7 @@ parse_line(struct hook *h, int64_t *length, struct span line)
 		{ "request-id", &h->request_id },
 		{ "idempotency-key", &h->idempotency_key },
 		{ "signature", &h->signature }, { "secret", &h->secret_name },
+		{ "key", &h->dedupe_key },
 	};
 	const char *colon = memchr(line.at, ':', line.len);
 	struct span name, value;

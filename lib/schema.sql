@@ -84,7 +84,9 @@ CREATE TABLE webhook (
 	outcome		TEXT NOT NULL
 		CHECK (outcome IN ('observed', 'ignored', 'unreadable')),
 	seen		INTEGER NOT NULL DEFAULT 1,	-- 1 + duplicates
-	body		BLOB NOT NULL	-- the raw bytes that were signed
+	body		BLOB NOT NULL	-- the raw bytes that were signed; with
+					-- --redact what is left of them, and of
+					-- an unreadable one its length and hash
 ) STRICT;
 
 -- One row an observation, until and after it has been delivered.

@@ -19,6 +19,7 @@ struct secret {
 struct secrets {
 	size_t		count;
 	unsigned	bad_line;
+	bool		locked;		/* never written to swap */
 	struct secret	secret[SECRETS_MAX];
 };
 
@@ -121,6 +122,8 @@ secrets_read(struct span bytes, enum secrets_form form)
 		bytes.at += sizeof(MARK) - 1;
 		bytes.len -= sizeof(MARK) - 1;
 	}
+	/* sodium_malloc() has tried to, and did not say whether it could. */
+	set->locked = sodium_mlock(set, sizeof(*set)) == 0;
 	for (line = 1; bytes.len > 0; line++) {
 		if (form == SECRETS_FILE)
 			good = read_line(set, cut_line(&bytes));
@@ -144,6 +147,12 @@ unsigned
 secrets_bad_line(const struct secrets *set)
 {
 	return set->bad_line;
+}
+
+bool
+secrets_locked(const struct secrets *set)
+{
+	return set == NULL || set->locked;
 }
 
 const char *

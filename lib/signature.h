@@ -27,6 +27,8 @@ enum secrets_form {
 struct secrets	*secrets_read(struct span bytes, enum secrets_form);
 size_t		 secrets_count(const struct secrets *);
 unsigned	 secrets_bad_line(const struct secrets *);
+/* False where the system's limit (RLIMIT_MEMLOCK) lets them go to swap. */
+bool		 secrets_locked(const struct secrets *);
 const char	*secrets_name(const struct secrets *, size_t);
 void		 secrets_free(struct secrets *);
 

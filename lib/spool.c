@@ -19,6 +19,7 @@
 
 struct spool {
 	const char	*path;
+	bool		 redact;
 	pthread_mutex_t	 lock;		/* guards opening the folder */
 	int		 dir;		/* atomic; -1: not yet there */
 	unsigned long	 waiting;	/* atomic */
@@ -149,6 +150,12 @@ spool_open(const char *path)
 	s->dir = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	return s;
+}
+
+void
+spool_redact(struct spool *s)
+{
+	s->redact = true;
 }
 
 enum fault
@@ -346,6 +353,7 @@ read_receipt(struct spool *s, const char *name, struct span observe_list,
 	if (f == FAULT_NONE) {
 		memcpy(body, hook.body.at, hook.body.len);
 		hook.body.at = body;
+		hook.redact = s->redact;
 		*receipt = receipt_new(&hook, body, observe_list);
 		f = *receipt == NULL ? FAULT_MEMORY : FAULT_NONE;
 	}

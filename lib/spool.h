@@ -16,6 +16,10 @@ struct spool;
 struct spool	*spool_open(const char *path);
 void		 spool_close(struct spool *);
 
+/* From now on hooks are redacted when they are brought in: those that were
+ * spooled before, too. */
+void		 spool_redact(struct spool *);
+
 /* Whether the folder is there, and writable. */
 enum fault	spool_check(struct spool *) __attribute__((warn_unused_result));
 

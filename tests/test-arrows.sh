@@ -14,6 +14,10 @@ json: text
 member: json
 moment: span
 signature: json text
+personal: span
+quoted: text
+care: personal span
+redact: care json personal quoted signature
 hook: json signature
 retry:
 envelope: member text
@@ -32,12 +36,14 @@ args:
 notify:
 log: span
 fault:
-receipt: observe
+receipt: observe redact
 spool: fault receipt record
 gate:
+guard:
 db: fault gate schema_sql span
 store: db observe
 intake: receipt store
+erase: db gate observe personal record redact text
 queue: envelope sink store
 sink_print: sink
 sink_http: batch json
@@ -58,9 +64,10 @@ plain: answer
 listen:
 threads: answer fcgi listen
 options: args hook
-check: keyring listen options store
+check: guard keyring listen options store
 verify: json keyring
-main: args check log notify options plain threads verify
+forget: erase log options
+main: args check forget guard log notify options plain threads verify
 '
 
 # HEADER FILE: the one source that may include a library's header.

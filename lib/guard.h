@@ -1,0 +1,32 @@
+/* What keeps others out: no root without need, no core dumps, file modes. */
+#ifndef GUARD_H
+#define GUARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define EXIT_NOPERM	77	/* EX_NOPERM of sysexits.h */
+
+/* Whether this process may be what it is. Root is refused, unless `allowed`,
+ * where it is surely not meant: when systemd itself started the process (its
+ * unit has lost its User=), or when the database is there and belongs to
+ * somebody else, who could not write what root makes beside it. `why` is a
+ * line; it is empty for those that are not root. */
+#define GUARD_WHY	256
+bool	guard_root(const char *db, bool allowed, char why[GUARD_WHY]);
+
+/* No core file holds a secret or somebody's data, nor does a core that is
+ * piped to a program; debuggers work as ever. */
+void	guard_cores(void);
+
+/* The rights (07) that others than owner and group have on what is at `path`;
+ * 0 for none, or where there is nothing. */
+unsigned guard_others(const char *path);
+
+/* Takes away from others what they may do with the database, its -wal, -shm
+ * and -lock, and the spool. Each that was open, and whether it is now closed,
+ * is told to `say`. */
+void	guard_files(const char *db, const char *spool,
+	    void say(const char *path, bool closed));
+
+#endif

@@ -1,0 +1,24 @@
+/* What tells who somebody is: an e-mail or IP address within a text, and the
+ * names of members that hold such things. */
+#ifndef PERSONAL_H
+#define PERSONAL_H
+
+#include "span.h"
+
+enum personal { PERSONAL_NONE, PERSONAL_EMAIL, PERSONAL_IP };
+
+/* The first address in `text` at or behind *from; *what is its bytes, and
+ * *from moves behind it. When in doubt it is one: `1.2.3.4` is an address,
+ * whatever it was meant to be. */
+enum personal	personal_find(struct span text, size_t *from,
+		    struct span *what);
+
+/* Whether a member of this name (in any case, with or without `_-. `) holds
+ * an e-mail or IP address, somebody's name, or what an application knew of a
+ * person when it failed. */
+bool		personal_member(struct span name);
+
+/* Compares without regard to the case of A to Z. */
+bool		personal_same(struct span, struct span);
+
+#endif
