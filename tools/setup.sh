@@ -52,6 +52,7 @@ python3		command	python3
 valgrind	command	valgrind
 strace		command	strace
 shellcheck	command	shellcheck
+systemd		command	systemd-analyze
 xz-utils	command	xz
 END
 }
