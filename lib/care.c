@@ -60,6 +60,9 @@ care_of_member(enum care around, struct span name, unsigned depth)
 {
 	switch (around) {
 	case CARE_KEEP:
+	case CARE_CALLED:
+		return span_is(name, "name") || span_is(name, "username") ?
+		    CARE_CALLED : CARE_KEEP;
 	case CARE_DROP:
 		return around;
 	case CARE_USER:

@@ -7,6 +7,7 @@
 
 enum care {
 	CARE_KEEP,	/* as it is */
+	CARE_CALLED,	/* likewise; somebody of the team is called so */
 	CARE_TEXT,	/* addresses are taken out of texts */
 	CARE_DROP,	/* null */
 	CARE_USER,	/* but for its id */

@@ -57,7 +57,7 @@ redact_body(struct receipt *r, struct span observe_list)
 	bool good = observe(&o, &r->hook, observe_list) == 0;
 	int rc = 1;
 
-	if (good && r->hook.dedupe_key.at == NULL)
+	if (good)
 		good = keep_key(r, observation_get(&o, OBSERVED_DEDUPE_KEY));
 	if (good && o.outcome != OUTCOME_UNREADABLE)
 		rc = redact(&body, r->hook.body);
@@ -88,9 +88,9 @@ receipt_new(const struct hook *hook, char *body, struct span observe_list)
 	r->hook = *hook;
 	r->body = body;
 	r->refs = 1;
-	if (!keep_headers(r) ||
-	    (hook->dedupe_key.at != NULL && !keep_key(r, hook->dedupe_key)) ||
-	    (hook->redact && !redact_body(r, observe_list)) ||
+	if (!keep_headers(r) || (hook->dedupe_key.at != NULL ?
+	    !keep_key(r, hook->dedupe_key) :
+	    hook->redact && !redact_body(r, observe_list)) ||
 	    observe(&r->observation, &r->hook, observe_list) != 0) {
 		receipt_drop(r);
 		return NULL;

@@ -86,7 +86,7 @@ names(const struct walk *w, struct span text, enum care care)
 	if (w->address)
 		return holds_address(text, w->who);
 	if (personal_same(text, w->who))
-		return care == CARE_KEEP || care == CARE_DROP ||
+		return care == CARE_CALLED || care == CARE_DROP ||
 		    care == CARE_USER || care == CARE_ID;
 	if (care != CARE_USER || text.len == 0 ||
 	    (colon = memchr(text.at, ':', text.len)) == NULL)
@@ -94,6 +94,12 @@ names(const struct walk *w, struct span text, enum care care)
 	colon++;
 	return personal_same((struct span){ colon,
 	    text.len - (size_t)(colon - text.at) }, w->who);
+}
+
+static bool
+is_kept(enum care care)
+{
+	return care == CARE_KEEP || care == CARE_CALLED;
 }
 
 static void
@@ -132,7 +138,7 @@ string(struct walk *w, enum care care, struct text *says)
 	struct span raw = take_string(w), view;
 	struct text text = { 0 };
 
-	if (says == NULL && w->who.at == NULL && (care == CARE_KEEP ||
+	if (says == NULL && w->who.at == NULL && (is_kept(care) ||
 	    care == CARE_DROP || (care == CARE_TEXT &&
 	    !may_hold_address(raw)))) {
 		put_string(w, raw);
@@ -146,7 +152,7 @@ string(struct walk *w, enum care care, struct text *says)
 		    CARE_TEXT : CARE_DROP;
 	if (care == CARE_DROP)
 		text_str(w->out, "null");
-	else if (care == CARE_KEEP)
+	else if (is_kept(care))
 		put_string(w, raw);
 	else
 		put_text(w, raw, view, care);
@@ -197,7 +203,7 @@ member(struct walk *w, enum care care)
 		w->bad = true;
 		return;
 	}
-	string(w, care == CARE_KEEP ? CARE_KEEP : CARE_TEXT, &name);
+	string(w, is_kept(care) ? CARE_KEEP : CARE_TEXT, &name);
 	space(w);
 	expect(w, ':');
 	value(w, care_of_member(care, name.len > 0 ? text_view(&name) :

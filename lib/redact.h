@@ -33,8 +33,8 @@ void	redact_unreadable(struct text *, struct span body);
 
 /* Whether `body` names the person `who`. An e-mail or IP address is looked for
  * in every text; anything else has to be, whole, an id or a name of a user, a
- * text that redact() would drop, or a member of the team. In what is no JSON
- * it is looked for as bytes. 1, 0, or -1 without memory. */
+ * text that redact() would drop, or the name of somebody of the team. In what
+ * is no JSON it is looked for as bytes. 1, 0, or -1 without memory. */
 int	redact_names(struct span body, struct span who)
 	    __attribute__((warn_unused_result));
 

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""The systemd units: how exposed they leave the programs, and that the
-programs run under what the units take away, as far as that can be shown
-without systemd as the first process."""
+"""Least privilege. The systemd units: how exposed they leave the programs, and
+that the programs run under what the units take away, as far as that can be
+shown without systemd as the first process. And what the worker sees to by
+itself: root, file modes, secrets in memory, core dumps."""
 import http.server
 import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import threading
@@ -279,6 +281,226 @@ def posted(state, process):
         return h.fcgi(state + "/socket", h.params("POST", h.PATH, more), BODY)
     except OSError:
         return None
+
+
+# ---- root ----------------------------------------------------------------
+
+def need_root():
+    if os.geteuid() != 0:
+        raise h.Skip("needs root")
+
+
+def refused(*argv, env=None):
+    """The program ends at once, with 77 and one line; gives the line."""
+    done = subprocess.run(h.WRAPPER + list(argv), capture_output=True,
+                          text=True, timeout=30 * h.SLOW,
+                          env=h.clean_environment(env))
+    said = h.strip_valgrind(done.stderr)
+    equal((done.returncode, done.stdout, said.count("\n")), (77, "", 1), said)
+    return said
+
+
+def foreign_database():
+    """Another user's database, and how a worker would be started on it."""
+    w = h.Worker()
+    w.stop()
+    for name in os.listdir(w.folder):
+        if name.startswith("outbox.db"):
+            shutil.chown(os.path.join(w.folder, name), "nobody")
+    return w
+
+
+@tap.test("root is refused on another user's database, with 77 and its name")
+def _():
+    need_root()
+    w = foreign_database()
+    said = refused(*w.argv[len(h.WRAPPER):])
+    assert "nobody" in said and w.db in said and "--allow-root" in said, said
+
+
+@tap.table("root may, on another user's database, with {}", [
+    ("--allow-root", ["--allow-root"], None),
+    ("SENTRY_WEBHOOKS_ALLOW_ROOT=1", [],
+     {"SENTRY_WEBHOOKS_ALLOW_ROOT": "1"})])
+def _(_name, options, env):
+    need_root()
+    w = foreign_database()
+    w.argv += options
+    w.env = env
+    w.start()
+    equal(w.post(BODY, signed(BODY)).status, 200)
+
+
+@tap.test("root is refused when systemd itself has started the program")
+def _():
+    need_root()
+    said = refused("sh", "-c", "SYSTEMD_EXEC_PID=$$; export SYSTEMD_EXEC_PID; "
+                   'exec "$0" "$@"', h.PROGRAM, "--db", HERE + "/new.db",
+                   "--socket", HERE + "/s")
+    assert "User=" in said, said
+    assert not os.path.exists(HERE + "/new.db")
+
+
+@tap.test("root is told of elsewhere, once, and served: no hook is lost")
+def _():
+    need_root()
+    # Somebody further up was started by systemd: that says nothing of us.
+    w = h.Worker(env={"SYSTEMD_EXEC_PID": str(os.getpid())})
+    equal(w.post(BODY, signed(BODY)).status, 200)
+    lines = [h.logfmt(line) for line in w.log_lines()]
+    equal([x["level"] for x in lines if x["event"] == "root"], ["warning"])
+
+
+# ---- files ---------------------------------------------------------------
+
+FILES = ("", "-wal", "-shm", "-lock")
+
+
+def mode(path):
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+@tap.test("database, its files, spool and hooks in it are closed to others, "
+          "whatever the umask")
+def _():
+    old = os.umask(0)
+    try:
+        w = h.Worker()
+    finally:
+        os.umask(old)
+    equal([mode(w.db + end) for end in FILES], [0o640] * 4)
+    db = h.sqlite3.connect(w.db, isolation_level=None)
+    db.execute("PRAGMA wal_autocheckpoint=0")
+    db.execute("BEGIN IMMEDIATE")
+    equal(w.post(BODY, signed(BODY)).status, 200)
+    equal(mode(w.spool), 0o700)
+    equal([mode(os.path.join(w.spool, name)) for name in w.spooled()],
+          [0o600])
+    db.execute("ROLLBACK")
+    db.close()
+    events = [h.logfmt(line)["event"] for line in w.log_lines()]
+    assert "file-mode" not in events and "socket-mode" not in events, events
+
+
+@tap.test("files that were open to others are closed at the start, and said")
+def _():
+    w = h.Worker()
+    w.kill()                            # leaves all four of them
+    for end in FILES:
+        os.chmod(w.db + end, 0o666)
+    os.chmod(w.spool, 0o755)
+    w.start()
+    equal([mode(w.db + end) for end in FILES], [0o660] * 4)
+    equal(mode(w.spool), 0o750)
+    said = [h.logfmt(line) for line in w.log_lines()]
+    equal(sorted(x["file"] for x in said if x["event"] == "file-mode"),
+          sorted([w.spool] + [w.db + end for end in FILES]))
+    equal(w.post(BODY, signed(BODY)).status, 200)
+
+
+@tap.test("--check says what is open to others")
+def _():
+    w = h.Worker()
+    w.stop()
+    argv = ["--check", "--db", w.db, "--secret-file", w.secret_file,
+            "--socket", w.socket]
+    assert "others" not in h.run_program(*argv).stdout
+    os.chmod(w.db, 0o644)
+    os.chmod(w.spool, 0o711)
+    done = h.run_program(*argv, "--socket-mode", "0666")
+    equal(done.returncode, 0, done)
+    equal(done.stdout.count("open to others"), 2, done.stdout)
+    equal(done.stdout.count("everybody"), 1, done.stdout)
+
+
+@tap.test("a socket that everybody may connect to is said, own or inherited")
+def _():
+    listen = h.listening_socket(h.Scratch.new("units") + "/socket")
+    for w in (h.Worker("--socket-mode", "0666"), h.Worker(listen=listen)):
+        lines = [h.logfmt(line)["event"] for line in w.log_lines()]
+        equal(lines.count("socket-mode"), 1)
+        w.stop()
+    listen.close()
+
+
+# ---- memory --------------------------------------------------------------
+
+def places(pid, needle):
+    """Where in a process's memory `needle` stands: the flags of each place."""
+    found, here, flags = [], None, {}
+    with open(f"/proc/{pid}/smaps", encoding="utf-8") as f:
+        for line in f:
+            head = re.match(r"([0-9a-f]+)-([0-9a-f]+) (r?)", line)
+            if head:
+                here = (int(head[1], 16), int(head[2], 16))
+            elif line.startswith("VmFlags:"):
+                flags[here] = line.split()[1:]
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for (begin, end), marks in flags.items():
+            try:
+                memory.seek(begin)
+                data = memory.read(end - begin)
+            except (OSError, ValueError, OverflowError):
+                continue
+            found += [marks] * data.count(needle)
+    return found
+
+
+def need_memory():
+    if h.WRAPPER or h.sanitized():
+        raise h.Skip("the memory would be a sanitizer's or valgrind's")
+    try:
+        with open("/proc/self/smaps", encoding="utf-8") as f:
+            assert "VmFlags" in f.read()
+        assert places(os.getpid(), h.SECRET.encode())
+    except (OSError, AssertionError) as error:
+        raise h.Skip("a process's memory cannot be looked at") from error
+
+
+@tap.table("a secret from {} stands in locked memory alone, out of dumps", [
+    ("a file", h.SECRET, None),
+    ("the environment", None, {"SENTRY_CLIENT_SECRET": h.SECRET})])
+def _(_name, secret, env):
+    need_memory()
+    w = h.Worker(secret=secret, env=env)
+    for _ in range(50):
+        equal(w.post(BODY, signed(BODY)).status, 200)
+        equal(w.post(BODY, signed(BODY, secret="other")).status, 401)
+    try:
+        found = places(w.process.pid, h.SECRET.encode())
+    except PermissionError as error:
+        raise h.Skip("its memory cannot be looked at") from error
+    equal(len(found), 1)
+    assert "lo" in found[0] and "dd" in found[0], found
+    with open(f"/proc/{w.process.pid}/environ", "rb") as f:
+        assert h.SECRET.encode() not in f.read()
+
+
+@tap.test("secrets that cannot be locked are said once, and used")
+def _():
+    need("setpriv", "prlimit")
+    need_root()
+    if h.WRAPPER or h.sanitized():
+        raise h.Skip("a sanitizer or valgrind locks nothing")
+    h.WRAPPER[:] = ["setpriv", "--bounding-set=-ipc_lock",
+                    "prlimit", "--memlock=0"]
+    try:
+        w = h.Worker()
+    finally:
+        h.WRAPPER[:] = []
+    h.write(w.secret_file, "# again\n" + h.SECRET + "\n", 0o600)
+    equal(w.post(BODY, signed(BODY)).status, 200)
+    said = [h.logfmt(line)["event"] for line in w.log_lines()]
+    equal(said.count("secret-memory"), 1, said)
+    assert "secret-file" in said, said          # it was read again
+
+
+@tap.test("a worker that crashes leaves no core")
+def _():
+    w = h.Worker()
+    with open(f"/proc/{w.process.pid}/limits", encoding="ascii") as f:
+        limits = re.search(r"^Max core file size +(\S+) +(\S+)", f.read(), re.M)
+    equal(limits.groups(), ("1", "1"))
 
 
 tap.run()
