@@ -452,7 +452,12 @@ def need_memory():
     try:
         with open("/proc/self/smaps", encoding="utf-8") as f:
             assert "VmFlags" in f.read()
-        assert places(os.getpid(), h.SECRET.encode())
+        child = subprocess.Popen(["sleep", "20"])
+        try:
+            places(child.pid, h.SECRET.encode())
+        finally:
+            child.kill()
+            child.wait()
     except (OSError, AssertionError) as error:
         raise h.Skip("a process's memory cannot be looked at") from error
 
@@ -463,15 +468,13 @@ def need_memory():
 def _(_name, secret, env):
     need_memory()
     w = h.Worker(secret=secret, env=env)
-    for _ in range(50):
-        equal(w.post(BODY, signed(BODY)).status, 200)
-        equal(w.post(BODY, signed(BODY, secret="other")).status, 401)
-    try:
+    for tries in (0, 50):
+        for _ in range(tries):
+            equal(w.post(BODY, signed(BODY)).status, 200)
+            equal(w.post(BODY, signed(BODY, secret="other")).status, 401)
         found = places(w.process.pid, h.SECRET.encode())
-    except PermissionError as error:
-        raise h.Skip("its memory cannot be looked at") from error
-    equal(len(found), 1)
-    assert "lo" in found[0] and "dd" in found[0], found
+        equal(len(found), 1)
+        assert "lo" in found[0] and "dd" in found[0], found
     with open(f"/proc/{w.process.pid}/environ", "rb") as f:
         assert h.SECRET.encode() not in f.read()
 
