@@ -385,6 +385,7 @@ def _():
 @tap.test("files that were open to others are closed at the start, and said")
 def _():
     w = h.Worker()
+    equal(w.post(BODY, signed(BODY)).status, 200)
     w.kill()                            # leaves all four of them
     for end in FILES:
         os.chmod(w.db + end, 0o666)
