@@ -368,11 +368,13 @@ def _():
         w = h.Worker()
     finally:
         os.umask(old)
+    equal(w.post(BODY, signed(BODY)).status, 200)   # the -wal comes with it
     equal([mode(w.db + end) for end in FILES], [0o640] * 4)
     db = h.sqlite3.connect(w.db, isolation_level=None)
     db.execute("PRAGMA wal_autocheckpoint=0")
     db.execute("BEGIN IMMEDIATE")
-    equal(w.post(BODY, signed(BODY)).status, 200)
+    other = h.compact(h.issue())
+    equal(w.post(other, signed(other)).status, 200)
     equal(mode(w.spool), 0o700)
     equal([mode(os.path.join(w.spool, name)) for name in w.spooled()],
           [0o600])
