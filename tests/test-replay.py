@@ -918,7 +918,7 @@ def _():
     slowest, bad, posted, runs, changed = [0], [], [0] * 4, 0, []
 
     def post(n):
-        while len(changed) < (40 if h.FULL else 10) and runs < 200:
+        while len(changed) < (20 if h.FULL else 8) and runs < 200:
             body = h.compact(h.issue(id=n * 10**9 + posted[n]))
             began = time.monotonic()
             answer = worker.post(body, h.signed(body))
