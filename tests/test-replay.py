@@ -135,9 +135,9 @@ class Outbox:
         equal(os.listdir(self.tmp), [], "temporary files are left")
         return done
 
-    def deliver(self, to="-", **how):
-        return h.start([DELIVER, "--db", self.db, "--once", "--keep", "0",
-                        "--to", to], env=h.clean_environment(),
+    def deliver(self, *options, to="-", **how):
+        return h.start([DELIVER, "--db", self.db, "--keep", "0", "--to", to,
+                        *options], env=h.clean_environment(),
                        stderr=subprocess.DEVNULL, **how)
 
 
@@ -560,7 +560,7 @@ def _():
     equal((o.dump(), o.rows("SELECT * FROM replay")), (before, []))
     with open(o.db, "rb") as f:
         equal(f.read(), bytes_before)
-    with o.deliver(stdout=subprocess.PIPE) as sent:
+    with o.deliver("--once", stdout=subprocess.PIPE) as sent:
         wanted = sent.stdout.read()
         equal(h.finish(sent), 0)
     assert done.stdout == wanted, "they differ"
@@ -812,7 +812,7 @@ def _():
         o = many(3000)
         t = Terminal(o, "--all", "--yes", "--wait", shell=shell)
         t.until("put back into the queue")
-        with o.deliver(stdout=subprocess.DEVNULL) as sent:
+        with o.deliver("--once", stdout=subprocess.DEVNULL) as sent:
             equal(t.end(), 0, t.out)
             equal(h.finish(sent), 0)
         assert re.search(r"\r\[#{25}\] 100% 3000/3000 settled", t.out), t.out
@@ -895,11 +895,13 @@ def _():
     o = Outbox().put(1, "pending")
     sink = SlowSink()
     try:
-        with o.deliver(f"http://127.0.0.1:{sink.server_port}/e/key") as sent:
-            until(lambda: sink.bodies)
-            equal(o.run("--all", "--new-id", "--yes").returncode, 0)
-            sink.go.set()
-            equal(h.finish(sent), 0)
+        sent = o.deliver(to=f"http://127.0.0.1:{sink.server_port}/e/key")
+        until(lambda: sink.bodies)
+        equal(o.run("--all", "--new-id", "--yes").returncode, 0)
+        sink.go.set()
+        until(lambda: o.rows("SELECT 1 FROM outbox WHERE state <> 'pending'"))
+        sent.terminate()
+        equal(h.finish(sent), 0)
     finally:
         sink.go.set()
         sink.shutdown()
