@@ -17,8 +17,7 @@
 #define SCHEMA_VERSION		1
 #define BUSY_MS			50	/* one wait for another writer */
 #define OPEN_BUSY_MS		2000	/* the same while opening */
-#define PAGE_BYTES		4096	/* SQLite's default */
-#define CHECKPOINT_PAGES	1000	/* of WAL before a checkpoint pays */
+#define CHECKPOINT_PAGES	1000	/* 4 KiB each, before one pays */
 #define WAL_LIMIT_BYTES		67108864
 
 struct db {
@@ -454,7 +453,7 @@ others_wrote(const struct db *d)
 	struct stat st;
 
 	return wal_stat(d, &st) &&
-	    st.st_size >= (off_t)CHECKPOINT_PAGES * PAGE_BYTES &&
+	    st.st_size >= (off_t)CHECKPOINT_PAGES * 4096 &&
 	    (st.st_mtim.tv_sec != d->wal_mtime.tv_sec ||
 	    st.st_mtim.tv_nsec != d->wal_mtime.tv_nsec);
 }
@@ -466,7 +465,9 @@ db_checkpoint(struct db *d, bool look)
 
 	if (d->wal_pages < CHECKPOINT_PAGES && (!look || !others_wrote(d)))
 		return;
-	if (d->mode != DB_OWN && !gate_stand_in(d->gate))
+	if (d->mode == DB_OWN)
+		gate_own(d->gate);
+	else if (!gate_stand_in(d->gate))
 		return;
 	if (gate_take(d->gate, GATE_CHECKPOINT)) {
 		if (sqlite3_wal_checkpoint_v2(d->db, NULL,

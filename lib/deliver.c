@@ -285,6 +285,7 @@ judge(struct deliver *d, bool now)
 		return;
 	}
 	trouble_database(&d->trouble, FAULT_NONE, "");
+	d->empty = false;	/* a row that was replayed is still due */
 	for (; n > 0; n--) {
 		r = d->judged;
 		d->judged = r->next;
@@ -439,7 +440,7 @@ say_goodbye(struct deliver *d)
 		judge(d, true);
 }
 
-/* With `once`: nothing is due and nothing on its way. */
+/* With `once`. */
 static bool
 is_done(struct deliver *d)
 {

@@ -25,10 +25,16 @@ gate_open(const char *path, bool owner)
 
 	snprintf(name, sizeof(name), "%s-lock", path);
 	gate = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-	/* If it fails somebody stands in just now: the gate will do. */
 	if (gate >= 0 && owner)
-		(void)owner_lock(gate, F_RDLCK);
+		gate_own(gate);
 	return gate;
+}
+
+void
+gate_own(int gate)
+{
+	/* If it fails somebody stands in just now: the gate will do. */
+	(void)owner_lock(gate, F_RDLCK);
 }
 
 bool

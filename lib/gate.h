@@ -14,6 +14,9 @@ enum gate { GATE_WRITE, GATE_CHECKPOINT };
  * owner has it open nobody else should checkpoint. */
 int	gate_open(const char *path, bool owner);
 
+/* For an owner, now and then: somebody may have stood in while it opened. */
+void	gate_own(int gate);
+
 bool	gate_take(int gate, enum gate);		/* false: not now */
 void	gate_leave(int gate);
 

@@ -15,10 +15,11 @@ enum statement {
 	STATEMENTS
 };
 
-/* A verdict counts only for the row that was sent: `state` and `event_id`
- * say that nobody has replayed it meanwhile. Of an id that is longer than
+/* A verdict counts only for the row that was sent: state, id and attempts say
+ * that nobody has replayed it meanwhile. Of an id that is longer than
  * ROW_EVENT_ID its beginning has to do, or it would be sent for ever. */
 #define STILL	" WHERE id = ?1 AND state = 'pending'" \
+		" AND attempts & 4294967295 = ?6" \
 		" AND substr(event_id, 1, 95) = ?2"
 static_assert(ROW_EVENT_ID == 96, "STILL holds it as well");
 
@@ -201,6 +202,7 @@ judge(struct db *d, const struct row *r, int64_t now, const char *sink)
 	db_bind_int(d, which, 1, r->id);
 	db_bind_text(d, which, 2, span_of(r->event_id));
 	db_bind_text(d, which, 4, span_of(sink));
+	db_bind_int(d, which, 6, r->attempts);
 	return db_run(d, which);
 }
 

@@ -141,6 +141,19 @@ judges(struct db *d)
 	    ask("SELECT state = 'delivered' FROM outbox WHERE id = 2") == 1,
 	    "a row that got a new id meanwhile is sent again");
 	row_free_all(rows);
+
+	fill(1);
+	if (!run("UPDATE outbox SET attempts = 19 WHERE id = 1"))
+		abort();
+	place = (struct queue_place){ 0, 0 };
+	rows = next(d, &place, 9, &end);
+	row_judge(rows, FATE_REFUSED, span_of("HTTP 500"));
+	if (!run("UPDATE outbox SET attempts = 0 WHERE id = 1"))
+		abort();
+	ok(queue_judge(d, rows, NOW, "sink") == FAULT_NONE &&
+	    ask("SELECT state = 'pending' AND attempts = 0 FROM outbox") == 1,
+	    "a row that was replayed on its last attempt is not dead");
+	row_free_all(rows);
 }
 
 static void

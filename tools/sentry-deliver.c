@@ -148,6 +148,25 @@ count(const char *name, const char *s, unsigned long least,
 	return (unsigned)args_number(name, s, 10, least, most);
 }
 
+/* Two ways to say the same: the last option wins, then the first variable. */
+static void
+set_to(struct options *o, int which, const char *name, const char *s)
+{
+	bool variable = name[0] != '-';
+
+	if (variable && (o->to != NULL || o->to_file != NULL))
+		return;
+	free(o->to);
+	o->to = NULL;
+	o->to_file = which == SET_TO_FILE ? s : NULL;
+	if (which == SET_TO_FILE)
+		return;
+	o->to = args_join(s, "");
+	/* The whole system sees our arguments: not this one. */
+	if (!variable)
+		memset((char *)(uintptr_t)s, '*', strlen(s));
+}
+
 static void
 set(void *arg, int which, const char *name, const char *s)
 {
@@ -157,20 +176,8 @@ set(void *arg, int which, const char *name, const char *s)
 		args_usage("%s wants a value", name);
 	switch (which) {
 	case SET_TO:
-		free(o->to);
-		o->to = args_join(s, "");
-		o->to_file = NULL;
-		/* The whole system sees our arguments: not this one. */
-		if (name[0] == '-')
-			memset((char *)(uintptr_t)s, '*', strlen(s));
-		break;
 	case SET_TO_FILE:
-		o->to_file = s;
-		/* What was set before was the environment's word. */
-		if (name[0] == '-') {
-			free(o->to);
-			o->to = NULL;
-		}
+		set_to(o, which, name, s);
 		break;
 	case SET_DB:
 		o->db = s;
