@@ -4,10 +4,12 @@
 
 enum statement {
 	SQL_WEBHOOK, SQL_SEEN, SQL_OUTBOX,
-	SQL_MAP, SQL_TEACH, SQL_LEARN,
+	SQL_MAP_PROJECT, SQL_MAP_SLUG, SQL_MAP_PATTERN,
+	SQL_MAP_INSTALLATION, SQL_MAP_REST,
+	SQL_TEACH, SQL_LEARN,
 	SQL_PROBE, SQL_EDITS, SQL_UNMAPPED, SQL_REMAP,
 	SQL_CENSUS,
-	STATEMENTS
+	STATEMENTS, SQL_NONE = STATEMENTS
 };
 
 static const char *const statements[STATEMENTS] = {
@@ -28,34 +30,29 @@ static const char *const statements[STATEMENTS] = {
 	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
 	    " ?14, ?15, ?16, ?17, ?18, ?3)"
 	    " ON CONFLICT (event_id) DO NOTHING",
-	/* ?1 project id, ?2 slug, ?3 installation; each branch has its own
-	 * index, named by its WHERE. */
-	[SQL_MAP] =
-	    "SELECT workspace_id, store_id FROM ("
-	    " SELECT 1 AS rank, id, installation, workspace_id, store_id"
-	    "  FROM workspace_map WHERE project_id = ?1"
-	    "  AND (project_slug IS NULL"
-	    "   OR lower(?2) GLOB lower(project_slug))"
-	    " UNION ALL"
-	    " SELECT 2, id, installation, workspace_id, store_id"
-	    "  FROM workspace_map WHERE lower(project_slug) = lower(?2)"
-	    "  AND project_id IS NULL AND project_slug IS NOT NULL"
-	    "  AND project_slug NOT GLOB '*[[*?]*'"
-	    " UNION ALL"
-	    " SELECT 3, id, installation, workspace_id, store_id"
-	    "  FROM workspace_map WHERE project_id IS NULL"
-	    "  AND project_slug GLOB '*[[*?]*'"
-	    "  AND lower(?2) GLOB lower(project_slug)"
-	    " UNION ALL"
-	    " SELECT 4, id, installation, workspace_id, store_id"
-	    "  FROM workspace_map WHERE project_id IS NULL"
-	    "  AND project_slug IS NULL AND installation = ?3"
-	    " UNION ALL"
-	    " SELECT 5, id, installation, workspace_id, store_id"
-	    "  FROM workspace_map WHERE project_id IS NULL"
-	    "  AND project_slug IS NULL AND installation IS NULL)"
-	    " WHERE installation IS NULL OR installation = ?3"
-	    " ORDER BY rank, installation IS NULL, id LIMIT 1",
+	/* From the most specific rank to the least; ?1 project id, ?2 slug,
+	 * ?3 installation. Each has an index, named by its WHERE. */
+#define MAP	"SELECT workspace_id, store_id FROM workspace_map WHERE "
+#define EQUALS	" AND (installation IS NULL OR installation = ?3)" \
+		" ORDER BY installation IS NULL, id LIMIT 1"
+	[SQL_MAP_PROJECT] =
+	    MAP "project_id = ?1 AND (project_slug IS NULL"
+	    " OR lower(?2) GLOB lower(project_slug))" EQUALS,
+	[SQL_MAP_SLUG] =
+	    MAP "lower(project_slug) = lower(?2) AND project_id IS NULL"
+	    " AND project_slug IS NOT NULL"
+	    " AND project_slug NOT GLOB '*[[*?]*'" EQUALS,
+	[SQL_MAP_PATTERN] =
+	    MAP "project_id IS NULL AND project_slug GLOB '*[[*?]*'"
+	    " AND lower(?2) GLOB lower(project_slug)" EQUALS,
+	[SQL_MAP_INSTALLATION] =
+	    MAP "project_id IS NULL AND project_slug IS NULL"
+	    " AND installation = ?3 ORDER BY id LIMIT 1",
+	[SQL_MAP_REST] =
+	    MAP "project_id IS NULL AND project_slug IS NULL"
+	    " AND installation IS NULL ORDER BY id LIMIT 1",
+#undef MAP
+#undef EQUALS
 	[SQL_TEACH] =
 	    "INSERT INTO issue_release (issue_id, release, environment,"
 	    " first_seen_at, last_seen_at) VALUES (?1, ?2, ?3, ?4, ?4)"
@@ -151,16 +148,29 @@ learn(struct db *d, struct observation *o)
 	return f;
 }
 
-/* Steps SQL_MAP: *found says whether a row stands ready in it. The caller
- * finishes it. */
+/* *map is the statement in which a row stands ready, to be finished by the
+ * caller, or SQL_NONE. */
 static enum fault
 find_workspace(struct db *d, struct span project_id,
-    struct span project_slug, struct span installation, bool *found)
+    struct span project_slug, struct span installation,
+    enum statement *map)
 {
-	db_bind_text(d, SQL_MAP, 1, project_id);
-	db_bind_text(d, SQL_MAP, 2, project_slug);
-	db_bind_text(d, SQL_MAP, 3, installation);
-	return db_step(d, SQL_MAP, found);
+	enum fault f = FAULT_NONE;
+	bool found = false;
+
+	for (*map = SQL_MAP_PROJECT; *map <= SQL_MAP_REST; (*map)++) {
+		db_bind_text(d, *map, 1, project_id);
+		db_bind_text(d, *map, 2, project_slug);
+		db_bind_text(d, *map, 3, installation);
+		f = db_step(d, *map, &found);
+		if (found)
+			return f;
+		db_finish(d, *map);
+		if (f != FAULT_NONE)
+			break;
+	}
+	*map = SQL_NONE;
+	return f;
 }
 
 static void
@@ -189,26 +199,27 @@ put_outbox(struct db *d, const struct hook *h, const struct observation *o,
     bool *unmapped)
 {
 	int64_t webhook = db_last_id(d);
-	bool found;
+	enum statement map;
 	enum fault f = find_workspace(d,
 	    observation_get(o, OBSERVED_PROJECT_ID),
 	    observation_get(o, OBSERVED_PROJECT_SLUG),
-	    observation_get(o, OBSERVED_INSTALLATION), &found);
+	    observation_get(o, OBSERVED_INSTALLATION), &map);
 
-	*unmapped = !found;
-	if (f == FAULT_NONE) {
-		db_bind_int(d, SQL_OUTBOX, 1, webhook);
-		db_bind_int(d, SQL_OUTBOX, 3, h->received_at);
-		if (found) {
-			db_bind_text(d, SQL_OUTBOX, 4, db_text(d, SQL_MAP, 0));
-			db_bind_text(d, SQL_OUTBOX, 5, db_text(d, SQL_MAP, 1));
-		}
-		db_bind_text(d, SQL_OUTBOX, 18,
-		    span_of(found ? "pending" : "unmapped"));
-		bind_observation(d, o);
-		f = db_run(d, SQL_OUTBOX);
+	*unmapped = map == SQL_NONE;
+	if (f != FAULT_NONE)
+		return f;
+	db_bind_int(d, SQL_OUTBOX, 1, webhook);
+	db_bind_int(d, SQL_OUTBOX, 3, h->received_at);
+	if (!*unmapped) {
+		db_bind_text(d, SQL_OUTBOX, 4, db_text(d, map, 0));
+		db_bind_text(d, SQL_OUTBOX, 5, db_text(d, map, 1));
 	}
-	db_finish(d, SQL_MAP);
+	db_bind_text(d, SQL_OUTBOX, 18,
+	    span_of(*unmapped ? "unmapped" : "pending"));
+	bind_observation(d, o);
+	f = db_run(d, SQL_OUTBOX);
+	if (!*unmapped)
+		db_finish(d, map);
 	return f;
 }
 
@@ -258,17 +269,17 @@ store_map_edits(struct db *d, int64_t *edits)
 static enum fault
 remap_row(struct db *d)
 {
-	bool found;
+	enum statement map;
 	enum fault f = find_workspace(d, db_text(d, SQL_UNMAPPED, 1),
-	    db_text(d, SQL_UNMAPPED, 2), db_text(d, SQL_UNMAPPED, 3), &found);
+	    db_text(d, SQL_UNMAPPED, 2), db_text(d, SQL_UNMAPPED, 3), &map);
 
-	if (found) {
-		db_bind_int(d, SQL_REMAP, 1, db_int(d, SQL_UNMAPPED, 0));
-		db_bind_text(d, SQL_REMAP, 2, db_text(d, SQL_MAP, 0));
-		db_bind_text(d, SQL_REMAP, 3, db_text(d, SQL_MAP, 1));
-		f = db_run(d, SQL_REMAP);
-	}
-	db_finish(d, SQL_MAP);
+	if (map == SQL_NONE)
+		return f;
+	db_bind_int(d, SQL_REMAP, 1, db_int(d, SQL_UNMAPPED, 0));
+	db_bind_text(d, SQL_REMAP, 2, db_text(d, map, 0));
+	db_bind_text(d, SQL_REMAP, 3, db_text(d, map, 1));
+	f = db_run(d, SQL_REMAP);
+	db_finish(d, map);
 	return f;
 }
 
