@@ -57,6 +57,24 @@ xz-utils	command	xz
 END
 }
 
+packages_to_bench() {
+	cat <<'END'
+wrk		command	wrk
+gnuplot-nox	command	gnuplot
+libfcgi-dev	file	/usr/include/fcgiapp.h
+sqlite3		command	sqlite3
+python3		command	python3
+END
+}
+
+# What the bench compares with where it is there; never installed unasked.
+packages_to_compare() {
+	cat <<'END'
+webhook		command	webhook
+nodejs		command	node
+END
+}
+
 # is_there HOW WHAT
 is_there() {
 	case $1 in
