@@ -1,5 +1,6 @@
 #include "answer.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -7,6 +8,8 @@
 #include "log.h"
 #include "metrics.h"
 #include "status.h"
+
+#define LARGE_BYTES	262144	/* of a body: rare, and worth giving back */
 
 enum verdict {
 	VERDICT_HEALTH,
@@ -408,9 +411,14 @@ answer_finish(struct exchange *x)
 void
 answer_release(struct exchange *x)
 {
+	bool large = x->hook.body.len > LARGE_BYTES;
+
 	receipt_drop(x->receipt);
 	text_release(&x->reply.body);
 	x->receipt = NULL;
+	/* Else what a few large hooks took stays with the process for ever. */
+	if (large)
+		(void)malloc_trim(0);
 }
 
 void

@@ -1,6 +1,7 @@
 /* sentry-webhooks: options, secrets, signals, threads. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +20,9 @@
 #include "plain.h"
 #include "threads.h"
 #include "verify.h"
+
+#define ARENAS		4
+#define MMAP_BYTES	131072
 
 static void
 log_writer(void *arg, enum writer_event event, enum fault fault,
@@ -301,11 +305,21 @@ keep_standard_descriptors(void)
 		close(fd);
 }
 
+/* Few heaps for many threads, and large bodies outside of them: what a large
+ * hook takes, the system gets back. */
+static void
+keep_small(void)
+{
+	(void)mallopt(M_ARENA_MAX, ARENAS);
+	(void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
+}
+
 int
 main(int argc, char *argv[])
 {
 	static struct options o;	/* as long as the program */
 
+	keep_small();
 	keep_standard_descriptors();
 	options_read(&o, argc, argv);
 	if (signature_start() != 0) {
