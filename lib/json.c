@@ -128,6 +128,60 @@ strict(struct span s)
 	return true;
 }
 
+/* Half of a surrogate pair, \uXXXX, at s.at[i]; 0 if there is none. */
+static uint32_t
+surrogate(struct span s, size_t i)
+{
+	uint32_t unit = 0;
+
+	if (s.len - i < 6 || memcmp(s.at + i, "\\u", 2) != 0)
+		return 0;
+	for (size_t k = i + 2; k < i + 6; k++) {
+		static const char digits[] = "0123456789abcdefABCDEF";
+		const char *d = memchr(digits, s.at[k], sizeof(digits) - 1);
+		uint32_t n = d == NULL ? 0 : (uint32_t)(d - digits);
+
+		if (d == NULL)
+			return 0;
+		unit = unit << 4 | (n < 16 ? n : n - 6);
+	}
+	return (unit & 0xf800) == 0xd800 ? unit : 0;
+}
+
+/* json-c 0.16 loses a pair whose character ends in d800 to dfff (U+2D800, an
+ * ideograph): it takes it for a surrogate, and U+FFFD is left. Such pairs are
+ * written out; *t stays empty where there is none, as nearly always. */
+static void
+write_out_pairs(struct text *t, struct span s)
+{
+	const char *at;
+	size_t i = 0, run = 0;
+
+	while (i < s.len &&
+	    (at = memchr(s.at + i, '\\', s.len - i)) != NULL) {
+		uint32_t high, low, c;
+
+		i = (size_t)(at - s.at);
+		high = surrogate(s, i);
+		low = high == 0 ? 0 : surrogate(s, i + 6);
+		c = 0x10000 + ((high & 0x3ff) << 10) + (low & 0x3ff);
+		if ((high & 0xfc00) == 0xd800 && (low & 0xfc00) == 0xdc00 &&
+		    (c & 0xf800) == 0xd800) {
+			const char utf8[] = { (char)(0xf0 | c >> 18),
+			    (char)(0x80 | (c >> 12 & 0x3f)),
+			    (char)(0x80 | (c >> 6 & 0x3f)),
+			    (char)(0x80 | (c & 0x3f)) };
+
+			text_add(t, s.at + run, i - run);
+			text_add(t, utf8, sizeof(utf8));
+			run = i + 12;
+		}
+		i += run > i ? 12 : 2;
+	}
+	if (run > 0)
+		text_add(t, s.at + run, s.len - run);
+}
+
 static struct json
 wrap(struct json_object *node)
 {
@@ -149,17 +203,24 @@ json_open(struct json *root, struct span bytes)
 {
 	struct json_tokener *tok;
 	struct json_object *node;
+	struct text mended = { 0 };
 	bool whole;
 
 	*root = (struct json){ JSON_MISSING, NULL };
 	if (bytes.len > INT_MAX || !strict(bytes))
 		return 1;
-	if ((tok = json_tokener_new_ex(JSON_DEPTH)) == NULL)
+	write_out_pairs(&mended, bytes);
+	if (mended.broken || (tok = json_tokener_new_ex(JSON_DEPTH)) == NULL) {
+		text_release(&mended);
 		return -1;
+	}
+	if (mended.len > 0)
+		bytes = text_view(&mended);
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
 	node = json_tokener_parse_ex(tok, bytes.at, (int)bytes.len);
 	whole = json_tokener_get_error(tok) == json_tokener_success;
 	json_tokener_free(tok);
+	text_release(&mended);
 	if (!whole || !json_object_is_type(node, json_type_object)) {
 		json_object_put(node);
 		return 1;

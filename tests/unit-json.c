@@ -125,6 +125,52 @@ writes(void)
 	json_close(&root);
 }
 
+/* The character, as Sentry escapes it, between other escapes. */
+static bool
+comes_back(uint32_t c)
+{
+	struct text t = { 0 }, want = { 0 };
+	const char utf8[] = { (char)(0xf0 | c >> 18),
+	    (char)(0x80 | (c >> 12 & 0x3f)), (char)(0x80 | (c >> 6 & 0x3f)),
+	    (char)(0x80 | (c & 0x3f)) };
+	char pair[16];
+	struct json root;
+	struct span s;
+	bool back;
+
+	snprintf(pair, sizeof(pair), "\\u%04x\\u%04X",
+	    0xd800 + ((c - 0x10000) >> 10), 0xdc00 + (c & 0x3ff));
+	text_str(&t, "{\"a\":\"\\ud9ff");
+	text_str(&t, pair);
+	text_str(&t, pair);
+	text_str(&t, "\\\\u\\udc00\"}");
+	text_str(&want, "\xef\xbf\xbd");
+	text_add(&want, utf8, sizeof(utf8));
+	text_add(&want, utf8, sizeof(utf8));
+	text_str(&want, "\\u\xef\xbf\xbd");
+	if (json_open(&root, text_view(&t)) != 0)
+		return false;
+	s = json_string(json_get(root, "a"));
+	back = s.len == want.len && memcmp(s.at, want.at, s.len) == 0;
+	json_close(&root);
+	text_release(&t);
+	text_release(&want);
+	return back;
+}
+
+/* json-c 0.16 loses those that end in d800 to dfff. Some are tried of each
+ * plane, and of what is lost there. */
+static void
+reads_every_pair(void)
+{
+	uint32_t c = 0x10000;
+
+	while (c < 0x110000 && comes_back(c))
+		c += 61;
+	ok(c >= 0x110000, "every surrogate pair becomes its character (%x)",
+	    c);
+}
+
 int
 main(void)
 {
@@ -135,5 +181,6 @@ main(void)
 	depth(100000, 1);
 	scalars();
 	writes();
+	reads_every_pair();
 	return tap_done();
 }
