@@ -152,8 +152,8 @@ matches(struct span e, struct span resource, struct span action)
 		return false;
 	e.at += resource.len + 1;
 	e.len -= resource.len + 1;
-	return span_is(e, "*") ||
-	    (e.len == action.len && memcmp(e.at, action.at, e.len) == 0);
+	return span_is(e, "*") || (e.len > 0 && e.len == action.len &&
+	    memcmp(e.at, action.at, e.len) == 0);
 }
 
 bool
