@@ -148,9 +148,10 @@ on_done(struct waiting *w)
 		list_add(&t->done, c);
 	}
 	c->state = DONE;
-	pthread_mutex_unlock(&t->lock);
+	/* With the lock: without it, c may be answered and t gone by now. */
 	if (first)
 		signal_fd(t->wake);
+	pthread_mutex_unlock(&t->lock);
 }
 
 /* False: the commit was quicker than this, and c is still the caller's. */
