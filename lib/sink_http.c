@@ -6,14 +6,12 @@
 
 #include <curl/curl.h>
 
-#include "json.h"
+#include "response.h"
 
 #define ANSWER_MAX	1048576	/* bytes of an answer: 5,000 ids are 150 KB */
-#define WORDS_MAX	4096	/* of these, what may be words */
 #define SECRETS_MAX	16	/* parts of a URL that nobody may see */
 #define SECRET_LEAST	3	/* bytes of one that is worth hiding */
 #define SECRET_LONG	16	/* a part of a path that may be one */
-#define STRANGE		502l	/* what an answer stands for that is none */
 #define CONNECT_MS	10000l
 
 /* A request on its way, or a place for one. */
@@ -22,6 +20,7 @@ struct slot {
 	struct group	*group;		/* NULL: free */
 	bool		 tried;		/* batch.h */
 	struct text	 body, answer;
+	long		 said;		/* the answer's status line */
 };
 
 /* An event API over HTTP: Inngest's, or whoever answers alike. */
@@ -40,74 +39,6 @@ struct sink_http {
 };
 
 /* ---- answers ---- */
-
-/* The status that an answer stands for: its own, or, in an answer of Inngest's
- * kind, the one in the body. An error in the body is no success, and neither
- * is a page of who knows whom that stands in the event API's place. */
-static long
-status_of(const struct sink_http *h, long status, struct span answer)
-{
-	struct json root, inside;
-
-	if (status < 200 || status > 299 || answer.len == 0)
-		return status;
-	if (json_open(&root, answer) != 0)
-		return h->inngest ? STRANGE : status;
-	inside = json_get(root, "status");
-	if (inside.kind == JSON_INT && !span_is(json_scalar(inside), "200")) {
-		status = strtol(json_scalar(inside).at, NULL, 10);
-		if (status < 300 || status > 599)
-			status = STRANGE;
-	} else if (json_truthy(json_get(root, "error"))) {
-		status = STRANGE;
-	}
-	json_close(&root);
-	return status;
-}
-
-/* The sink's words may repeat the URL that it was asked by, and so the key. */
-static void
-scrub(struct text *t, const struct sink_http *h)
-{
-	char *at;
-
-	for (unsigned i = 0; i < h->secrets; i++) {
-		size_t n = strlen(h->secret[i]);
-
-		while (t->len > 0 && (at = memmem(t->at, t->len,
-		    h->secret[i], n)) != NULL)
-			memset(at, '*', n);
-	}
-}
-
-/* "HTTP 400: what the sink says"; `meant` is the status that it stands for. */
-static void
-words_of(struct text *t, long status, long meant, struct span answer)
-{
-	struct json root;
-	struct span error = { NULL, 0 };
-	bool open = json_open(&root, answer) == 0;
-
-	if (open)
-		error = json_string(json_get(root, "error"));
-	text_str(t, "HTTP ");
-	text_int(t, status);
-	if (meant != status) {
-		text_str(t, ", but no success (");
-		text_int(t, meant);
-		text_str(t, ")");
-	}
-	if (error.len == 0)
-		error = answer;
-	if (error.len > WORDS_MAX)
-		error.len = WORDS_MAX;
-	if (error.len > 0) {
-		text_str(t, ": ");
-		text_span(t, error);
-	}
-	if (open)
-		json_close(&root);
-}
 
 static int64_t
 retry_after_ms(CURL *easy)
@@ -149,7 +80,8 @@ answered(struct sink_http *h, struct slot *s)
 	long status = 0, meant;
 
 	curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
-	meant = status_of(h, status, answer);
+	meant = s->said == status ? response_status(status, answer,
+	    h->inngest) : RESPONSE_STRANGE;
 	fate = retry_fate(meant);
 	if (fate == FATE_REFUSED && s->group->count > 1 &&
 	    batch_split(&h->batch, s->group))
@@ -158,12 +90,30 @@ answered(struct sink_http *h, struct slot *s)
 	if (fate == FATE_DELIVERED || (fate == FATE_LATER && meant != 429))
 		batch_learn(&h->batch, s->group, fate == FATE_DELIVERED);
 	if (fate != FATE_DELIVERED) {
-		words_of(&words, status, meant, answer);
-		scrub(&words, h);
+		response_words(&words, status, meant, answer);
+		response_hide(&words, h->secret, h->secrets);
 	}
 	group_judge(s->group, &h->judged, fate, retry_after_ms(s->easy),
 	    text_view(&words));
 	text_release(&words);
+}
+
+/* libcurl makes a 200 of any line that begins like a status line: what it
+ * reports counts only if the line says so. */
+static size_t
+take_header(char *at, size_t size, size_t count, void *arg)
+{
+	long *said = arg;
+	size_t n = size * count;
+	const char *space = memchr(at, ' ', n);
+
+	if (n < 5 || memcmp(at, "HTTP/", 5) != 0)
+		return n;
+	*said = 0;
+	if (space != NULL && at + n - space > 3)
+		*said = (space[1] - '0') * 100 + (space[2] - '0') * 10 +
+		    space[3] - '0';
+	return n;
 }
 
 static size_t
@@ -178,11 +128,57 @@ take_answer(char *at, size_t size, size_t count, void *arg)
 
 /* ---- requests ---- */
 
+static bool
+open_slot(struct sink_http *h, struct slot *s)
+{
+	if ((s->easy = curl_easy_init()) == NULL)
+		return false;
+	return curl_easy_setopt(s->easy, CURLOPT_URL, h->config.url) ==
+	    CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_PROTOCOLS_STR, "http,https") ==
+	    CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, h->headers) ==
+	    CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_USERAGENT,
+	    "sentry-deliver/" PACKAGE_VERSION) == CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_POST, 1l) == CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_NOSIGNAL, 1l) == CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_CONNECTTIMEOUT_MS,
+	    CONNECT_MS) == CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_TIMEOUT,
+	    (long)h->config.timeout_s) == CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_WRITEFUNCTION, take_answer) ==
+	    CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_WRITEDATA, &s->answer) ==
+	    CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_HEADERFUNCTION, take_header) ==
+	    CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_HEADERDATA, &s->said) ==
+	    CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_PRIVATE, s) == CURLE_OK;
+}
+
+/* A handle does not serve twice: in one that does, libcurl (until May 2023,
+ * its pull request 11103) follows a pointer into the former answer's headers
+ * when an answer begins with a folded one. Connections are kept by `multi`. */
 static void
 free_slot(struct sink_http *h, struct slot *s)
 {
 	h->tried -= s->tried;
 	s->group = NULL;
+	curl_easy_cleanup(s->easy);
+	s->easy = NULL;
+}
+
+static bool
+start_transfer(struct sink_http *h, struct slot *s)
+{
+	return !s->body.broken && (s->easy != NULL || open_slot(h, s)) &&
+	    curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS, s->body.at) ==
+	    CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+	    (curl_off_t)s->body.len) == CURLE_OK &&
+	    curl_multi_add_handle(h->multi, s->easy) == CURLM_OK;
 }
 
 static void
@@ -194,11 +190,8 @@ send_group(struct sink_http *h, struct slot *s, struct group *g)
 	s->body.len = 0;
 	group_write(&s->body, g);
 	s->answer.len = 0;
-	curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS, s->body.at);
-	curl_easy_setopt(s->easy, CURLOPT_POSTFIELDSIZE_LARGE,
-	    (curl_off_t)s->body.len);
-	if (s->body.broken ||
-	    curl_multi_add_handle(h->multi, s->easy) != CURLM_OK) {
+	s->said = 0;
+	if (!start_transfer(h, s)) {
 		text_release(&s->body);
 		group_judge(g, &h->judged, FATE_LATER, 0,
 		    span_of("out of memory"));
@@ -329,32 +322,6 @@ static const struct sink_ops http_ops = {
 };
 
 /* ---- opening ---- */
-
-static bool
-open_slot(struct sink_http *h, struct slot *s)
-{
-	if ((s->easy = curl_easy_init()) == NULL)
-		return false;
-	return curl_easy_setopt(s->easy, CURLOPT_URL, h->config.url) ==
-	    CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_PROTOCOLS_STR, "http,https") ==
-	    CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, h->headers) ==
-	    CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_USERAGENT,
-	    "sentry-deliver/" PACKAGE_VERSION) == CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_POST, 1l) == CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_NOSIGNAL, 1l) == CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_CONNECTTIMEOUT_MS,
-	    CONNECT_MS) == CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_TIMEOUT,
-	    (long)h->config.timeout_s) == CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_WRITEFUNCTION, take_answer) ==
-	    CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_WRITEDATA, &s->answer) ==
-	    CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_PRIVATE, s) == CURLE_OK;
-}
 
 /* As it stands in the URL, and as a server has decoded it. */
 static void

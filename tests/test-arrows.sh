@@ -19,6 +19,7 @@ quoted: text
 care: personal span
 redact: care json personal quoted signature
 hook: json signature
+response: json text
 retry:
 envelope: member text
 sink: retry text
@@ -46,7 +47,7 @@ intake: receipt store
 erase: db gate observe personal record redact text
 queue: envelope sink store
 sink_print: sink
-sink_http: batch json
+sink_http: batch response
 waiting: sink
 stream: envelope waiting
 sink_nats: sink stream
