@@ -8,8 +8,8 @@
  * and the fingerprint of all before it: a torn file is not a hook. */
 void	record_format(struct text *, const struct hook *);
 
-/* The hook's spans lead into `file`. False for anything that record_format()
- * did not write. */
+/* The hook's spans lead into `file`. False for anything torn, and for what is
+ * not of that form. */
 bool	record_parse(struct hook *, struct span file);
 
 #endif

@@ -1,10 +1,9 @@
-/* Prints the observation of each .hook file: what the golden files hold.
- *
- * A .hook file is header lines, an empty line and the raw body. With the line
- * `Redact: 1` the body that is kept is printed, too. */
+/* Prints the observation of each .hook file: what the golden files hold. With
+ * the line `Redact: 1` the body that is kept is printed, too. */
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "hook-file.h"
 #include "observe.h"
 #include "receipt.h"
 #include "signature.h"
@@ -27,9 +26,6 @@ static const char *const names[OBSERVED_FIELDS] = {
 	[OBSERVED_RELEASE] = "release",
 	[OBSERVED_ENVIRONMENT] = "environment",
 };
-
-static struct span	list, learned;
-static struct hook	hook;
 
 static void
 line(const char *name, struct span value)
@@ -67,59 +63,16 @@ show(struct observation *o)
 		printf("source_event: %.*s\n", (int)s.len, s.at);
 }
 
-static void
-header(struct span name, struct span value)
-{
-	static const struct {
-		const char	*name;
-		struct span	*to;
-	} headers[] = {
-		{ "Sentry-Hook-Resource", &hook.resource },
-		{ "Sentry-Hook-Timestamp", &hook.timestamp },
-		{ "Request-ID", &hook.request_id },
-		{ "Idempotency-Key", &hook.idempotency_key },
-		{ "Signature", &hook.signature },
-		{ "Observe", &list },
-		{ "Learned-Release", &learned },
-	};
-
-	if (span_is(name, "Received"))
-		hook.received_at = strtoll(value.at, NULL, 10);
-	hook.redact |= span_is(name, "Redact");
-	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
-		if (span_is(name, headers[i].name))
-			*headers[i].to = value;
-}
-
-/* Splits the file and returns the body. */
-static struct span
-read_headers(struct span file)
-{
-	while (file.len > 0 && file.at[0] != '\n') {
-		const char *end = memchr(file.at, '\n', file.len);
-		const char *colon = memchr(file.at, ':', file.len);
-
-		if (end == NULL || colon == NULL || end < colon + 2)
-			exit(2);
-		header((struct span){ file.at, (size_t)(colon - file.at) },
-		    (struct span){ colon + 2, (size_t)(end - colon - 2) });
-		file.len -= (size_t)(end + 1 - file.at);
-		file.at = end + 1;
-	}
-	return file.len == 0 ? file :
-	    (struct span){ file.at + 1, file.len - 1 };
-}
-
 static int
-run_redacted(void)
+run_redacted(const struct hook_file *h)
 {
-	char *body = malloc(hook.body.len + 1);
+	char *body = malloc(h->hook.body.len + 1);
 	struct receipt *r;
 
 	if (body == NULL)
 		return 1;
-	memcpy(body, hook.body.at, hook.body.len);
-	if ((r = receipt_new(&hook, body, list)) == NULL)
+	memcpy(body, h->hook.body.at, h->hook.body.len);
+	if ((r = receipt_new(&h->hook, body, h->observe)) == NULL)
 		return 1;
 	show(&r->observation);
 	printf("body: %.*s\n", (int)r->hook.body.len, r->hook.body.at);
@@ -132,6 +85,7 @@ run(const char *path)
 {
 	FILE *f = fopen(path, "rb");
 	struct observation o;
+	struct hook_file h;
 	struct text file = { 0 };
 	char buf[65536];
 	size_t n;
@@ -143,21 +97,17 @@ run(const char *path)
 	while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
 		text_add(&file, buf, n);
 	fclose(f);
-	hook = (struct hook){ .signature = span_of("00000000000000000000000000"
-	    "00000000000000000000000000000000000000") };
-	list = span_of(HOOK_OBSERVE_DEFAULT);
-	learned = (struct span){ NULL, 0 };
-	hook.body = read_headers(text_view(&file));
-	if (hook.redact) {
-		int failed = run_redacted();
+	hook_file_read(&h, text_view(&file));
+	if (h.hook.redact) {
+		int failed = run_redacted(&h);
 
 		text_release(&file);
 		return failed;
 	}
-	if (observe(&o, &hook, list) != 0)
+	if (observe(&o, &h.hook, h.observe) != 0)
 		return 1;
-	if (learned.at != NULL && o.asks && o.outcome == OUTCOME_OBSERVED &&
-	    observation_learn(&o, learned) != 0)
+	if (h.learned.at != NULL && o.asks && o.outcome == OUTCOME_OBSERVED &&
+	    observation_learn(&o, h.learned) != 0)
 		return 1;
 	show(&o);
 	observation_release(&o);

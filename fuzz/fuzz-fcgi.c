@@ -1,0 +1,40 @@
+/* Whatever comes over the socket: the responder ends, and what it says are
+ * whole replies. */
+#include <stdlib.h>
+
+#include "fuzz.h"
+#include "worker.h"
+
+/* A status, and a body as long as it says (or none, for HEAD). */
+static void
+check_reply(struct span reply)
+{
+	static const char length[] = "\r\nContent-Length: ";
+	const char *end, *at;
+	size_t body;
+
+	claim(reply.len > 12 && memcmp(reply.at, "Status: ", 8) == 0);
+	end = memmem(reply.at, reply.len, "\r\n\r\n", 4);
+	at = memmem(reply.at, reply.len, length, strlen(length));
+	claim(end != NULL && at != NULL && at < end);
+	body = reply.len - (size_t)(end + 4 - reply.at);
+	claim(body == 0 || body == strtoul(at + strlen(length), NULL, 10));
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct text replies = { 0 }, reply = { 0 };
+	struct span rest;
+
+	worker_serve(&replies, (struct span){ (const char *)data, size });
+	rest = text_view(&replies);
+	while (worker_reply(&rest, &reply)) {
+		/* Nothing but END: a role that we do not play. */
+		if (reply.len > 0)
+			check_reply(text_view(&reply));
+		text_release(&reply);
+	}
+	text_release(&replies);
+	return 0;
+}

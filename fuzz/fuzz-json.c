@@ -1,0 +1,85 @@
+/* Two readers of JSON: ours over json-c, and SQLite's. They agree, but for
+ * the differences that are named here. */
+#include "fuzz.h"
+#include "json.h"
+
+/* The deepest nesting of what SQLite takes for JSON. */
+static unsigned
+depth_of(struct span s)
+{
+	unsigned depth = 0, most = 0;
+	bool string = false;
+
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.at[i];
+
+		if (string && c == '\\')
+			i++;
+		else if (c == '"')
+			string = !string;
+		else if (!string && (c == '{' || c == '['))
+			most = ++depth > most ? depth : most;
+		else if (!string && (c == '}' || c == ']'))
+			depth--;
+	}
+	return most;
+}
+
+/* Why we do not take what SQLite takes: it stops at a NUL, takes any value
+ * for a document, goes deeper, and does not look into UTF-8. */
+static bool
+explained(struct span s)
+{
+	size_t i = 0;
+
+	if (s.len == 0 || memchr(s.at, '\0', s.len) != NULL)
+		return true;
+	while (i < s.len && memchr(" \t\r\n", s.at[i], 4) != NULL)
+		i++;
+	return i == s.len || s.at[i] != '{' || depth_of(s) >= JSON_DEPTH ||
+	    fuzz_points(s) < 0;
+}
+
+static bool
+same(const struct text *a, const struct text *b)
+{
+	return a->len == b->len && memcmp(a->at, b->at, a->len) == 0;
+}
+
+/* What we write is JSON, whichever way; as Sentry would have written it, it is
+ * the same document, and ASCII. JavaScript's way need not come back: 2e20 is
+ * an integer to it, and more than json-c holds. */
+static void
+writes(struct json root, enum json_style style)
+{
+	struct text first = { 0 }, styled = { 0 }, again = { 0 };
+	struct json copy;
+
+	json_write(&styled, root, style);
+	json_write(&first, root, JSON_COMPACT_UTF8);
+	claim(fuzz_json_valid(text_view(&styled)));
+	claim(json_open(&copy, text_view(&styled)) == 0);
+	json_write(&again, copy, JSON_COMPACT_UTF8);
+	claim(style == JSON_COMPACT_UTF8 || same(&again, &first));
+	claim(style == JSON_COMPACT_UTF8 ||
+	    fuzz_points(text_view(&styled)) == (long)styled.len);
+	json_close(&copy);
+	text_release(&first);
+	text_release(&styled);
+	text_release(&again);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct span s = { (const char *)data, size };
+	struct json root;
+	bool ours = json_open(&root, s) == 0, theirs = fuzz_json_valid(s);
+
+	claim(!ours || theirs);
+	claim(ours || !theirs || explained(s));
+	for (int i = 0; ours && i < JSON_STYLES; i++)
+		writes(root, (enum json_style)i);
+	json_close(&root);
+	return 0;
+}

@@ -1,0 +1,325 @@
+/* A request in a .hook file's form is answered by the policy, over a fake and
+ * over FastCGI. Both say the same, and what the contract's table says.
+ *
+ * A line whose name has an underscore is a CGI variable, any other one a
+ * header. What is not said: a POST, the body's own length, a signature; and
+ * `right` stands for the right one, which no engine would find. */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "../tests/hook-file.h"
+#include "fuzz.h"
+#include "worker.h"
+
+#define VARIABLES	32
+#define NAME_SIZE	64
+
+struct variable {
+	char		name[NAME_SIZE];
+	struct span	value;
+};
+
+struct call {
+	struct variable	 variable[VARIABLES];
+	size_t		 count;
+	struct span	 body;
+	size_t		 at;
+	char		 length[24], signature[65];
+};
+
+/* ---- the fake ---- */
+
+static struct span
+param(void *arg, const char *name)
+{
+	const struct call *c = arg;
+
+	for (size_t i = 0; i < c->count; i++)
+		if (strcmp(c->variable[i].name, name) == 0)
+			return c->variable[i].value;
+	return (struct span){ NULL, 0 };
+}
+
+static size_t
+read_body(void *arg, char *buf, size_t n)
+{
+	struct call *c = arg;
+
+	if (n > c->body.len - c->at)
+		n = c->body.len - c->at;
+	memcpy(buf, c->body.at + c->at, n);
+	c->at += n;
+	return n;
+}
+
+/* A hook is answered when the writer's thread says that it is kept. */
+static pthread_mutex_t	lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t	cond = PTHREAD_COND_INITIALIZER;
+static bool		done;
+
+static void
+on_done(struct waiting *w)
+{
+	(void)w;
+	pthread_mutex_lock(&lock);
+	done = true;
+	pthread_cond_signal(&cond);
+	pthread_mutex_unlock(&lock);
+}
+
+static void
+answer_here(struct exchange *x, struct call *c)
+{
+	struct request q = { param, read_body, c };
+
+	done = false;
+	if (answer(x, worker(), &q, on_done))
+		return;
+	pthread_mutex_lock(&lock);
+	while (!done)
+		pthread_cond_wait(&cond, &lock);
+	pthread_mutex_unlock(&lock);
+	answer_finish(x);
+}
+
+/* ---- the request ---- */
+
+static void
+set(struct call *c, const char *prefix, struct span name, struct span value)
+{
+	struct variable *v = &c->variable[c->count];
+	size_t at = strlen(prefix);
+
+	if (c->count == VARIABLES || name.len + at + 1 > sizeof(v->name) ||
+	    memchr(name.at, '\0', name.len) != NULL)
+		return;
+	memcpy(v->name, prefix, at + 1);
+	for (size_t i = 0; i < name.len; i++) {
+		char ch = name.at[i];
+
+		if (ch >= 'a' && ch <= 'z')
+			ch = (char)(ch - 'a' + 'A');
+		v->name[at + i] = ch == '-' ? '_' : ch;
+	}
+	v->name[at + name.len] = '\0';
+	v->value = value;
+	c->count++;
+}
+
+static void
+set_unless_there(struct call *c, const char *name, const char *value)
+{
+	if (param(c, name).at == NULL)
+		set(c, "", span_of(name), span_of(value));
+}
+
+static void
+read_call(struct call *c, struct span file)
+{
+	struct span name, value;
+	struct text length = { 0 };
+
+	*c = (struct call){ .count = 0 };
+	/* Room is left for what is not said. */
+	while (hook_file_line(&file, &name, &value))
+		if (c->count < VARIABLES - 3)
+			set(c, memchr(name.at, '_', name.len) == NULL ?
+			    "HTTP_" : "", name, value);
+	c->body = file;
+	text_int(&length, (int64_t)file.len);
+	memcpy(c->length, length.at, length.len);
+	text_release(&length);
+	fuzz_sign(c->signature, span_of(WORKER_SECRET), file);
+	set_unless_there(c, "REQUEST_METHOD", "POST");
+	set_unless_there(c, "CONTENT_LENGTH", c->length);
+	if (param(c, "HTTP_SENTRY_APP_SIGNATURE").at == NULL)
+		set_unless_there(c, "HTTP_SENTRY_HOOK_SIGNATURE", "right");
+	for (size_t i = 0; i < c->count; i++)
+		if (span_is(c->variable[i].value, "right"))
+			c->variable[i].value = span_of(c->signature);
+}
+
+/* ---- the same as records ---- */
+
+static void
+put_record(struct text *t, unsigned type, struct span s)
+{
+	size_t padding = s.len % 8;
+	const char header[] = { 1, (char)type, 0, 1, (char)(s.len >> 8),
+	    (char)s.len, (char)padding, 0 };
+
+	text_add(t, header, sizeof(header));
+	text_span(t, s);
+	text_add(t, "padding", padding);
+}
+
+/* A stream, in records of a size that the input has a say in. */
+static void
+put_stream(struct text *t, unsigned type, struct span s)
+{
+	size_t n = 1 + s.len * 7919 % 16381;
+
+	while (s.len > 0) {
+		put_record(t, type, (struct span){ s.at, s.len < n ? s.len :
+		    n });
+		n = s.len < n ? s.len : n;
+		s.at += n;
+		s.len -= n;
+	}
+	put_record(t, type, (struct span){ NULL, 0 });
+}
+
+static void
+put_length(struct text *t, size_t n)
+{
+	const char four[] = { (char)(n >> 24 | 0x80), (char)(n >> 16),
+	    (char)(n >> 8), (char)n };
+
+	if (n < 0x80)
+		text_add(t, four + 3, 1);
+	else
+		text_add(t, four, sizeof(four));
+}
+
+static void
+write_records(struct text *t, const struct call *c)
+{
+	static const char begin[] = { 0, 1, 0, 0, 0, 0, 0, 0 };
+	struct text params = { 0 };
+
+	for (size_t i = 0; i < c->count; i++) {
+		struct span name = span_of(c->variable[i].name);
+
+		put_length(&params, name.len);
+		put_length(&params, c->variable[i].value.len);
+		text_span(&params, name);
+		text_span(&params, c->variable[i].value);
+	}
+	put_record(t, 1, (struct span){ begin, sizeof(begin) });
+	put_stream(t, 4, text_view(&params));
+	put_stream(t, 5, c->body);
+	text_release(&params);
+}
+
+/* ---- what the contract says ---- */
+
+static bool
+ends_in(struct call *c, const char *what)
+{
+	struct text path = { 0 };
+	size_t n = strlen(what);
+	bool does;
+
+	text_span(&path, param(c, "SCRIPT_NAME"));
+	text_span(&path, param(c, "PATH_INFO"));
+	does = path.len >= n &&
+	    memcmp(path.at + path.len - n, what, n) == 0;
+	text_release(&path);
+	return does;
+}
+
+/* The length, or -1 where there is none, -2 where it is too much. */
+static long
+length_of(struct span s)
+{
+	long n = 0;
+	size_t digits = 0;
+
+	while (digits < s.len && s.at[digits] >= '0' && s.at[digits] <= '9')
+		digits++;
+	if (digits < s.len || s.len == 0)
+		return -1;
+	for (size_t i = 0; i < s.len && n <= WORKER_MAX_BODY; i++)
+		n = n * 10 + (s.at[i] - '0');
+	return n > WORKER_MAX_BODY ? -2 : n;
+}
+
+static const char *
+wanted_post(struct call *c)
+{
+	struct span s = param(c, "HTTP_SENTRY_HOOK_SIGNATURE");
+	struct span body = c->body;
+	long length = length_of(param(c, "CONTENT_LENGTH"));
+	char hex[65];
+	struct json root;
+	bool json;
+
+	if (s.at == NULL)
+		s = param(c, "HTTP_SENTRY_APP_SIGNATURE");
+	if (s.len == 0)
+		return "401 {\"error\":\"Missing sentry-hook-signature "
+		    "header\"}";
+	if (signature_form(s) != SIGNATURE_VALID)
+		return "401 {\"error\":\"Signature length mismatch\"}";
+	if (length == -2)
+		return "413 {\"error\":\"Payload too large\"}";
+	if (length < 0 || (size_t)length > body.len)
+		return "400 {\"error\":\"Bad request\"}";
+	body.len = (size_t)length;
+	fuzz_sign(hex, span_of(WORKER_SECRET), body);
+	for (size_t i = 0; i < s.len; i++)
+		if ((s.at[i] | (s.at[i] > '9' ? 0x20 : 0)) != hex[i])
+			return "401 {\"error\":\"Invalid signature\"}";
+	json = json_open(&root, body) == 0;
+	json_close(&root);
+	return json ? "200 {\"received\":true}" :
+	    "400 {\"error\":\"Invalid JSON\"}";
+}
+
+/* NULL: figures, which are never the same again. */
+static const char *
+wanted(struct call *c)
+{
+	struct span method = param(c, "REQUEST_METHOD");
+
+	if (span_is(method, "POST"))
+		return wanted_post(c);
+	if (!span_is(method, "GET") && !span_is(method, "HEAD"))
+		return "405 {\"error\":\"Method not allowed\"}";
+	if (ends_in(c, "/ready") || ends_in(c, "/metrics"))
+		return NULL;
+	return "200 {\"status\":\"ok\",\"service\":\"sentry-webhooks\"}";
+}
+
+static void
+check(struct call *c, const struct reply *r)
+{
+	const char *want = wanted(c);
+
+	if (want == NULL) {
+		claim(r->status == 200 || r->status == 503);
+		return;
+	}
+	claim(r->status == atoi(want));
+	claim(span_is(text_view(&r->body), want + 4));
+	claim(r->allow == (r->status == 405));
+	claim(r->bodiless == span_is(param(c, "REQUEST_METHOD"), "HEAD"));
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct text here = { 0 }, there = { 0 }, records = { 0 };
+	struct text replies = { 0 };
+	struct call c;
+	struct exchange x;
+	struct span rest;
+
+	read_call(&c, (struct span){
+	    size > 0 ? (const char *)data : "", size });
+	write_records(&records, &c);
+	answer_here(&x, &c);
+	check(&c, &x.reply);
+	reply_write(&here, &x.reply);
+	answer_release(&x);
+	worker_serve(&replies, text_view(&records));
+	rest = text_view(&replies);
+	claim(worker_reply(&rest, &there) && rest.len == 0);
+	claim(wanted(&c) == NULL || (here.len == there.len &&
+	    memcmp(here.at, there.at, here.len) == 0));
+	text_release(&here);
+	text_release(&there);
+	text_release(&records);
+	text_release(&replies);
+	return 0;
+}

@@ -1,0 +1,182 @@
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "fuzz.h"
+#include "threads.h"
+
+/* What is kept is thrown away before it fills a RAM disk. */
+#define FRESH_CALLS	8192
+#define HEADER_LEN	8	/* of a FastCGI record */
+#define THREADS		2
+#define PATIENCE_MS	8000	/* a silent peer has 2 s, a request 10 */
+
+static char		folder[80], path[100], db[100], spool[100];
+static struct service	service;
+static struct listener	listener;
+static struct threads	*threads;
+static unsigned		calls;
+
+static void
+say_nothing(void *arg, enum writer_event e, enum fault f, const char *why,
+    unsigned long count)
+{
+	(void)arg, (void)e, (void)f, (void)why, (void)count;
+}
+
+static void
+clear(void)
+{
+	char command[100];
+
+	if (service.writer == NULL)
+		return;
+	threads_stop(threads);
+	listen_close(&listener);
+	writer_stop(service.writer);
+	spool_close(service.spool);
+	service.writer = NULL;
+	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+	claim(system(command) == 0);
+}
+
+static void
+start(void)
+{
+	const char *tmp = getenv("TMPDIR");
+	struct writer_config config = { .db = db, .say = say_nothing };
+	char why[DB_WHY > LISTEN_WHY ? DB_WHY : LISTEN_WHY];
+
+	snprintf(folder, sizeof(folder), "%s/fuzz-XXXXXX",
+	    tmp == NULL || strlen(tmp) > 60 ? "/tmp" : tmp);
+	claim(mkdtemp(folder) != NULL);
+	snprintf(path, sizeof(path), "%s/socket", folder);
+	snprintf(db, sizeof(db), "%s/outbox.db", folder);
+	snprintf(spool, sizeof(spool), "%s/spool", folder);
+	service.db = db;
+	service.observe_list = span_of(HOOK_OBSERVE_DEFAULT);
+	service.max_body = WORKER_MAX_BODY;
+	service.commit_wait = 2000;
+	claim((service.spool = spool_open(spool)) != NULL);
+	config.spool = service.spool;
+	config.observe_list = service.observe_list;
+	claim(writer_start(&service.writer, &config, why) == FAULT_NONE);
+	claim(listen_open(&listener, path, 0600, why) == 0);
+	claim(threads_start(&threads, &listener, THREADS, &service) == 0);
+}
+
+struct service *
+worker(void)
+{
+	if (service.keyring == NULL) {
+		claim(signature_start() == 0);
+		signal(SIGPIPE, SIG_IGN);
+		service.keyring = keyring_open(WORKER_SECRET, NULL);
+		claim(service.keyring != NULL);
+		atexit(clear);
+	}
+	if (calls++ % FRESH_CALLS == 0) {
+		clear();
+		start();
+	}
+	return &service;
+}
+
+/* ---- the other end of the line ---- */
+
+static int
+call(void)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
+	claim(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0);
+	claim(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
+	return fd;
+}
+
+/* Hangs up when it has said everything, or is no longer listened to. */
+static void
+send_some(int fd, struct span *s)
+{
+	ssize_t n = s->len == 0 ? 0 : send(fd, s->at, s->len, MSG_NOSIGNAL);
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n < 0)
+		n = (ssize_t)s->len;
+	s->at += n;
+	s->len -= (size_t)n;
+	if (s->len == 0)
+		(void)shutdown(fd, SHUT_WR);
+}
+
+/* Sends and receives at once: else either side could wait for the other. */
+void
+worker_serve(struct text *replies, struct span bytes)
+{
+	char buf[16384];
+	ssize_t n = 1;
+	int fd, rc;
+
+	(void)worker();
+	fd = call();
+	send_some(fd, &bytes);
+	while (n != 0) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+
+		if (bytes.len > 0)
+			p.events |= POLLOUT;
+		if ((rc = poll(&p, 1, PATIENCE_MS)) < 0 && errno == EINTR)
+			continue;	/* by the engine's clock */
+		claim(rc == 1);
+		if (p.revents & POLLOUT)
+			send_some(fd, &bytes);
+		if (!(p.revents & ~POLLOUT))
+			continue;
+		n = recv(fd, buf, sizeof(buf), 0);
+		if (n < 0 && errno != EAGAIN)
+			n = 0;
+		if (n > 0)
+			text_add(replies, buf, (size_t)n);
+	}
+	close(fd);
+	claim(!replies->broken);
+}
+
+bool
+worker_reply(struct span *replies, struct text *reply)
+{
+	enum { END = 3, STDOUT = 6 };
+	unsigned type;
+
+	if (replies->len == 0)
+		return false;
+	do {
+		const unsigned char *p = (const unsigned char *)replies->at;
+		size_t content, whole;
+
+		claim(replies->len >= HEADER_LEN);
+		type = p[1];
+		content = (size_t)p[4] << 8 | p[5];
+		whole = HEADER_LEN + content + p[6];
+		claim(p[0] == 1 && (type == STDOUT || type == END));
+		claim(p[2] != 0 || p[3] != 0);
+		claim(replies->len >= whole);
+		claim(type == STDOUT || content == 8);
+		if (type == STDOUT)
+			text_add(reply, replies->at + HEADER_LEN, content);
+		replies->at += whole;
+		replies->len -= whole;
+	} while (type != END);
+	return true;
+}
