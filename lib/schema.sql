@@ -42,7 +42,10 @@ CREATE TABLE workspace_map (
 			<> '['
 		    -- A ] right behind [ or [^ does not close anything.
 		    AND project_slug NOT LIKE '%[]%'
-		    AND project_slug NOT LIKE '%[^]%')
+		    AND project_slug NOT LIKE '%[^]%'
+		    -- Without a [ these stand for themselves: no slug has them.
+		    AND (project_slug GLOB '*[[]*'
+			OR project_slug NOT GLOB '*[]^]*'))
 ) STRICT;
 
 CREATE INDEX workspace_map_project ON workspace_map (project_id)

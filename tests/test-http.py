@@ -1108,6 +1108,8 @@ NEVER = [
     ("a project_slug with an unclosed [^", "project_slug", "sh[^"),
     ("a project_slug with a second [ unclosed", "project_slug",
      "s[h]o[p"),
+    ("a project_slug with a ] that closes nothing", "project_slug", "***]"),
+    ("a project_slug with a ^ outside of brackets", "project_slug", "*-^"),
     ("an empty store_id", "store_id", ""),
 ]
 
