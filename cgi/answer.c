@@ -83,12 +83,12 @@ form_of(enum verdict v)
 }
 
 static int64_t
-clock_ms(clockid_t clock)
+clock_us(clockid_t clock)
 {
 	struct timespec ts;
 
 	clock_gettime(clock, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
 static struct span
@@ -151,6 +151,16 @@ read_body(struct exchange *x, const struct request *q, char **bytes)
 	return got == length ? VERDICT_RECEIVED : VERDICT_BAD_REQUEST;
 }
 
+static enum metric
+metric_of_stored(const struct exchange *x)
+{
+	if (x->waiting.stored.duplicate)
+		return METRIC_DUPLICATE;
+	return x->outcome == OUTCOME_OBSERVED ? METRIC_STORED :
+	    x->outcome == OUTCOME_IGNORED ? METRIC_IGNORED :
+	    METRIC_UNREADABLE;
+}
+
 /* The database has it, or else the spool takes it: 200 means that one of them
  * has it on disk. */
 static enum verdict
@@ -160,23 +170,19 @@ keep(struct exchange *x)
 
 	if (x->fault == FAULT_NONE) {
 		x->kept = "database";
-		metrics_count(x->waiting.stored.duplicate ?
-		    METRIC_DUPLICATE : METRIC_STORED);
+		metrics_count(x->resource, metric_of_stored(x));
 	} else if ((f = spool_put(x->service->spool, &x->receipt->hook)) ==
 	    FAULT_NONE) {
 		x->kept = "spool";
-		metrics_count(METRIC_SPOOLED);
+		metrics_count(x->resource, METRIC_SPOOLED);
 	} else {
 		x->fault = f;
-		metrics_count(METRIC_LOST);
+		metrics_count(x->resource, METRIC_LOST);
 		return VERDICT_INTERNAL;
 	}
-	if (x->outcome == OUTCOME_IGNORED)
-		metrics_count(METRIC_IGNORED);
-	if (x->outcome != OUTCOME_UNREADABLE)
-		return VERDICT_RECEIVED;
-	metrics_count(METRIC_UNREADABLE);
-	return VERDICT_UNREADABLE;
+	metrics_kept(clock_us(CLOCK_MONOTONIC) - x->from);
+	return x->outcome == OUTCOME_UNREADABLE ? VERDICT_UNREADABLE :
+	    VERDICT_RECEIVED;
 }
 
 /* What an authentic body is, and where it goes. Takes over `body`. */
@@ -192,11 +198,13 @@ take(struct exchange *x, char *body)
 	x->hook.secret_name = (struct span){ NULL, 0 };
 	if (x->receipt == NULL) {
 		x->fault = FAULT_MEMORY;
-		metrics_count(METRIC_LOST);
+		metrics_count(x->resource, METRIC_LOST);
 		return VERDICT_INTERNAL;
 	}
 	/* Before others see the receipt, whose observation may then change. */
 	x->outcome = x->receipt->observation.outcome;
+	x->resource = hook_resource_named(observation_get(
+	    &x->receipt->observation, OBSERVED_RESOURCE));
 	x->waiting.receipt = x->receipt;
 	f = s->writer == NULL ? FAULT_STUCK :
 	    writer_put(s->writer, &x->waiting);
@@ -234,19 +242,21 @@ receive(struct exchange *x, const struct request *q,
 		return v;
 	}
 	x->hook.secret_name = span_of(secret);
+	key_loan_used(keys, secret, x->hook.received_at);
 	return take(x, body);
 }
 
+/* By the resource that the request claims to be about. */
 static void
-count_refused(enum verdict v)
+count_refused(enum resource r, enum verdict v)
 {
 	if (v == VERDICT_NO_SECRET)
-		metrics_count(METRIC_UNCONFIGURED);
+		metrics_count(r, METRIC_UNCONFIGURED);
 	else if (v == VERDICT_NO_SIGNATURE || v == VERDICT_SIGNATURE_LENGTH ||
 	    v == VERDICT_SIGNATURE_INVALID)
-		metrics_count(METRIC_UNAUTHENTIC);
+		metrics_count(r, METRIC_UNAUTHENTIC);
 	else if (v == VERDICT_BAD_REQUEST || v == VERDICT_TOO_LARGE)
-		metrics_count(METRIC_MALFORMED);
+		metrics_count(r, METRIC_MALFORMED);
 }
 
 static void
@@ -279,7 +289,7 @@ log_hook(const struct exchange *x, struct form form)
 	log_span(&l, "resource", h->resource);
 	log_span(&l, "request_id", h->request_id);
 	log_int(&l, "bytes", (int64_t)h->body.len);
-	log_int(&l, "ms", clock_ms(CLOCK_MONOTONIC) - x->from);
+	log_int(&l, "ms", (clock_us(CLOCK_MONOTONIC) - x->from) / 1000);
 	log_str(&l, "error", form.error);
 	if (x->kept != NULL)
 		log_str(&l, "kept", x->kept);
@@ -299,13 +309,14 @@ post(struct exchange *x, const struct request *q)
 	struct key_loan keys;
 	enum verdict v;
 
-	x->from = clock_ms(CLOCK_MONOTONIC);
-	x->hook.received_at = clock_ms(CLOCK_REALTIME);
+	x->from = clock_us(CLOCK_MONOTONIC);
+	x->hook.received_at = clock_us(CLOCK_REALTIME) / 1000;
 	x->hook.resource = param(q, "HTTP_SENTRY_HOOK_RESOURCE");
 	x->hook.timestamp = param(q, "HTTP_SENTRY_HOOK_TIMESTAMP");
 	x->hook.request_id = param(q, "HTTP_REQUEST_ID");
 	x->hook.idempotency_key = param(q, "HTTP_IDEMPOTENCY_KEY");
 	x->hook.redact = x->service->redact;
+	x->resource = hook_resource_named(hook_resource_header(&x->hook));
 	keyring_borrow(x->service->keyring, &keys);
 	v = receive(x, q, &keys);
 	keyring_release(&keys);
@@ -368,7 +379,7 @@ fill(struct reply *r, enum verdict v)
 static void
 fill_hook(struct exchange *x, enum verdict v)
 {
-	count_refused(v);
+	count_refused(x->resource, v);
 	fill(&x->reply, v);
 	log_hook(x, form_of(v));
 }

@@ -45,9 +45,10 @@ struct exchange {
 	struct receipt	*receipt;
 	struct waiting	 waiting;
 	enum outcome	 outcome;
+	enum resource	 resource;	/* as metrics count it */
 	const char	*kept;		/* "database", "spool" or NULL */
 	enum fault	 fault;
-	int64_t		 from;		/* ms, monotonic */
+	int64_t		 from;		/* us, monotonic */
 };
 
 /* Reads the request. True: x->reply is the answer, counted and logged. False:

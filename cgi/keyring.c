@@ -17,6 +17,7 @@
 /* What the file held when it was read, shared by all who borrowed it. */
 struct key_file {
 	struct secrets	*set;
+	int64_t		*used;		/* atomic: ms, of each secret */
 	int		 refs;		/* atomic */
 };
 
@@ -30,6 +31,7 @@ struct stamp {
 
 struct keyring {
 	struct secrets	*list;
+	int64_t		*list_used;	/* atomic, as in key_file */
 	const char	*path;
 	pthread_mutex_t	 lock;		/* guards file, stamp, known */
 	struct key_file	*file;
@@ -45,6 +47,7 @@ drop(struct key_file *f)
 	if (f == NULL || __atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	secrets_free(f->set);
+	free(f->used);
 	free(f);
 }
 
@@ -118,17 +121,39 @@ say_unlocked(struct keyring *k, const struct secrets *set)
 	    "memory: raise the limit (ulimit -l, LimitMEMLOCK=)", 0);
 }
 
+/* One more than needed: none at all would be NULL. */
+static int64_t *
+used_of(const struct secrets *set)
+{
+	return calloc(secrets_count(set) + 1, sizeof(int64_t));
+}
+
+/* A secret that stays in the file keeps the time of its last use. */
+static void
+carry_over(const struct key_file *from, struct key_file *to)
+{
+	for (size_t i = 0; i < secrets_count(to->set); i++)
+		for (size_t j = 0; j < secrets_count(from->set); j++)
+			if (strcmp(secrets_name(to->set, i),
+			    secrets_name(from->set, j)) == 0)
+				to->used[i] = __atomic_load_n(&from->used[j],
+				    __ATOMIC_RELAXED);
+}
+
 static void
 replace(struct keyring *k, struct secrets *set)
 {
 	struct key_file *f = calloc(1, sizeof(*f));
 
-	if (f == NULL) {
+	if (f == NULL || (f->used = used_of(set)) == NULL) {
+		free(f);
 		secrets_free(set);
 		return;
 	}
 	f->set = set;
 	f->refs = 1;
+	if (k->file != NULL)
+		carry_over(k->file, f);
 	drop(k->file);
 	k->file = f;
 }
@@ -189,6 +214,7 @@ keyring_open(const char *list, const char *file)
 	k->path = file;
 	if (list != NULL)
 		k->list = secrets_read(span_of(list), SECRETS_LIST);
+	k->list_used = used_of(k->list);
 	if (k->list != NULL && secrets_bad_line(k->list) > 0)
 		log_say("warning", "secret-list", "SENTRY_CLIENT_SECRET: a "
 		    "secret in it is too long, is not printable, or is one "
@@ -206,6 +232,7 @@ keyring_close(struct keyring *k)
 		return;
 	drop(k->file);
 	secrets_free(k->list);
+	free(k->list_used);
 	pthread_mutex_destroy(&k->lock);
 	free(k);
 }
@@ -213,7 +240,8 @@ keyring_close(struct keyring *k)
 void
 keyring_borrow(struct keyring *k, struct key_loan *loan)
 {
-	*loan = (struct key_loan){ .set = { k->list, NULL } };
+	*loan = (struct key_loan){ .set = { k->list, NULL },
+	    .used = { k->list_used, NULL } };
 	if (k->path == NULL)
 		return;
 	pthread_mutex_lock(&k->lock);
@@ -222,6 +250,7 @@ keyring_borrow(struct keyring *k, struct key_loan *loan)
 		loan->file = k->file;
 		__atomic_add_fetch(&k->file->refs, 1, __ATOMIC_RELAXED);
 		loan->set[1] = k->file->set;
+		loan->used[1] = k->file->used;
 	}
 	pthread_mutex_unlock(&k->lock);
 }
@@ -236,6 +265,29 @@ size_t
 key_loan_count(const struct key_loan *loan)
 {
 	return secrets_count(loan->set[0]) + secrets_count(loan->set[1]);
+}
+
+const char *
+key_loan_name(const struct key_loan *loan, size_t i, int64_t *used_at)
+{
+	size_t first = secrets_count(loan->set[0]);
+	int which = i >= first;
+
+	i -= which ? first : 0;
+	*used_at = loan->used[which] == NULL ? 0 :
+	    __atomic_load_n(&loan->used[which][i], __ATOMIC_RELAXED);
+	return secrets_name(loan->set[which], i);
+}
+
+void
+key_loan_used(const struct key_loan *loan, const char *name, int64_t now)
+{
+	for (int which = 0; which < 2; which++)
+		for (size_t i = 0; i < secrets_count(loan->set[which]); i++)
+			if (secrets_name(loan->set[which], i) == name &&
+			    loan->used[which] != NULL)
+				__atomic_store_n(&loan->used[which][i], now,
+				    __ATOMIC_RELAXED);
 }
 
 enum signature

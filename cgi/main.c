@@ -18,6 +18,7 @@
 #include "notify.h"
 #include "options.h"
 #include "plain.h"
+#include "status.h"
 #include "threads.h"
 #include "verify.h"
 
@@ -321,6 +322,7 @@ main(int argc, char *argv[])
 
 	keep_small();
 	keep_standard_descriptors();
+	status_start();
 	options_read(&o, argc, argv);
 	if (signature_start() != 0) {
 		fail("libsodium", "it cannot start");

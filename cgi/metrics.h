@@ -4,28 +4,35 @@
 
 #include <stdint.h>
 
+#include "keyring.h"
 #include "text.h"
 #include "writer.h"
 
+/* What became of a POST: one of these. */
 enum metric {
-	METRIC_STORED,		/* hooks that became a row */
-	METRIC_DUPLICATE,	/* hooks that had been there before */
-	METRIC_IGNORED,		/* of the stored: not observed */
-	METRIC_UNREADABLE,	/* of the stored: no JSON object */
-	METRIC_SPOOLED,		/* hooks that went to the spool */
-	METRIC_LOST,		/* authentic hooks that nothing took: 500 */
-	METRIC_UNCONFIGURED,	/* POSTs without a secret configured */
-	METRIC_UNAUTHENTIC,	/* POSTs without a right signature */
-	METRIC_MALFORMED,	/* POSTs of a bad or too great length */
+	METRIC_STORED,		/* a new row of webhook and outbox */
+	METRIC_IGNORED,		/* a new row, but not observed */
+	METRIC_UNREADABLE,	/* a new row, but no JSON object: 400 */
+	METRIC_DUPLICATE,	/* it had been there before */
+	METRIC_SPOOLED,		/* it went to the spool */
+	METRIC_LOST,		/* authentic, and nothing took it: 500 */
+	METRIC_UNCONFIGURED,	/* no secret is configured */
+	METRIC_UNAUTHENTIC,	/* no right signature */
+	METRIC_MALFORMED,	/* of a bad or too great length */
 	METRICS
 };
 
-/* Safe from any thread. */
-void	metrics_count(enum metric);
+/* When the process began, before anything else here. */
+void	metrics_start(int64_t now_ms);
+
+/* Safe from any thread, and no more than an atomic addition or three. */
+void	metrics_count(enum resource, enum metric);
 void	metrics_hook(int64_t now_ms);	/* an authentic hook came */
+void	metrics_kept(int64_t us);	/* and is on disk, after so long */
 
 /* The text format, version 0.0.4. census is NULL where there is none. */
 void	metrics_write(struct text *, const struct writer_status *,
-	    const struct spool *, const struct census *);
+	    const struct spool *, const struct key_loan *,
+	    const struct census *, int64_t now_ms);
 
 #endif

@@ -4,6 +4,9 @@
 
 #include "answer.h"
 
+/* At the start of the process, which the metrics name. */
+void	status_start(void);
+
 /* Appends the parts and the backlog as JSON; true if every part works. */
 bool	status_ready(struct service *, struct text *);
 

@@ -473,7 +473,7 @@ deliver_run(const struct deliver_config *config)
 	d->config = config;
 	d->sink = config->sink;
 	d->judged_tail = &d->judged;
-	d->taken_at = now_ms();
+	d->taken_at = d->tally.started = now_ms();
 	f = reopen(d);
 	/* Some faults pass by themselves; not that it is the wrong file. */
 	if (d->db != NULL || (!config->once && f != FAULT_FOREIGN &&

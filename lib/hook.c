@@ -48,8 +48,8 @@ has_shape(struct json data, enum resource r)
 	return false;
 }
 
-static enum resource
-by_name(struct span name)
+enum resource
+hook_resource_named(struct span name)
 {
 	int r;
 
@@ -57,6 +57,12 @@ by_name(struct span name)
 		if (span_is(name, shapes[r].name))
 			break;
 	return (enum resource)r;
+}
+
+const char *
+hook_resource_name(enum resource r)
+{
+	return r == RESOURCE_OTHER ? "other" : shapes[r].name;
 }
 
 /* `data.event` beside `data.issue` is the plan's issue, not an alert. */
@@ -123,7 +129,8 @@ hook_resource(const struct hook *hook, struct json root, struct span *name,
 {
 	struct json data = json_get(root, "data");
 	struct span header = hook_resource_header(hook);
-	enum resource said = by_name(header), is = by_body(data);
+	enum resource said = hook_resource_named(header);
+	enum resource is = by_body(data);
 
 	*name = header;
 	*mismatch = false;

@@ -35,6 +35,11 @@ enum resource {
 	RESOURCE_PREPROD_ARTIFACT,
 	RESOURCE_OTHER		/* a name that we do not know, or none */
 };
+#define RESOURCES	(RESOURCE_OTHER + 1)
+
+/* By their names; that of RESOURCE_OTHER is "other". */
+enum resource	hook_resource_named(struct span);
+const char	*hook_resource_name(enum resource);
 
 /* The resource that the body has the shape of: the header's where that fits,
  * else the body's own. *name is the name to keep ("" when nobody said one),

@@ -318,7 +318,11 @@ store_census_of(struct db *d, unsigned statement, struct census *c)
 		c->acked = db_int(d, statement, 2);
 		c->dead = db_int(d, statement, 3);
 		c->oldest_pending = db_int(d, statement, 4);
-		c->user_version = db_int(d, statement, 5);
+		c->oldest_unmapped = db_int(d, statement, 5);
+		c->oldest_acked = db_int(d, statement, 6);
+		c->oldest_dead = db_int(d, statement, 7);
+		c->last_hook = db_int(d, statement, 8);
+		c->user_version = db_int(d, statement, 9);
 	}
 	db_finish(d, statement);
 	return f;

@@ -38,7 +38,9 @@ enum fault	store_remap(struct db *, int64_t *cursor, unsigned limit,
 
 struct census {
 	int64_t	pending, unmapped, acked, dead;		/* rows */
-	int64_t	oldest_pending;				/* ms; 0 for none */
+	/* When the first of them, by id, was received: ms, 0 for none. */
+	int64_t	oldest_pending, oldest_unmapped, oldest_acked, oldest_dead;
+	int64_t	last_hook;		/* of all: ms, 0 for none */
 	int64_t	wal_bytes;
 	int64_t	user_version;
 };
@@ -46,16 +48,21 @@ enum fault	store_census(struct db *, struct census *)
 		    __attribute__((warn_unused_result));
 
 /* The same for a connection with statements of its own: this is the one it
- * needs, and `statement` is its index there. */
+ * needs, and `statement` is its index there. A row that is delivered is never
+ * looked at: the indexes are partial, and hold all that is read. */
+#define STORE_STATE(state) \
+	"(SELECT count(*) AS n, min(id) AS first FROM outbox" \
+	" INDEXED BY outbox_" state " WHERE state = '" state "') AS " state
+#define STORE_RECEIVED(state) \
+	" (SELECT created_at FROM outbox WHERE id = " state ".first)"
 #define STORE_CENSUS \
-	"SELECT" \
-	" (SELECT count(*) FROM outbox WHERE state = 'pending')," \
-	" (SELECT count(*) FROM outbox WHERE state = 'unmapped')," \
-	" (SELECT count(*) FROM outbox WHERE state = 'acked')," \
-	" (SELECT count(*) FROM outbox WHERE state = 'dead')," \
-	" (SELECT created_at FROM outbox WHERE state = 'pending'" \
-	"  ORDER BY due_at, id LIMIT 1)," \
-	" (SELECT user_version FROM pragma_user_version)"
+	"SELECT pending.n, unmapped.n, acked.n, dead.n," \
+	STORE_RECEIVED("pending") "," STORE_RECEIVED("unmapped") "," \
+	STORE_RECEIVED("acked") "," STORE_RECEIVED("dead") "," \
+	" (SELECT received_at FROM webhook ORDER BY id DESC LIMIT 1)," \
+	" (SELECT user_version FROM pragma_user_version) FROM " \
+	STORE_STATE("pending") "," STORE_STATE("unmapped") "," \
+	STORE_STATE("acked") "," STORE_STATE("dead")
 enum fault	store_census_of(struct db *, unsigned statement,
 		    struct census *) __attribute__((warn_unused_result));
 

@@ -11,6 +11,7 @@ enum tally_count {
 
 struct tally {
 	unsigned long	count[COUNTS];
+	int64_t		started;	/* ms since 1970 */
 };
 
 /* Writes a file for node_exporter's textfile collector, whole or not at all.

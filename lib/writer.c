@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BATCH_MAX	256	/* receipts in a transaction */
+#define BATCH_MAX	256	/* receipts in a transaction: WRITER_BATCHES */
 #define SPOOL_BATCH	64	/* spooled hooks in a transaction */
 #define REMAP_BATCH	500	/* unmapped rows in a transaction */
 #define TICK_MS		500	/* between looks at the mapping table */
@@ -93,6 +93,18 @@ open_store(struct writer *w, char why[DB_WHY])
 	return f;
 }
 
+/* With the lock held: counts a commit of n rows. */
+static void
+count_commit(struct writer *w, unsigned long n)
+{
+	unsigned i = 0;
+
+	w->status.commits++;
+	while (i < WRITER_BATCHES - 1 && n > 1ul << i)
+		i++;
+	w->status.batches[i] += n > 0;
+}
+
 /* Tells the callers of `jobs` how it ended, after it is counted. */
 static void
 finish(struct writer *w, struct job *jobs, enum fault f)
@@ -103,7 +115,7 @@ finish(struct writer *w, struct job *jobs, enum fault f)
 		n++;
 	if (f == FAULT_NONE) {
 		pthread_mutex_lock(&w->lock);
-		w->status.commits++;
+		count_commit(w, n);
 		w->status.rows += n;
 		pthread_mutex_unlock(&w->lock);
 	}
@@ -200,7 +212,7 @@ forget_spooled(struct writer *w)
 	for (unsigned i = 0; i < w->spooled_count; i++)
 		spool_remove(w->config.spool, w->spooled[i]);
 	pthread_mutex_lock(&w->lock);
-	w->status.commits++;
+	count_commit(w, w->spooled_count);
 	w->status.brought_in += w->spooled_count;
 	pthread_mutex_unlock(&w->lock);
 	say(w, WRITER_BROUGHT_IN, FAULT_NONE, "", w->spooled_count);

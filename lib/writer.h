@@ -41,12 +41,15 @@ enum fault	writer_put(struct writer *, struct waiting *)
 		    __attribute__((warn_unused_result));
 bool		writer_withdraw(struct writer *, struct waiting *);
 
+#define WRITER_BATCHES	9	/* up to 256 rows */
 struct writer_status {
 	enum fault	fault;		/* why it is stuck, or FAULT_NONE */
 	char		why[DB_WHY];
 	unsigned	queued;		/* receipts that wait now */
 	unsigned long	commits, rows;	/* since the start */
-	unsigned long	brought_in;
+	unsigned long	brought_in;	/* rows that came from the spool */
+	/* Of the commits those of up to 1, 2, 4 ... rows, and not fewer. */
+	unsigned long	batches[WRITER_BATCHES];
 	unsigned long	failures;	/* transactions that failed */
 };
 void		writer_status(struct writer *, struct writer_status *);

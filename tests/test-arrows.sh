@@ -57,7 +57,7 @@ trouble: fault log sink
 deliver: flight log notify queue settle tally trouble
 writer: intake spool
 keyring: log signature
-metrics: text writer
+metrics: keyring text writer
 answer: keyring log metrics status writer
 status: answer metrics
 fcgi: answer
@@ -68,7 +68,7 @@ options: args hook
 check: guard keyring listen options store
 verify: json keyring
 forget: erase log options
-main: args check forget guard log notify options plain threads verify
+main: args check forget guard log notify options plain status threads verify
 '
 
 # HEADER FILE: the one source that may include a library's header.

@@ -572,7 +572,8 @@ def blanked(_, options):
     api.stop()
 
 
-METRIC = re.compile(r'sentry_deliver_[a-z_]+(\{[a-z]+="[a-z]+"\})? -?\d+')
+METRIC = re.compile(r'sentry_deliver_[a-z_]+'
+                    r'(\{([a-z_]+="[a-z0-9.]+",?)+\})? -?\d+')
 
 
 @tap.test("the metrics file says what was done, in Prometheus's format")
@@ -592,7 +593,8 @@ def metrics():
     for line in ('rows_total{result="delivered"} 30',
                  'rows_total{result="dead"} 2',
                  'outbox_rows{state="pending"} 3',
-                 'outbox_rows{state="dead"} 2', "sink_up 1", "in_flight 0"):
+                 'outbox_rows{state="dead"} 2', "sink_up 1",
+                 "in_flight_rows 0"):
         assert f"\nsentry_deliver_{line}\n" in text, line
     equal(glob.glob(path + ".*"), [], "left behind")
     api.stop()
