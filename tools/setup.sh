@@ -55,6 +55,7 @@ shellcheck	command	shellcheck
 systemd		command	systemd-analyze
 clang		command	clang
 libclang-rt-14-dev	file	/usr/lib/llvm-14/lib/clang/14.0.6/include/fuzzer
+prometheus	command	promtool
 xz-utils	command	xz
 END
 }
@@ -147,6 +148,10 @@ keep_services_down() {
 	case "$missing " in
 	*' fcgiwrap '*)
 		disable fcgiwrap.socket fcgiwrap.service ;;
+	esac
+	case "$missing " in
+	*' prometheus '*)
+		disable prometheus.service ;;
 	esac
 }
 
