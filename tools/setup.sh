@@ -56,6 +56,7 @@ systemd		command	systemd-analyze
 clang		command	clang
 libclang-rt-14-dev	file	/usr/lib/llvm-14/lib/clang/14.0.6/include/fuzzer
 prometheus	command	promtool
+mandoc		command	mandoc
 xz-utils	command	xz
 END
 }
