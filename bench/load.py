@@ -220,7 +220,7 @@ class Worker(Table):
     def spooled(self):
         """How many hooks went to the spool first, since its start."""
         text = self.worker.get(h.PATH + "/metrics").body.decode()
-        return int(re.search(r'\{result="spooled"\} (\d+)', text)[1])
+        return sum(map(int, re.findall(r'result="spooled"\} (\d+)', text)))
 
     def count(self, run):
         return self.one("SELECT count(*) FROM webhook WHERE id > ? AND "

@@ -4,6 +4,7 @@ and go, servers that die, and who may connect. Contract, section 5."""
 import base64
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -674,6 +675,34 @@ def _():
     deliver.says("not permitted", 30)
     equal(outbox.rows("SELECT DISTINCT state, attempts FROM outbox"),
           [("pending", 0)])
+    deliver.stop()
+    server.stop()
+
+
+@tap.table("an account with the permissions that the page lists {}", [
+    ("does all that is needed", None),
+    ("but STREAM.INFO sends nothing", "STREAM.INFO"),
+    ("but STREAM.CREATE makes no stream", "STREAM.CREATE")])
+def _(_, without):
+    with open(os.path.join(h.SRC, "man", "sentry-deliver.8")) as f:
+        page = f.read()
+    listed, inbox = re.search(
+        r'publish: (\[[^]]*\])\nsubscribe: ("[^"]*")', page).groups()
+    publish = [s for s in json.loads(listed)
+               if without is None or without not in s]
+    server = nats.Server("authorization { users: [ { user: few, password: "
+                         "s3cret-few, permissions: { publish: "
+                         f"{json.dumps(publish)}, subscribe: {inbox} "
+                         "} } ] }")
+    outbox = Outbox(5)
+    key = h.write(os.path.join(outbox.folder, "user"), "few s3cret-few\n")
+    deliver = Deliver(outbox, server.url, "--nats-user-file", key,
+                      "--create-stream", "--settle", "1", "--timeout", "2")
+    if without is None:
+        deliver.reaches({"delivered": 5})
+    else:
+        deliver.says("JetStream: Timeout")
+        equal(outbox.states(), {"pending": 5})
     deliver.stop()
     server.stop()
 
