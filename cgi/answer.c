@@ -1,7 +1,7 @@
 #include "answer.h"
 
 #include <malloc.h>
-#include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -27,6 +27,20 @@ enum verdict {
 	VERDICT_METHOD,
 	VERDICT_INTERNAL,
 	VERDICT_PENDING		/* no answer yet */
+};
+
+/* What is known of a request; most of it is a POST's, step by step. */
+struct posting {
+	struct exchange	 exchange;
+	struct service	*service;
+	struct hook	 hook;
+	struct receipt	*receipt;
+	struct waiting	 waiting;
+	enum outcome	 outcome;
+	enum resource	 resource;	/* as metrics count it */
+	const char	*kept;		/* "database", "spool" or NULL */
+	enum fault	 fault;
+	int64_t		 from;		/* us, monotonic */
 };
 
 struct form {
@@ -135,7 +149,7 @@ body_length(struct span s, size_t limit, size_t *length)
 
 /* Reads the body into *bytes, which is malloc'd. */
 static enum verdict
-read_body(struct exchange *x, const struct request *q, char **bytes)
+read_body(struct posting *x, const struct request *q, char **bytes)
 {
 	size_t length, got;
 	enum verdict v = body_length(param(q, "CONTENT_LENGTH"),
@@ -152,7 +166,7 @@ read_body(struct exchange *x, const struct request *q, char **bytes)
 }
 
 static enum metric
-metric_of_stored(const struct exchange *x)
+metric_of_stored(const struct posting *x)
 {
 	if (x->waiting.stored.duplicate)
 		return METRIC_DUPLICATE;
@@ -164,7 +178,7 @@ metric_of_stored(const struct exchange *x)
 /* The database has it, or else the spool takes it: 200 means that one of them
  * has it on disk. */
 static enum verdict
-keep(struct exchange *x)
+keep(struct posting *x)
 {
 	enum fault f;
 
@@ -187,7 +201,7 @@ keep(struct exchange *x)
 
 /* What an authentic body is, and where it goes. Takes over `body`. */
 static enum verdict
-take(struct exchange *x, char *body)
+take(struct posting *x, char *body)
 {
 	struct service *s = x->service;
 	enum fault f;
@@ -217,7 +231,7 @@ take(struct exchange *x, char *body)
 /* Authenticate, then look: nothing of the body is parsed before it is known
  * to be Sentry's. */
 static enum verdict
-receive(struct exchange *x, const struct request *q,
+receive(struct posting *x, const struct request *q,
     const struct key_loan *keys)
 {
 	struct span signature = param(q, "HTTP_SENTRY_HOOK_SIGNATURE");
@@ -260,7 +274,7 @@ count_refused(enum resource r, enum verdict v)
 }
 
 static void
-log_observation(struct log *l, const struct exchange *x)
+log_observation(struct log *l, const struct posting *x)
 {
 	const struct observation *o = &x->receipt->observation;
 
@@ -278,7 +292,7 @@ log_observation(struct log *l, const struct exchange *x)
 }
 
 static void
-log_hook(const struct exchange *x, struct form form)
+log_hook(const struct posting *x, struct form form)
 {
 	const struct hook *h = x->receipt == NULL ? &x->hook :
 	    &x->receipt->hook;
@@ -304,7 +318,7 @@ log_hook(const struct exchange *x, struct form form)
 }
 
 static enum verdict
-post(struct exchange *x, const struct request *q)
+post(struct posting *x, const struct request *q)
 {
 	struct key_loan keys;
 	enum verdict v;
@@ -364,7 +378,8 @@ fill(struct reply *r, enum verdict v)
 
 	r->status = form.status;
 	r->reason = form.reason;
-	r->allow = v == VERDICT_METHOD;
+	if (v == VERDICT_METHOD)
+		r->headers = "Allow: GET, HEAD, POST\r\n";
 	if (form.error != NULL) {
 		text_str(&r->body, "{\"error\":");
 		text_json(&r->body, span_of(form.error));
@@ -377,76 +392,94 @@ fill(struct reply *r, enum verdict v)
 }
 
 static void
-fill_hook(struct exchange *x, enum verdict v)
+fill_hook(struct posting *x, enum verdict v)
 {
 	count_refused(x->resource, v);
-	fill(&x->reply, v);
+	fill(&x->exchange.reply, v);
 	log_hook(x, form_of(v));
 }
 
-bool
-answer(struct exchange *x, struct service *s, const struct request *q,
-    void (*done)(struct waiting *))
+/* On the writer's thread. What did not become a row is spooled next, which
+ * takes a sync. */
+static void
+on_written(struct waiting *w)
 {
+	struct posting *x = (struct posting *)(void *)((char *)w -
+	    offsetof(struct posting, waiting));
+
+	x->exchange.slow = w->fault != FAULT_NONE;
+	x->exchange.done(&x->exchange);
+}
+
+/* ---- the handler ---- */
+
+static struct posting *
+posting_of(struct exchange *x)
+{
+	return (struct posting *)(void *)x;	/* its first member */
+}
+
+static bool
+begin(struct exchange *exchange, void *service, const struct request *q)
+{
+	struct posting *x = posting_of(exchange);
 	struct span method = param(q, "REQUEST_METHOD");
 	enum verdict v = VERDICT_METHOD;
 
-	*x = (struct exchange){ .service = s,
-	    .reply.type = "application/json", .waiting.done = done };
-	x->reply.bodiless = span_is(method, "HEAD");
+	*x = (struct posting){ .exchange.done = exchange->done,
+	    .service = service, .waiting.done = on_written };
+	exchange->reply.type = "application/json";
+	exchange->reply.bodiless = span_is(method, "HEAD");
 	if (span_is(method, "POST")) {
 		if ((v = post(x, q)) == VERDICT_PENDING)
 			return false;
 		fill_hook(x, v);
 		return true;
 	}
-	if (span_is(method, "GET") || x->reply.bodiless)
-		v = get(s, q, &x->reply);
-	fill(&x->reply, v);
+	if (span_is(method, "GET") || exchange->reply.bodiless)
+		v = get(service, q, &exchange->reply);
+	fill(&exchange->reply, v);
 	return true;
 }
 
-bool
-answer_withdraw(struct exchange *x)
+static bool
+withdraw(struct exchange *exchange)
 {
-	return writer_withdraw(x->service->writer, &x->waiting);
+	struct posting *x = posting_of(exchange);
+
+	if (!writer_withdraw(x->service->writer, &x->waiting))
+		return false;
+	exchange->slow = true;
+	return true;
 }
 
-void
-answer_finish(struct exchange *x)
+static void
+finish(struct exchange *exchange)
 {
+	struct posting *x = posting_of(exchange);
+
 	x->fault = x->waiting.fault;
 	fill_hook(x, keep(x));
 }
 
-void
-answer_release(struct exchange *x)
+static void
+release(struct exchange *exchange)
 {
+	struct posting *x = posting_of(exchange);
 	bool large = x->hook.body.len > LARGE_BYTES;
 
 	receipt_drop(x->receipt);
-	text_release(&x->reply.body);
+	text_release(&exchange->reply.body);
 	x->receipt = NULL;
 	/* Else what a few large hooks took stays with the process for ever. */
 	if (large)
 		(void)malloc_trim(0);
 }
 
-void
-reply_write(struct text *t, const struct reply *r)
+struct handler
+answer_handler(struct service *s)
 {
-	text_str(t, "Status: ");
-	text_int(t, r->status);
-	text_str(t, " ");
-	text_str(t, r->reason);
-	text_str(t, "\r\nContent-Type: ");
-	text_str(t, r->type);
-	text_str(t, "\r\nContent-Length: ");
-	text_int(t, (int64_t)r->body.len);
-	text_str(t, "\r\nCache-Control: no-store\r\n");
-	if (r->allow)
-		text_str(t, "Allow: GET, HEAD, POST\r\n");
-	text_str(t, "\r\n");
-	if (!r->bodiless)
-		text_span(t, text_view(&r->body));
+	return (struct handler){ .size = sizeof(struct posting),
+	    .begin = begin, .withdraw = withdraw, .finish = finish,
+	    .release = release, .patience = s->commit_wait, .arg = s };
 }

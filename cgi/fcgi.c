@@ -43,8 +43,8 @@ struct fcgi {
 	unsigned char	 buf[BUFFER_SIZE];
 };
 
-static int64_t
-now_ms(void)
+int64_t
+fcgi_now(void)
 {
 	struct timespec ts;
 
@@ -76,7 +76,7 @@ receive(struct fcgi *c, void *at, size_t n)
 	ssize_t got;
 
 	do {
-		if (now_ms() > c->deadline)
+		if (fcgi_now() > c->deadline)
 			return 0;
 		got = recv(c->fd, at, n, MSG_DONTWAIT);
 	} while (got < 0 && is_ready(c->fd, POLLIN));
@@ -196,7 +196,7 @@ read_head(struct fcgi *c)
 	c->params.len = 0;
 	c->content = c->padding = 0;
 	c->ended = false;
-	c->deadline = now_ms() + REQUEST_MS;
+	c->deadline = fcgi_now() + REQUEST_MS;
 	while (next_header(c, &h)) {
 		bool ours = h.id != 0 && h.id == c->id;
 

@@ -6,7 +6,7 @@
 #ifndef FCGI_H
 #define FCGI_H
 
-#include "answer.h"
+#include "exchange.h"
 
 #define FCGI_PARAMS_MAX	262144	/* bytes of all CGI variables together */
 
@@ -26,6 +26,9 @@ int		 fcgi_fd(const struct fcgi *);
 /* Reads the head of the next request. False: there is none, or what came is
  * no request, and gets no answer. */
 bool		 fcgi_next(struct fcgi *);
+
+/* The clock of its deadlines: ms, monotonic. */
+int64_t		 fcgi_now(void);
 
 /* That request; its parameters live until the next one. */
 struct request	 fcgi_request(struct fcgi *);

@@ -1,25 +1,21 @@
 /* sentry-webhooks: options, secrets, signals, threads. */
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "answer.h"
 #include "args.h"
 #include "check.h"
 #include "forget.h"
 #include "guard.h"
 #include "log.h"
-#include "notify.h"
 #include "options.h"
 #include "plain.h"
+#include "serve.h"
 #include "status.h"
-#include "threads.h"
 #include "verify.h"
 
 #define ARENAS		4
@@ -135,17 +131,6 @@ close_service(struct service *s)
 	keyring_close(s->keyring);
 }
 
-/* Blocked in all threads: main waits for them. */
-static void
-block_signals(sigset_t *wanted)
-{
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(wanted);
-	sigaddset(wanted, SIGTERM);
-	sigaddset(wanted, SIGINT);
-	pthread_sigmask(SIG_BLOCK, wanted, NULL);
-}
-
 static void
 log_start(const struct options *o, const struct listener *l)
 {
@@ -163,46 +148,21 @@ log_start(const struct options *o, const struct listener *l)
 		    "may connect to it");
 }
 
-/* Until a signal comes; meanwhile the service manager hears from us. */
-static int
-wait_for(const sigset_t *wanted)
-{
-	int64_t every = notify_watchdog();
-	struct timespec ts = { .tv_sec = every / 1000,
-	    .tv_nsec = every % 1000 * 1000000 };
-	int sig;
-
-	notify("READY=1");
-	while (every > 0 && (sig = sigtimedwait(wanted, NULL, &ts)) < 0)
-		notify("WATCHDOG=1");
-	if (every == 0)
-		sigwait(wanted, &sig);
-	notify("STOPPING=1");
-	return sig;
-}
-
 static int
 serve(const struct options *o, struct listener *l)
 {
 	struct service service;
-	struct threads *threads;
-	sigset_t wanted;
+	struct handler handler;
 	int status = 1;
 
-	block_signals(&wanted);
+	serve_block_signals();
 	if (open_service(&service, o) == 0) {
 		log_start(o, l);
-		if (threads_start(&threads, l, o->threads, &service) == 0) {
-			log_say("info", "stop", strsignal(wait_for(&wanted)));
-			/* Once nobody can find us any more, what waits
-			 * is all there will be. */
-			listen_leave(l);
-			threads_stop(threads);
-			listen_close(l);
-			status = 0;
-		} else {
+		handler = answer_handler(&service);
+		status = serve_until_told(l, o->threads, &handler) == 0 ? 0 :
+		    1;
+		if (status != 0)
 			fail("threads", strerror(errno));
-		}
 	}
 	close_service(&service);
 	return status;
@@ -212,30 +172,17 @@ static int
 serve_once(const struct options *o)
 {
 	struct service service;
-	sigset_t wanted;
+	struct handler handler;
 	int status;
 
 	/* A request that is under way is finished. */
-	block_signals(&wanted);
+	serve_block_signals();
 	/* Without a writer the answer is 500, but it is an answer. */
 	(void)open_service(&service, o);
-	status = plain_serve(&service) == 0 ? 0 : 1;
+	handler = answer_handler(&service);
+	status = plain_serve(&handler) == 0 ? 0 : 1;
 	close_service(&service);
 	return status;
-}
-
-/* Whether it was started for one request, as CGI says, and so whatever an
- * environment that it shares with others names as a socket. */
-static bool
-is_cgi(const struct options *o)
-{
-	struct listener l;
-	struct stat st;
-
-	if (getenv("GATEWAY_INTERFACE") == NULL || listen_inherited(&l))
-		return false;
-	return o->socket == NULL || fstat(STDIN_FILENO, &st) != 0 ||
-	    !S_ISSOCK(st.st_mode);
 }
 
 /* A CGI program is the web server's, and runs as that does. */
@@ -260,7 +207,7 @@ serve_socket(const struct options *o)
 	char why[LISTEN_WHY];
 	int status;
 
-	if (is_cgi(o))
+	if (serve_is_cgi(o->socket))
 		return serve_once(o);
 	inherited = o->socket == NULL && listen_inherited(&l);
 	if (o->socket == NULL && !inherited) {
@@ -292,20 +239,6 @@ verify_mode(const struct options *o)
 	return status;
 }
 
-/* FastCGI leaves a program nothing but descriptor 0. A connection or a file
- * of the spool must not become standard error: the log would go into it. */
-static void
-keep_standard_descriptors(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
-}
-
 /* Few heaps for many threads, and large bodies outside of them: what a large
  * hook takes, the system gets back. */
 static void
@@ -321,7 +254,7 @@ main(int argc, char *argv[])
 	static struct options o;	/* as long as the program */
 
 	keep_small();
-	keep_standard_descriptors();
+	serve_keep_descriptors();
 	status_start();
 	options_read(&o, argc, argv);
 	if (signature_start() != 0) {

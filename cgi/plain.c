@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,28 +32,24 @@ read_body(void *arg, char *buf, size_t n)
 }
 
 /* One request, one process: there is nothing else to do meanwhile. */
-struct wait {
-	struct exchange	 exchange;
-	pthread_mutex_t	 lock;		/* guards done */
-	pthread_cond_t	 cond;
-	bool		 done;
-};
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards done */
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+static bool done;
 
 static void
-on_done(struct waiting *w)
+on_done(struct exchange *x)
 {
-	struct wait *me = (struct wait *)(void *)((char *)w -
-	    offsetof(struct wait, exchange.waiting));
-
-	pthread_mutex_lock(&me->lock);
-	me->done = true;
-	pthread_cond_signal(&me->cond);
-	pthread_mutex_unlock(&me->lock);
+	(void)x;
+	pthread_mutex_lock(&lock);
+	done = true;
+	pthread_cond_signal(&cond);
+	pthread_mutex_unlock(&lock);
 }
 
 static void
-await(struct wait *me, unsigned wait_ms)
+await(struct exchange *x, const struct handler *h)
 {
+	unsigned wait_ms = h->patience;
 	struct timespec until;
 
 	clock_gettime(CLOCK_REALTIME, &until);
@@ -62,15 +57,14 @@ await(struct wait *me, unsigned wait_ms)
 	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
-	pthread_mutex_lock(&me->lock);
-	while (!me->done && pthread_cond_timedwait(&me->cond, &me->lock,
-	    &until) == 0)
+	pthread_mutex_lock(&lock);
+	while (!done && pthread_cond_timedwait(&cond, &lock, &until) == 0)
 		;
 	/* Too late to withdraw it: then it is done in an instant. */
-	if (!me->done && !answer_withdraw(&me->exchange))
-		while (!me->done)
-			pthread_cond_wait(&me->cond, &me->lock);
-	pthread_mutex_unlock(&me->lock);
+	if (!done && !h->withdraw(x))
+		while (!done)
+			pthread_cond_wait(&cond, &lock);
+	pthread_mutex_unlock(&lock);
 }
 
 static int
@@ -90,21 +84,24 @@ write_all(struct span s)
 }
 
 int
-plain_serve(struct service *service)
+plain_serve(const struct handler *h)
 {
 	struct request q = { param, read_body, NULL };
-	struct wait me = { .lock = PTHREAD_MUTEX_INITIALIZER,
-	    .cond = PTHREAD_COND_INITIALIZER };
+	struct exchange *x = calloc(1, h->size);
 	struct text t = { 0 };
 	int rc;
 
-	if (!answer(&me.exchange, service, &q, on_done)) {
-		await(&me, service->commit_wait);
-		answer_finish(&me.exchange);
+	if (x == NULL)
+		return -1;
+	x->done = on_done;
+	if (!h->begin(x, h->arg, &q)) {
+		await(x, h);
+		h->finish(x);
 	}
-	reply_write(&t, &me.exchange.reply);
+	reply_write(&t, &x->reply);
 	rc = t.broken ? -1 : write_all(text_view(&t));
 	text_release(&t);
-	answer_release(&me.exchange);
+	h->release(x);
+	free(x);
 	return rc;
 }

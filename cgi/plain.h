@@ -2,9 +2,9 @@
 #ifndef PLAIN_H
 #define PLAIN_H
 
-#include "answer.h"
+#include "exchange.h"
 
 /* Writes the reply to standard output. 0, or -1 if that failed. */
-int	plain_serve(struct service *) __attribute__((warn_unused_result));
+int	plain_serve(const struct handler *) __attribute__((warn_unused_result));
 
 #endif

@@ -19,20 +19,20 @@
 
 #define REST_MS	20	/* when accept() is out of descriptors, or worse */
 
-/* A connection with the request that is on its way on it. */
+/* A connection; the exchange that is on its way on it stands behind it. */
 struct client {
+	_Alignas(max_align_t)
 	struct threads	*threads;
 	struct fcgi	*fcgi;
-	struct exchange	 exchange;
 	bool		 watched;	/* epoll knows it */
 	/* Guarded by the lock: */
 	enum {
 		BUSY,			/* a thread is at work on it */
-		PENDING,		/* its hook waits for the commit */
+		PENDING,		/* its reply is put off */
 		LATE,			/* too late to withdraw that */
-		DONE			/* its hook can be answered */
+		DONE			/* its reply can be finished */
 	}		 state;
-	int64_t		 overdue_at;	/* ms, intake_now() */
+	int64_t		 overdue_at;	/* ms, fcgi_now() */
 	struct client	*next, **link;	/* in one of the lists */
 };
 
@@ -49,7 +49,7 @@ struct threads {
 	int		 end;		/* eventfd: written once, never read */
 
 	int		 epoll;
-	struct service	*service;
+	struct handler	 handler;
 	pthread_t	*thread;
 	unsigned	 count;
 	bool		 stop;		/* atomic */
@@ -58,7 +58,7 @@ struct threads {
 	struct list	 pending;	/* in order of overdue_at */
 	struct list	 done;
 	struct list	 kept;		/* connections between two requests */
-	unsigned	 waiting;	/* hooks that are not yet BUSY again */
+	unsigned	 waiting;	/* put off, and not yet BUSY again */
 	int64_t		 timer_at;	/* when the timer rings, or has rung */
 };
 
@@ -108,7 +108,7 @@ list_remove(struct list *l, struct client *c)
 		l->tail = c->link;
 }
 
-/* ---- between the hand-in and the commit ---- */
+/* ---- replies that are put off ---- */
 
 /* With the lock held. All wait equally long: a timer that still runs rings
  * before the newest is overdue. */
@@ -124,19 +124,18 @@ set_timer(struct threads *t, int64_t at, int64_t now)
 	(void)timerfd_settime(t->timer, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-static struct client *
-client_of(struct waiting *w)
+static struct exchange *
+exchange_of(struct client *c)
 {
-	return (struct client *)(void *)((char *)w -
-	    offsetof(struct client, exchange.waiting));
+	return (struct exchange *)(void *)(c + 1);
 }
 
-/* On the writer's thread. The first of a batch wakes a thread, which sees to
+/* On the handler's thread. The first of a batch wakes a thread, which sees to
  * those that follow. */
 static void
-on_done(struct waiting *w)
+on_done(struct exchange *x)
 {
-	struct client *c = client_of(w);
+	struct client *c = (struct client *)(void *)x - 1;
 	struct threads *t = c->threads;
 	bool first = false;
 
@@ -154,17 +153,17 @@ on_done(struct waiting *w)
 	pthread_mutex_unlock(&t->lock);
 }
 
-/* False: the commit was quicker than this, and c is still the caller's. */
+/* False: it is done already, and c is still the caller's. */
 static bool
 await(struct threads *t, struct client *c)
 {
-	int64_t now = intake_now();
+	int64_t now = fcgi_now();
 	bool wait;
 
 	pthread_mutex_lock(&t->lock);
 	if ((wait = c->state != DONE)) {
 		c->state = PENDING;
-		c->overdue_at = now + t->service->commit_wait;
+		c->overdue_at = now + t->handler.patience;
 		list_add(&t->pending, c);
 		t->waiting++;
 		set_timer(t, c->overdue_at, now);
@@ -173,17 +172,17 @@ await(struct threads *t, struct client *c)
 	return wait;
 }
 
-/* With the lock held: the next who has waited for too long, or NULL. Its
- * receipt is withdrawn from the writer. */
+/* With the lock held: the next who has waited for too long, or NULL. It is
+ * withdrawn. */
 static struct client *
 next_overdue(struct threads *t)
 {
-	int64_t now = intake_now();
+	int64_t now = fcgi_now();
 	struct client *c;
 
 	while ((c = t->pending.head) != NULL && c->overdue_at <= now) {
 		list_remove(&t->pending, c);
-		if (answer_withdraw(&c->exchange))
+		if (t->handler.withdraw(exchange_of(c)))
 			return c;
 		c->state = LATE;	/* on_done() is about to come */
 	}
@@ -208,8 +207,7 @@ next_ready(struct threads *t)
 		t->waiting--;
 	more = t->done.head != NULL || t->pending.head != NULL;
 	pthread_mutex_unlock(&t->lock);
-	/* The spool takes a sync each: let others help. */
-	if (c != NULL && more && c->exchange.waiting.fault != FAULT_NONE)
+	if (c != NULL && more && exchange_of(c)->slow)	/* let others help */
 		signal_fd(t->wake);
 	return c;
 }
@@ -248,9 +246,9 @@ keep(struct threads *t, struct client *c)
 static bool
 respond(struct threads *t, struct client *c)
 {
-	bool kept = fcgi_reply(c->fcgi, &c->exchange.reply);
+	bool kept = fcgi_reply(c->fcgi, &exchange_of(c)->reply);
 
-	answer_release(&c->exchange);
+	t->handler.release(exchange_of(c));
 	if (kept && fcgi_has_more(c->fcgi))
 		return true;
 	if (kept && !stopping(t))
@@ -264,6 +262,7 @@ static void
 serve(struct threads *t, struct client *c)
 {
 	struct request q = fcgi_request(c->fcgi);
+	struct exchange *x = exchange_of(c);
 
 	do {
 		if (!fcgi_next(c->fcgi)) {
@@ -271,10 +270,11 @@ serve(struct threads *t, struct client *c)
 			return;
 		}
 		c->state = BUSY;
-		if (!answer(&c->exchange, t->service, &q, on_done)) {
+		x->done = on_done;
+		if (!t->handler.begin(x, t->handler.arg, &q)) {
 			if (await(t, c))
 				return;
-			answer_finish(&c->exchange);
+			t->handler.finish(x);
 		}
 	} while (respond(t, c));
 }
@@ -291,7 +291,7 @@ serve_again(struct threads *t, struct client *c)
 static void
 finish(struct threads *t, struct client *c)
 {
-	answer_finish(&c->exchange);
+	t->handler.finish(exchange_of(c));
 	if (respond(t, c))
 		serve(t, c);
 }
@@ -319,7 +319,7 @@ accept_one(struct threads *t)
 	(void)watch_listener(t, EPOLL_CTL_MOD);
 	if (fd < 0)
 		return e == ECONNABORTED;
-	if ((c = calloc(1, sizeof(*c))) == NULL ||
+	if ((c = calloc(1, sizeof(*c) + t->handler.size)) == NULL ||
 	    (c->fcgi = fcgi_open(fd)) == NULL) {
 		if (c == NULL)
 			close(fd);
@@ -410,7 +410,7 @@ threads_free(struct threads *t)
 
 int
 threads_start(struct threads **out, const struct listener *l, unsigned count,
-    struct service *service)
+    const struct handler *handler)
 {
 	struct threads *t = calloc(1, sizeof(*t));
 
@@ -419,7 +419,7 @@ threads_start(struct threads **out, const struct listener *l, unsigned count,
 		return -1;
 	pthread_mutex_init(&t->lock, NULL);
 	t->listener = *l;
-	t->service = service;
+	t->handler = *handler;
 	t->thread = calloc(count, sizeof(*t->thread));
 	if (open_events(t) != 0 || t->thread == NULL) {
 		threads_free(t);

@@ -2,17 +2,17 @@
 #ifndef THREADS_H
 #define THREADS_H
 
-#include "answer.h"
+#include "exchange.h"
 #include "listen.h"
 
 struct threads;
 
 /* Serves the listener with `count` threads until threads_stop(): so many
- * requests are read, looked through and answered at once. A hook that waits
- * for its commit, or a connection that is kept, holds no thread. 0, or -1
- * when threads cannot be made. */
+ * requests are read, looked through and answered at once. A reply that is put
+ * off, or a connection that is kept, holds no thread. 0, or -1 when threads
+ * cannot be made. */
 int	threads_start(struct threads **, const struct listener *,
-	    unsigned count, struct service *)
+	    unsigned count, const struct handler *)
 	    __attribute__((warn_unused_result));
 
 /* Finishes every request that was accepted, and, on a socket of our own, what

@@ -21,6 +21,7 @@
 
 static char		folder[80], path[100], db[100], spool[100];
 static struct service	service;
+static struct handler	handler;
 static struct listener	listener;
 static struct threads	*threads;
 static unsigned		calls;
@@ -70,10 +71,11 @@ start(void)
 	config.observe_list = service.observe_list;
 	claim(writer_start(&service.writer, &config, why) == FAULT_NONE);
 	claim(listen_open(&listener, path, 0600, why) == 0);
-	claim(threads_start(&threads, &listener, THREADS, &service) == 0);
+	handler = answer_handler(&service);
+	claim(threads_start(&threads, &listener, THREADS, &handler) == 0);
 }
 
-struct service *
+const struct handler *
 worker(void)
 {
 	if (service.keyring == NULL) {
@@ -87,7 +89,7 @@ worker(void)
 		clear();
 		start();
 	}
-	return &service;
+	return &handler;
 }
 
 /* ---- the other end of the line ---- */

@@ -10,7 +10,7 @@
 /* A running service: threads on a socket, a writer, a database and a spool, in
  * $TMPDIR or /tmp. It is the same one for thousands of calls, and then a fresh
  * one. */
-struct service	*worker(void);
+const struct handler *worker(void);
 
 /* Sends the bytes to that socket, hangs up, and appends whatever comes back
  * until the other side hangs up as well. */

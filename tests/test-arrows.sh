@@ -58,17 +58,19 @@ deliver: flight log notify queue settle tally trouble
 writer: intake spool
 keyring: log signature
 metrics: keyring text writer
-answer: keyring log metrics status writer
+exchange: text
+answer: exchange keyring log metrics status writer
 status: answer metrics
-fcgi: answer
-plain: answer
+fcgi: exchange
+plain: exchange
 listen:
-threads: answer fcgi listen
+threads: exchange fcgi listen
+serve: exchange listen log notify threads
 options: args hook
 check: guard keyring listen options store
 verify: json keyring
 forget: erase log options
-main: args check forget guard log notify options plain status threads verify
+main: answer args check forget guard log options plain serve status verify
 '
 
 # HEADER FILE: the one source that may include a library's header.

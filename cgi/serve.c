@@ -1,0 +1,93 @@
+#include "serve.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "notify.h"
+#include "threads.h"
+
+void
+serve_keep_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+bool
+serve_is_cgi(const char *socket)
+{
+	struct listener l;
+	struct stat st;
+
+	if (getenv("GATEWAY_INTERFACE") == NULL || listen_inherited(&l))
+		return false;
+	return socket == NULL || fstat(STDIN_FILENO, &st) != 0 ||
+	    !S_ISSOCK(st.st_mode);
+}
+
+static sigset_t
+wanted_signals(void)
+{
+	sigset_t wanted;
+
+	sigemptyset(&wanted);
+	sigaddset(&wanted, SIGTERM);
+	sigaddset(&wanted, SIGINT);
+	return wanted;
+}
+
+/* Blocked in all threads: main waits for them. */
+void
+serve_block_signals(void)
+{
+	sigset_t wanted = wanted_signals();
+
+	signal(SIGPIPE, SIG_IGN);
+	pthread_sigmask(SIG_BLOCK, &wanted, NULL);
+}
+
+/* Until a signal comes; meanwhile the service manager hears from us. */
+static int
+wait_for_signal(void)
+{
+	sigset_t wanted = wanted_signals();
+	int64_t every = notify_watchdog();
+	struct timespec ts = { .tv_sec = every / 1000,
+	    .tv_nsec = every % 1000 * 1000000 };
+	int sig;
+
+	notify("READY=1");
+	while (every > 0 && (sig = sigtimedwait(&wanted, NULL, &ts)) < 0)
+		notify("WATCHDOG=1");
+	if (every == 0)
+		sigwait(&wanted, &sig);
+	notify("STOPPING=1");
+	return sig;
+}
+
+int
+serve_until_told(struct listener *l, unsigned count, const struct handler *h)
+{
+	struct threads *threads;
+
+	if (threads_start(&threads, l, count, h) != 0)
+		return -1;
+	log_say("info", "stop", strsignal(wait_for_signal()));
+	/* Once nobody can find us any more, what waits is all there will
+	 * be. */
+	listen_leave(l);
+	threads_stop(threads);
+	listen_close(l);
+	return 0;
+}
