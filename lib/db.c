@@ -18,7 +18,8 @@
 #define BUSY_MS			50	/* one wait for another writer */
 #define OPEN_BUSY_MS		2000	/* the same while opening */
 #define CHECKPOINT_PAGES	1000	/* 4 KiB each, before one pays */
-#define WAL_LIMIT_BYTES		67108864
+#define WAL_LIMIT_BYTES		"67108864"
+#define INTERRUPT_STEPS		2000	/* of SQLite's machine */
 
 struct db {
 	sqlite3		*db;
@@ -60,9 +61,8 @@ fault_of(int rc)
 		return FAULT_REFUSED;
 	case SQLITE_CANTOPEN:
 		return errno == ENOSPC ? FAULT_FULL : FAULT_IO;
-	default:
-		return FAULT_IO;
 	}
+	return FAULT_IO;
 }
 
 const char *
@@ -135,9 +135,7 @@ check_version(struct db *d, int64_t *version, char why[DB_WHY])
 }
 
 /* Every version's step from the one before it. */
-static const char *const migrations[SCHEMA_VERSION] = {
-	schema_sql,
-};
+static const char *const migrations[SCHEMA_VERSION] = { schema_sql };
 
 static enum fault
 migrate(struct db *d, char why[DB_WHY])
@@ -198,14 +196,10 @@ remember_file(struct db *d)
 static enum fault
 set_up_own(struct db *d, char why[DB_WHY])
 {
-	char pragmas[128];
-	enum fault f;
+	enum fault f = migrate(d, why);
 
-	if ((f = migrate(d, why)) != FAULT_NONE)
-		return f;
-	snprintf(pragmas, sizeof(pragmas), "PRAGMA journal_mode = WAL; "
-	    "PRAGMA journal_size_limit = %d", WAL_LIMIT_BYTES);
-	return execute(d, pragmas);
+	return f != FAULT_NONE ? f : execute(d, "PRAGMA journal_mode = WAL; "
+	    "PRAGMA journal_size_limit = " WAL_LIMIT_BYTES);
 }
 
 static enum fault
@@ -386,6 +380,12 @@ int64_t
 db_int(struct db *d, unsigned which, int i)
 {
 	return sqlite3_column_int64(d->stmt[which], i);
+}
+
+void
+db_interrupt(struct db *d, int (*enough)(void *), void *arg)
+{
+	sqlite3_progress_handler(d->db, INTERRUPT_STEPS, enough, arg);
 }
 
 int64_t

@@ -75,6 +75,10 @@ struct span	db_text(struct db *, unsigned statement, int);
 int64_t		db_int(struct db *, unsigned statement, int);
 void		db_finish(struct db *, unsigned statement);
 
+/* Asks enough(arg) every now and then: a statement that is being run when it
+ * is not 0 ends with FAULT_IO. For readers, who must not hold up others. */
+void		db_interrupt(struct db *, int (*enough)(void *), void *arg);
+
 /* Of the last INSERT; rows that the last statement changed. */
 int64_t		db_last_id(const struct db *);
 int64_t		db_changes(const struct db *);

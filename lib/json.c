@@ -7,36 +7,9 @@
 
 #include <json-c/json.h>
 
-/* The length of the character at `p`, 0 if it is not valid UTF-8 (RFC 3629).
- * json-c's own check lets overlong forms and surrogates through. */
-static size_t
-utf8_length(const unsigned char *p, size_t len)
-{
-	size_t i, n;
-	uint32_t c, least;
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] >= 0xc2 && p[0] < 0xe0)
-		n = 2, c = p[0] & 0x1f, least = 0x80;
-	else if (p[0] >= 0xe0 && p[0] < 0xf0)
-		n = 3, c = p[0] & 0x0f, least = 0x800;
-	else if (p[0] >= 0xf0 && p[0] < 0xf5)
-		n = 4, c = p[0] & 0x07, least = 0x10000;
-	else
-		return 0;
-	if (len < n)
-		return 0;
-	for (i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	return c < least || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : n;
-}
-
 /* Skips a string whose opening quote is at bytes[i]; returns the index behind
- * the closing one, or 0 if there is none or a control or bad UTF-8 is in it. */
+ * the closing one, or 0 if there is none or a control or bad UTF-8 is in it:
+ * json-c's own check lets overlong forms and surrogates through. */
 static size_t
 skip_string(struct span s, size_t i)
 {
@@ -54,7 +27,7 @@ skip_string(struct span s, size_t i)
 			return i + 1;
 		if (p[i] == '\\')
 			n = 2;
-		else if ((n = utf8_length(p + i, s.len - i)) == 0)
+		else if ((n = text_utf8_length(p + i, s.len - i)) == 0)
 			return 0;
 	}
 }
@@ -359,7 +332,7 @@ write_ascii(struct text *t, struct span s)
 		uint32_t c = p[0];
 		char buf[16];
 
-		n = utf8_length(p, quoted.len - i);
+		n = text_utf8_length(p, quoted.len - i);
 		if (n <= 1) {		/* ASCII: 1, never 0 from json-c */
 			text_add(t, quoted.at + i, n = 1);
 			continue;

@@ -151,6 +151,32 @@ text_json(struct text *t, struct span s)
 	text_add(t, "\"", 1);
 }
 
+size_t
+text_utf8_length(const unsigned char *p, size_t len)
+{
+	size_t i, n;
+	uint32_t c, least;
+
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] >= 0xc2 && p[0] < 0xe0)
+		n = 2, c = p[0] & 0x1f, least = 0x80;
+	else if (p[0] >= 0xe0 && p[0] < 0xf0)
+		n = 3, c = p[0] & 0x0f, least = 0x800;
+	else if (p[0] >= 0xf0 && p[0] < 0xf5)
+		n = 4, c = p[0] & 0x07, least = 0x10000;
+	else
+		return 0;
+	if (len < n)
+		return 0;
+	for (i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	return c < least || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : n;
+}
+
 static bool
 inside_character(struct span s, size_t i)
 {

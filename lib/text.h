@@ -31,6 +31,10 @@ void	text_number(struct text *, double);
 void	text_json(struct text *, struct span s);
 void	text_escaped(struct text *, struct span s);	/* without quotes */
 
+/* The length of the character at `p`, of which `len` bytes are there; 0 if it
+ * is not valid UTF-8 (RFC 3629). */
+size_t	text_utf8_length(const unsigned char *p, size_t len);
+
 /* Where `s` must end so that no more than `limit` bytes (or code points) are
  * left, counting the ellipsis U+2026 that takes the place of what is cut. The
  * result is `s.len` when nothing needs to be cut; otherwise a cut on the edge
