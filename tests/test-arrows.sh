@@ -70,6 +70,12 @@ options: args hook
 check: guard keyring listen options store
 verify: json keyring
 forget: erase log options
+page_html: moment text
+page_plot: page_html text
+page_look: db page_html text
+page_views: db page_look page_plot text
+page: exchange log page_css page_views
+page_main: args guard log page plain serve
 main: answer args check forget guard log options plain serve status verify
 '
 

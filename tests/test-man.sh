@@ -86,6 +86,7 @@ same() {
 }
 
 same options "${top_builddir:?}/sentry-webhooks" sentry-webhooks.8
+same options "$top_builddir/sentry-webhooks-page" sentry-webhooks-page.8
 same options "$top_builddir/sentry-deliver" sentry-deliver.8
 same options "$top_srcdir/tools/sentry-replay" sentry-replay.1
 

@@ -53,7 +53,8 @@ def run(*argv):
 # ---- what systemd says ---------------------------------------------------
 
 @tap.table("{} leaves no more exposed than it promises", [
-    ("sentry-webhooks.service", 0.3), ("sentry-deliver.service", 1.2)])
+    ("sentry-webhooks.service", 0.3), ("sentry-deliver.service", 1.2),
+    ("sentry-webhooks-page.service", 0.3)])
 def _(name, limit):
     need("systemd-analyze")
     code, out, err = run("systemd-analyze", "security", "--offline=true",
@@ -67,9 +68,11 @@ def _(name, limit):
 @tap.test("systemd-analyze verify finds nothing wrong with the units")
 def _():
     need("systemd-analyze")
-    socket = shutil.copy(os.path.join(CONF, "sentry-webhooks.socket"), HERE)
-    code, out, err = run("systemd-analyze", "verify", socket, *(
-        unit(f"sentry-{name}.service") for name in ("webhooks", "deliver")))
+    sockets = [shutil.copy(os.path.join(CONF, name), HERE) for name in
+               ("sentry-webhooks.socket", "sentry-webhooks-page.socket")]
+    code, out, err = run("systemd-analyze", "verify", *sockets, *(
+        unit(f"sentry-{name}.service")
+        for name in ("webhooks", "deliver", "webhooks-page")))
     ours = [line for line in err.splitlines() if "sentry-" in line]
     equal((code, out, ours), (0, "", []), err)
 
@@ -189,6 +192,26 @@ class Sink(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+@tap.test("the page makes no system call that its unit forbids")
+def _():
+    need_strace()
+    folder = h.Scratch.new("units")
+    equal(h.Worker(folder=folder).stop(), 0)
+    trace = os.path.join(HERE, "page.trace")
+    listen = h.listening_socket(folder + "/inherited")
+    page = h.start(
+        [*STRACE, trace, os.path.join(h.BUILD, "sentry-webhooks-page")],
+        stdin=listen.fileno(), stderr=subprocess.DEVNULL,
+        env=h.clean_environment({
+            "SENTRY_WEBHOOKS_DB": folder + "/outbox.db"}))
+    equal(h.fcgi(folder + "/inherited", h.params("GET")).status, 200)
+    page.terminate()
+    equal(h.finish(page), 0)
+    until(lambda: "+++ exited with 0 +++" in tail(trace), 10)
+    check_calls("sentry-webhooks-page.service", trace)
+    listen.close()
 
 
 @tap.test("the deliverer makes no system call that its unit forbids")
