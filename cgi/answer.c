@@ -430,6 +430,11 @@ begin(struct exchange *exchange, void *service, const struct request *q)
 	    .service = service, .waiting.done = on_written };
 	exchange->reply.type = "application/json";
 	exchange->reply.bodiless = span_is(method, "HEAD");
+	/* As CGI even a service that could not be set up gives an answer. */
+	if (x->service->spool == NULL) {
+		fill(&exchange->reply, VERDICT_INTERNAL);
+		return true;
+	}
 	if (span_is(method, "POST")) {
 		if ((v = post(x, q)) == VERDICT_PENDING)
 			return false;

@@ -33,7 +33,7 @@ read_body(void *arg, char *buf, size_t n)
 
 /* One request, one process: there is nothing else to do meanwhile. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards done */
-static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t cond;
 static bool done;
 
 static void
@@ -46,13 +46,25 @@ on_done(struct exchange *x)
 	pthread_mutex_unlock(&lock);
 }
 
+/* A calendar that is set back must not make anybody wait for longer. */
+static void
+open_cond(void)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 static void
 await(struct exchange *x, const struct handler *h)
 {
 	unsigned wait_ms = h->patience;
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += wait_ms / 1000;
 	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
 	until.tv_sec += until.tv_nsec / 1000000000;
@@ -93,13 +105,15 @@ plain_serve(const struct handler *h)
 
 	if (x == NULL)
 		return -1;
+	open_cond();
 	x->done = on_done;
 	if (!h->begin(x, h->arg, &q)) {
 		await(x, h);
 		h->finish(x);
 	}
 	reply_write(&t, &x->reply);
-	rc = t.broken ? -1 : write_all(text_view(&t));
+	rc = t.broken || x->reply.body.broken ? -1 :
+	    write_all(text_view(&t));
 	text_release(&t);
 	h->release(x);
 	free(x);

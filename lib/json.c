@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include <json-c/json.h>
+#include <json-c/printbuf.h>
 
 /* Skips a string whose opening quote is at bytes[i]; returns the index behind
  * the closing one, or 0 if there is none or a control or bad UTF-8 is in it:
@@ -171,16 +172,40 @@ wrap(struct json_object *node)
 	return (struct json){ kinds[json_object_get_type(node)], node };
 }
 
+static bool
+opens(struct span s)
+{
+	while (s.len > 0 && memchr(" \t\r\n", s.at[0], 4) != NULL)
+		s.at++, s.len--;
+	return s.len > 0 && s.at[0] == '{';
+}
+
+/* What json_open() gives. Behind a brace, success without an object means
+ * that json-c ran out of memory; since 0.17 it says so itself. */
+static int
+parsed(struct json_tokener *tok, struct json_object *node)
+{
+	enum json_tokener_error e = json_tokener_get_error(tok);
+
+#if JSON_C_VERSION_NUM >= 0x001100
+	if (e == json_tokener_error_memory)
+		return -1;
+#endif
+	if (e != json_tokener_success)
+		return 1;
+	return json_object_is_type(node, json_type_object) ? 0 : -1;
+}
+
 int
 json_open(struct json *root, struct span bytes)
 {
 	struct json_tokener *tok;
 	struct json_object *node;
 	struct text mended = { 0 };
-	bool whole;
+	int rc;
 
 	*root = (struct json){ JSON_MISSING, NULL };
-	if (bytes.len > INT_MAX || !strict(bytes))
+	if (bytes.len > INT_MAX || !opens(bytes) || !strict(bytes))
 		return 1;
 	write_out_pairs(&mended, bytes);
 	if (mended.broken || (tok = json_tokener_new_ex(JSON_DEPTH)) == NULL) {
@@ -190,16 +215,21 @@ json_open(struct json *root, struct span bytes)
 	if (mended.len > 0)
 		bytes = text_view(&mended);
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
-	node = json_tokener_parse_ex(tok, bytes.at, (int)bytes.len);
-	whole = json_tokener_get_error(tok) == json_tokener_success;
+	/* It does not look whether this buffer, the longest string's, grows:
+	 * a string would be cut. */
+	rc = printbuf_memset(tok->pb, 0, 0, (int)bytes.len) < 0 ? -1 : 0;
+	printbuf_reset(tok->pb);
+	node = rc < 0 ? NULL :
+	    json_tokener_parse_ex(tok, bytes.at, (int)bytes.len);
+	if (rc == 0)
+		rc = parsed(tok, node);
 	json_tokener_free(tok);
 	text_release(&mended);
-	if (!whole || !json_object_is_type(node, json_type_object)) {
+	if (rc == 0)
+		*root = wrap(node);
+	else
 		json_object_put(node);
-		return 1;
-	}
-	*root = wrap(node);
-	return 0;
+	return rc;
 }
 
 void
