@@ -471,6 +471,13 @@ fcgi_reply(struct fcgi *c, const struct reply *reply)
 }
 
 bool
+fcgi_may_wait(struct fcgi *c)
+{
+	finish_stdin(c);
+	return !c->ended || fcgi_has_more(c);
+}
+
+bool
 fcgi_has_more(const struct fcgi *c)
 {
 	return c->end > c->at;

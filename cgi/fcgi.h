@@ -36,6 +36,10 @@ struct request	 fcgi_request(struct fcgi *);
 /* Sends the reply. True: the peer keeps the connection. */
 bool		 fcgi_reply(struct fcgi *, const struct reply *);
 
+/* Whether what follows the reply may take time: the end of this request has
+ * not come yet, or the next one has begun. */
+bool		 fcgi_may_wait(struct fcgi *);
+
 /* Whether some of the next request has been read already. */
 bool		 fcgi_has_more(const struct fcgi *);
 

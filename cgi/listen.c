@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -190,6 +191,25 @@ listen_check(const char *where, char why[LISTEN_WHY])
 	rc = bind_tcp(&l, where, why);
 	listen_close(&l);
 	return rc;
+}
+
+static bool
+leaves_fewer(int fd, unsigned spare)
+{
+	struct rlimit r;
+
+	return getrlimit(RLIMIT_NOFILE, &r) == 0 &&
+	    (rlim_t)fd + spare >= r.rlim_cur;
+}
+
+int
+listen_accept(const struct listener *l, unsigned spare, bool *scarce)
+{
+	int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
+
+	*scarce = fd < 0 ? errno != EAGAIN && errno != EINTR &&
+	    errno != ECONNABORTED : leaves_fewer(fd, spare);
+	return fd;
 }
 
 void

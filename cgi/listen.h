@@ -33,6 +33,10 @@ bool	listen_is_path(const char *where);
  * socket; 0 for other sockets. */
 unsigned listen_others(const struct listener *);
 
+/* Accepts a connection: a descriptor, or -1 with errno. *scarce: there are
+ * fewer than `spare` left, or none: a moment's rest before the next. */
+int	listen_accept(const struct listener *, unsigned spare, bool *scarce);
+
 /* Removes our Unix socket's path, unless somebody else's socket stands there
  * by now: nobody new finds us. What is connected can still be accepted. */
 void	listen_leave(struct listener *);

@@ -17,7 +17,10 @@
 
 #include "fcgi.h"
 
-#define REST_MS	20	/* when accept() is out of descriptors, or worse */
+#define REST_MS		20	/* when descriptors are scarce, or worse */
+/* The spool needs one for each hook that the database cannot take, and those
+ * who have a connection already go first. */
+#define SPARE_FDS	48	/* besides one a thread */
 
 /* A connection; the exchange that is on its way on it stands behind it. */
 struct client {
@@ -51,7 +54,8 @@ struct threads {
 	int		 epoll;
 	struct handler	 handler;
 	pthread_t	*thread;
-	unsigned	 count;
+	unsigned	 count;		/* of them that have started */
+	unsigned	 spare_fds;
 	bool		 stop;		/* atomic */
 
 	pthread_mutex_t	 lock;		/* guards all below */
@@ -207,7 +211,9 @@ next_ready(struct threads *t)
 		t->waiting--;
 	more = t->done.head != NULL || t->pending.head != NULL;
 	pthread_mutex_unlock(&t->lock);
-	if (c != NULL && more && exchange_of(c)->slow)	/* let others help */
+	/* A peer that is not done with its request may take seconds. */
+	if (c != NULL && more && (exchange_of(c)->slow ||
+	    fcgi_may_wait(c->fcgi)))	/* let others help */
 		signal_fd(t->wake);
 	return c;
 }
@@ -310,11 +316,12 @@ watch_listener(struct threads *t, int op)
 static bool
 accept_one(struct threads *t)
 {
-	int fd = accept4(t->listener.fd, NULL, NULL, SOCK_CLOEXEC);
+	bool scarce;
+	int fd = listen_accept(&t->listener, t->spare_fds, &scarce);
 	int e = errno;
 	struct client *c;
 
-	if (fd < 0 && e != EAGAIN && e != EINTR && e != ECONNABORTED)
+	if (scarce)
 		rest(REST_MS);
 	(void)watch_listener(t, EPOLL_CTL_MOD);
 	if (fd < 0)
@@ -420,6 +427,7 @@ threads_start(struct threads **out, const struct listener *l, unsigned count,
 	pthread_mutex_init(&t->lock, NULL);
 	t->listener = *l;
 	t->handler = *handler;
+	t->spare_fds = count + SPARE_FDS;
 	t->thread = calloc(count, sizeof(*t->thread));
 	if (open_events(t) != 0 || t->thread == NULL) {
 		threads_free(t);
