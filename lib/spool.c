@@ -15,6 +15,7 @@
 
 #define SUFFIX		".hook"
 #define FILE_MAX	(256l << 20)	/* bytes; far above any body's limit */
+#define PROBE_BYTES	16384	/* as much as a hook may have */
 #define STALE_SECONDS	600		/* a temporary file of a dead process */
 
 struct spool {
@@ -25,6 +26,7 @@ struct spool {
 	unsigned long	 waiting;	/* atomic */
 	unsigned long	 bad;		/* atomic */
 	unsigned	 sequence;	/* atomic */
+	enum fault	 fault;		/* atomic; of the last hook put here */
 	/* The round: names in order, read once. */
 	char		(*names)[SPOOL_NAME_SIZE];
 	size_t		 count, next;
@@ -158,17 +160,6 @@ spool_redact(struct spool *s)
 	s->redact = true;
 }
 
-enum fault
-spool_check(struct spool *s)
-{
-	int dir;
-	enum fault f = folder(s, &dir);
-
-	if (f == FAULT_NONE && faccessat(dir, ".", R_OK | W_OK | X_OK, 0) != 0)
-		f = fault_errno(errno);
-	return f;
-}
-
 void
 spool_close(struct spool *s)
 {
@@ -211,26 +202,38 @@ write_all(int fd, struct span s)
 	return true;
 }
 
+/* A whole, synced file, or none. */
 static enum fault
-put_file(struct spool *s, const char *temporary, const char *name,
-    struct span bytes)
+put_temporary(int dir, const char *temporary, struct span bytes)
 {
-	int fd, dir;
-	enum fault f = folder(s, &dir);
+	enum fault f = FAULT_NONE;
+	int fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL |
+	    O_CLOEXEC, 0600);
 
-	if (f != FAULT_NONE)
-		return f;
-	fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-	    0600);
 	if (fd < 0)
 		return fault_errno(errno);
 	if (!write_all(fd, bytes) || fsync(fd) != 0)
 		f = fault_errno(errno);
 	if (close(fd) != 0 && f == FAULT_NONE)
 		f = fault_errno(errno);
-	if (f == FAULT_NONE && renameat(dir, temporary, dir, name) != 0)
+	if (f != FAULT_NONE)
+		(void)unlinkat(dir, temporary, 0);
+	return f;
+}
+
+static enum fault
+put_file(struct spool *s, const char *temporary, const char *name,
+    struct span bytes)
+{
+	int dir;
+	enum fault f = folder(s, &dir);
+
+	if (f == FAULT_NONE)
+		f = put_temporary(dir, temporary, bytes);
+	if (f != FAULT_NONE)
+		return f;
+	if (renameat(dir, temporary, dir, name) != 0) {
 		f = fault_errno(errno);
-	if (f != FAULT_NONE) {
 		(void)unlinkat(dir, temporary, 0);
 		return f;
 	}
@@ -257,7 +260,42 @@ spool_put(struct spool *s, const struct hook *h)
 	if (!file.broken)
 		f = put_file(s, temporary, name, text_view(&file));
 	text_release(&file);
+	__atomic_store_n(&s->fault, f, __ATOMIC_RELAXED);
 	return f;
+}
+
+/* When the last hook could not be put here: whether one could be now. */
+static enum fault
+try_again(struct spool *s, int dir)
+{
+	static const char zeros[PROBE_BYTES];
+	char name[SPOOL_NAME_SIZE];
+	enum fault f = __atomic_load_n(&s->fault, __ATOMIC_RELAXED);
+
+	if (f == FAULT_NONE)
+		return f;
+	snprintf(name, sizeof(name), "probe-%u-%d.tmp",
+	    __atomic_add_fetch(&s->sequence, 1, __ATOMIC_RELAXED),
+	    (int)getpid());
+	f = put_temporary(dir, name, (struct span){ zeros, sizeof(zeros) });
+	if (f == FAULT_NONE) {
+		(void)unlinkat(dir, name, 0);
+		if (fsync(dir) != 0)
+			f = fault_errno(errno);
+	}
+	__atomic_store_n(&s->fault, f, __ATOMIC_RELAXED);
+	return f;
+}
+
+enum fault
+spool_check(struct spool *s)
+{
+	int dir;
+	enum fault f = folder(s, &dir);
+
+	if (f == FAULT_NONE && faccessat(dir, ".", R_OK | W_OK | X_OK, 0) != 0)
+		f = fault_errno(errno);
+	return f == FAULT_NONE ? try_again(s, dir) : f;
 }
 
 /* ---- bringing in ---- */

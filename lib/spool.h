@@ -20,7 +20,8 @@ void		 spool_close(struct spool *);
  * spooled before, too. */
 void		 spool_redact(struct spool *);
 
-/* Whether the folder is there, and writable. */
+/* Whether the folder is there, and writable; when the last hook could not be
+ * put there, by writing a file again. */
 enum fault	spool_check(struct spool *) __attribute__((warn_unused_result));
 
 /* Writes the hook into a file of its own. FAULT_NONE means that the file and
