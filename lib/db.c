@@ -12,6 +12,7 @@
 
 #include "gate.h"
 #include "schema_sql.h"
+#include "wal.h"
 
 #define APPLICATION_ID		0x53574f42	/* "SWOB" */
 #define SCHEMA_VERSION		1
@@ -30,6 +31,7 @@ struct db {
 	struct timespec	 wal_mtime;	/* at the last checkpoint */
 	dev_t		 dev;
 	ino_t		 ino;
+	off_t		 size;		/* an owner's checkpoints change it */
 	char		 path[PATH_MAX];
 };
 
@@ -189,6 +191,7 @@ remember_file(struct db *d)
 		return fault_errno(errno);
 	d->dev = st.st_dev;
 	d->ino = st.st_ino;
+	d->size = st.st_size;
 	return FAULT_NONE;
 }
 
@@ -402,14 +405,20 @@ db_changes(const struct db *d)
 
 /* ---- transactions ---- */
 
+static bool
+is_same(const struct db *d, const struct stat *st)
+{
+	return st->st_ino == d->ino && st->st_dev == d->dev;
+}
+
 enum fault
 db_begin(struct db *d)
 {
 	struct stat st;
 	enum fault f;
 
-	if (stat(d->path, &st) != 0 || st.st_ino != d->ino ||
-	    st.st_dev != d->dev)
+	if (stat(d->path, &st) != 0 || !is_same(d, &st) ||
+	    (d->mode == DB_OWN && st.st_size < d->size))
 		return FAULT_GONE;
 	if (!gate_take(d->gate, GATE_WRITE))
 		return FAULT_BUSY;
@@ -436,50 +445,43 @@ db_rollback(struct db *d)
 	gate_leave(d->gate);
 }
 
-static bool
-wal_stat(const struct db *d, struct stat *st)
-{
-	char path[PATH_MAX + 8];
-
-	snprintf(path, sizeof(path), "%s-wal", d->path);
-	return stat(path, st) == 0;
-}
-
-/* Whether others have written so much that a checkpoint pays. The file's size
- * does not shrink by one, so its time has to tell. */
-static bool
-others_wrote(const struct db *d)
-{
-	struct stat st;
-
-	return wal_stat(d, &st) &&
-	    st.st_size >= (off_t)CHECKPOINT_PAGES * 4096 &&
-	    (st.st_mtim.tv_sec != d->wal_mtime.tv_sec ||
-	    st.st_mtim.tv_nsec != d->wal_mtime.tv_nsec);
-}
-
-void
+enum fault
 db_checkpoint(struct db *d, bool look)
 {
+	int rc = SQLITE_BUSY;
 	struct stat st;
 
-	if (d->wal_pages < CHECKPOINT_PAGES && (!look || !others_wrote(d)))
-		return;
+	if (d->wal_pages < CHECKPOINT_PAGES && (!look || !wal_changed(d->path,
+	    CHECKPOINT_PAGES * 4096, &d->wal_mtime)))
+		return FAULT_NONE;
 	if (d->mode == DB_OWN)
 		gate_own(d->gate);
 	else if (!gate_stand_in(d->gate))
-		return;
+		return FAULT_NONE;
 	if (gate_take(d->gate, GATE_CHECKPOINT)) {
-		if (sqlite3_wal_checkpoint_v2(d->db, NULL,
-		    SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK) {
-			d->wal_pages = 0;
-			if (wal_stat(d, &st))
-				d->wal_mtime = st.st_mtim;
-		}
+		rc = sqlite3_wal_checkpoint_v2(d->db, NULL,
+		    SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 		gate_leave(d->gate);
+	}
+	if (rc == SQLITE_OK) {
+		d->wal_pages = 0;
+		wal_see(d->path, &d->wal_mtime);
+		if (stat(d->path, &st) == 0 && is_same(d, &st))
+			d->size = st.st_size;
 	}
 	if (d->mode != DB_OWN)
 		gate_stand_back(d->gate);
+	return fault_of(rc) == FAULT_BUSY ? FAULT_NONE : fault_of(rc);
+}
+
+enum fault
+db_look_through(struct db *d)
+{
+	int64_t findings;
+	enum fault f = number(d, "SELECT count(*) FROM pragma_quick_check(1)"
+	    " WHERE quick_check <> 'ok'", &findings);
+
+	return f == FAULT_NONE && findings > 0 ? FAULT_CORRUPT : f;
 }
 
 enum fault
@@ -494,7 +496,5 @@ db_shrink(struct db *d, unsigned pages)
 int64_t
 db_wal_bytes(const struct db *d)
 {
-	struct stat st;
-
-	return wal_stat(d, &st) ? (int64_t)st.st_size : 0;
+	return wal_bytes(d->path);
 }

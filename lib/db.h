@@ -38,9 +38,9 @@ const char	*db_sqlite_version(void);
 
 /* A transaction. db_begin() waits some 50 ms for another writer and says
  * FAULT_BUSY then; FAULT_GONE when the path no longer leads to the file that
- * is open. After any other fault but FAULT_REFUSED roll back, close and open
- * anew: after a failed sync nothing in memory may be trusted. A commit that
- * says FAULT_NONE is on stable storage. */
+ * is open, or that was cut. After any other fault but FAULT_REFUSED roll back,
+ * close and open anew: after a failed sync nothing in memory may be trusted.
+ * A commit that says FAULT_NONE is on stable storage. */
 enum fault	db_begin(struct db *) __attribute__((warn_unused_result));
 enum fault	db_commit(struct db *) __attribute__((warn_unused_result));
 void		db_rollback(struct db *);
@@ -48,8 +48,12 @@ void		db_rollback(struct db *);
 /* Outside a transaction, cheap when there is little to do: moves what the WAL
  * has collected into the database. With `look` also what others have written.
  * Only an owner does, or whoever writes while there is none. */
-void		db_checkpoint(struct db *, bool look);
+enum fault	db_checkpoint(struct db *, bool look);
 int64_t		db_wal_bytes(const struct db *);
+
+/* Reads all of it: FAULT_CORRUPT if anything is not as it should be. */
+enum fault	db_look_through(struct db *)
+		    __attribute__((warn_unused_result));
 
 /* Within a transaction: gives up to `pages` free pages back to the disk. */
 enum fault	db_shrink(struct db *, unsigned pages)

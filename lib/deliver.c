@@ -339,7 +339,7 @@ look_after(struct deliver *d)
 	if (f == FAULT_NONE && d->sink->ops->look != NULL)
 		settle(d);
 	if (d->db != NULL)
-		db_checkpoint(d->db, true);
+		(void)db_checkpoint(d->db, true);
 }
 
 /* One small transaction; true when the pass is over. */

@@ -173,6 +173,21 @@ find_workspace(struct db *d, struct span project_id,
 	return f;
 }
 
+/* The row that stands ready in `map` becomes two parameters from `first` on.
+ * Its columns are never NULL: but SQLite says so when it has no memory. */
+static enum fault
+bind_workspace(struct db *d, enum statement statement, int first,
+    enum statement map)
+{
+	struct span workspace = db_text(d, map, 0);
+	struct span store = db_text(d, map, 1);
+
+	db_bind_text(d, statement, first, workspace);
+	db_bind_text(d, statement, first + 1, store);
+	return workspace.at != NULL && store.at != NULL ? FAULT_NONE :
+	    FAULT_MEMORY;
+}
+
 static void
 bind_observation(struct db *d, const struct observation *o)
 {
@@ -210,14 +225,15 @@ put_outbox(struct db *d, const struct hook *h, const struct observation *o,
 		return f;
 	db_bind_int(d, SQL_OUTBOX, 1, webhook);
 	db_bind_int(d, SQL_OUTBOX, 3, h->received_at);
-	if (!*unmapped) {
-		db_bind_text(d, SQL_OUTBOX, 4, db_text(d, map, 0));
-		db_bind_text(d, SQL_OUTBOX, 5, db_text(d, map, 1));
-	}
+	if (!*unmapped)
+		f = bind_workspace(d, SQL_OUTBOX, 4, map);
 	db_bind_text(d, SQL_OUTBOX, 18,
 	    span_of(*unmapped ? "unmapped" : "pending"));
 	bind_observation(d, o);
-	f = db_run(d, SQL_OUTBOX);
+	if (f == FAULT_NONE)
+		f = db_run(d, SQL_OUTBOX);
+	else
+		db_finish(d, SQL_OUTBOX);
 	if (!*unmapped)
 		db_finish(d, map);
 	return f;
@@ -276,9 +292,11 @@ remap_row(struct db *d)
 	if (map == SQL_NONE)
 		return f;
 	db_bind_int(d, SQL_REMAP, 1, db_int(d, SQL_UNMAPPED, 0));
-	db_bind_text(d, SQL_REMAP, 2, db_text(d, map, 0));
-	db_bind_text(d, SQL_REMAP, 3, db_text(d, map, 1));
-	f = db_run(d, SQL_REMAP);
+	f = bind_workspace(d, SQL_REMAP, 2, map);
+	if (f == FAULT_NONE)
+		f = db_run(d, SQL_REMAP);
+	else
+		db_finish(d, SQL_REMAP);
 	db_finish(d, map);
 	return f;
 }

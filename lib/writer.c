@@ -1,5 +1,6 @@
 #include "writer.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,9 @@
 #define TICK_MS		500	/* between looks at the mapping table */
 #define SPOOL_LOOK_MS	5000	/* between looks for what others spooled */
 #define SPOOL_REST_MS	1000	/* after a round that brought nothing in */
-#define REOPEN_MS	100	/* between attempts at a broken database */
+#define REOPEN_MS	100	/* between attempts at a database */
+#define CORRUPT_MS	5000	/* the same at one that is corrupt */
+#define SOUND_MS	1000	/* between looks whether others can read it */
 #define BUSY_SAY_MS	250	/* a lock held longer is worth a word */
 
 struct writer {
@@ -23,8 +26,12 @@ struct writer {
 
 	/* ---- the writer thread's own ---- */
 	struct db	*db;
+	bool		 suspect;	/* look through it before it is used */
+	unsigned	 reopen_ms;
+	int64_t		 sound_at;	/* ms, intake_now() */
 	char		 spooled[SPOOL_BATCH][SPOOL_NAME_SIZE];
 	unsigned	 spooled_count;
+	char		 refused[SPOOL_NAME_SIZE];	/* once */
 	int64_t		 edits, cursor;	/* of the mapping table */
 	bool		 remap;
 	bool		 tick;		/* in this round */
@@ -81,16 +88,60 @@ set_fault(struct writer *w, enum fault f, const char *why)
 		say(w, WRITER_RECOVERED, before, "", 0);
 }
 
+/* A sync that failed leaves frames in the WAL that are perhaps nowhere but in
+ * memory, however well the next sync goes: they move into the database before
+ * any hook is written behind them. What was replaced, cut or corrupt must be
+ * sound. */
+static enum fault
+trust(struct writer *w, char why[DB_WHY])
+{
+	enum fault f = db_checkpoint(w->db, true);
+
+	if (f == FAULT_NONE && w->suspect)
+		f = db_look_through(w->db);
+	if (f == FAULT_NONE)
+		return f;
+	snprintf(why, DB_WHY, "%s", f == FAULT_CORRUPT ? "it is damaged: "
+	    "move it away, or put a sound one in its place" : db_why(w->db));
+	w->suspect |= f == FAULT_CORRUPT;
+	w->reopen_ms = f == FAULT_CORRUPT ? CORRUPT_MS : REOPEN_MS;
+	db_abandon(w->db);
+	w->db = NULL;
+	return f;
+}
+
 static enum fault
 open_store(struct writer *w, char why[DB_WHY])
 {
 	enum fault f = store_open(&w->db, w->config.db, DB_OWN, why);
 
+	if (f == FAULT_NONE)
+		f = trust(w, why);
 	if (f == FAULT_NONE) {
+		w->suspect = false;
+		w->sound_at = intake_now() + SOUND_MS;
 		w->edits = -1;		/* look through the unmapped rows */
 		say(w, WRITER_OPENED, f, "", 0);
 	}
 	return f;
+}
+
+/* What this connection remembers of the file may be better than the file:
+ * now and then a new one has a look at it. */
+static enum fault
+look_whether_sound(struct writer *w)
+{
+	char why[DB_WHY];
+	struct db *d;
+	enum fault f;
+
+	if (intake_now() < w->sound_at)
+		return FAULT_NONE;
+	w->sound_at = intake_now() + SOUND_MS;
+	f = store_open(&d, w->config.db, DB_READ, why);
+	db_close(d);
+	return f == FAULT_CORRUPT || f == FAULT_FOREIGN ? FAULT_CORRUPT :
+	    FAULT_NONE;
 }
 
 /* With the lock held: counts a commit of n rows. */
@@ -218,6 +269,19 @@ forget_spooled(struct writer *w)
 	say(w, WRITER_BROUGHT_IN, FAULT_NONE, "", w->spooled_count);
 }
 
+/* Without memory json_valid() says no, and a CHECK fails: the second time it
+ * is the hook. */
+static void
+refused(struct writer *w, const char *name)
+{
+	if (strcmp(w->refused, name) != 0) {
+		memcpy(w->refused, name, SPOOL_NAME_SIZE);
+		return;
+	}
+	say(w, WRITER_SET_ASIDE, FAULT_REFUSED, name, 1);
+	spool_set_aside(w->config.spool, name);
+}
+
 static enum fault
 bring_in(struct writer *w)
 {
@@ -229,14 +293,10 @@ bring_in(struct writer *w)
 	if ((f = put_spooled(w)) != FAULT_NONE) {
 		db_rollback(w->db);
 		spool_again(w->config.spool);
-		if (f == FAULT_REFUSED) {
-			unsigned last = w->spooled_count - 1;
-
-			say(w, WRITER_SET_ASIDE, f, w->spooled[last], 1);
-			spool_set_aside(w->config.spool, w->spooled[last]);
-			f = FAULT_NONE;
-		}
-		return f;
+		if (f != FAULT_REFUSED)
+			return f;
+		refused(w, w->spooled[w->spooled_count - 1]);
+		return FAULT_NONE;
 	}
 	w->look_at = intake_now() + SPOOL_LOOK_MS;
 	if (w->spooled_count > 0)
@@ -297,7 +357,7 @@ static bool
 wait_for_work(struct writer *w)
 {
 	if (w->db == NULL)
-		return intake_wait(w->intake, REOPEN_MS);
+		return intake_wait(w->intake, w->reopen_ms);
 	if (w->remap || spool_due(w) || intake_is_stuck(w->intake))
 		return intake_wait(w->intake, 0);
 	return intake_wait(w->intake, TICK_MS);
@@ -314,7 +374,9 @@ work(struct writer *w)
 		set_fault(w, f, why);
 		return f;
 	}
-	if (intake_queued(w->intake) > 0 || intake_is_stuck(w->intake))
+	f = look_whether_sound(w);
+	if (f == FAULT_NONE && (intake_queued(w->intake) > 0 ||
+	    intake_is_stuck(w->intake)))
 		f = write_queued(w);
 	if (f == FAULT_NONE)
 		f = look_at_mapping(w);
@@ -325,13 +387,32 @@ work(struct writer *w)
 	return f;
 }
 
+/* What is in the WAL still belongs to a file that was moved: it goes after
+ * it, and not into the one that has come. */
 static void
+give_up(struct writer *w, enum fault f)
+{
+	set_fault(w, f, f == FAULT_GONE ? "the database file was moved, "
+	    "replaced or cut" : f == FAULT_CORRUPT ? "the database is "
+	    "damaged" : db_why(w->db));
+	w->suspect = f == FAULT_GONE || f == FAULT_CORRUPT;
+	w->reopen_ms = REOPEN_MS;
+	if (f == FAULT_GONE)
+		db_close(w->db);
+	else
+		db_abandon(w->db);
+	w->db = NULL;
+}
+
+static enum fault
 judge(struct writer *w, enum fault f)
 {
+	/* A WAL that cannot be emptied would only grow. */
+	if (f == FAULT_NONE)
+		f = db_checkpoint(w->db, w->tick);
 	if (f == FAULT_NONE) {
 		w->busy_since = 0;
 		set_fault(w, f, "");
-		db_checkpoint(w->db, w->tick);
 	} else if (f == FAULT_BUSY) {
 		if (w->busy_since == 0)
 			w->busy_since = intake_now();
@@ -339,11 +420,9 @@ judge(struct writer *w, enum fault f)
 			set_fault(w, f, "another process holds the "
 			    "database's write lock");
 	} else if (w->db != NULL) {
-		set_fault(w, f, f == FAULT_GONE ? "the database file was "
-		    "moved or replaced" : db_why(w->db));
-		db_abandon(w->db);
-		w->db = NULL;
+		give_up(w, f);
 	}
+	return f;
 }
 
 static void *
@@ -353,8 +432,9 @@ run(void *arg)
 	enum fault f;
 
 	while (wait_for_work(w)) {
-		judge(w, f = work(w));
+		f = judge(w, work(w));
 		/* Nobody waits for a database that cannot be opened. */
+		assert(w->db != NULL || f != FAULT_NONE);
 		if (w->db == NULL)
 			finish(w, intake_take(w->intake, UINT32_MAX), f);
 	}
@@ -381,6 +461,7 @@ writer_start(struct writer **out, const struct writer_config *config,
 	if (w == NULL)
 		return FAULT_MEMORY;
 	w->config = *config;
+	w->reopen_ms = REOPEN_MS;
 	pthread_mutex_init(&w->lock, NULL);
 	if ((w->intake = intake_open()) == NULL) {
 		writer_free(w);

@@ -40,8 +40,9 @@ fault:
 receipt: observe redact
 spool: fault receipt record
 gate:
+wal:
 guard:
-db: fault gate schema_sql span
+db: fault gate schema_sql span wal
 store: db observe
 intake: receipt store
 erase: db gate observe personal record redact text
