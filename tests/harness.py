@@ -443,7 +443,8 @@ daemon off;
 worker_processes 1;
 pid @DIR@/pid;
 error_log @DIR@/error.log;
-events { worker_connections 1024; }
+worker_rlimit_nofile 10000;
+events { worker_connections 10000; }
 http {
     access_log off;
     client_body_temp_path @DIR@/body;
