@@ -58,13 +58,13 @@ def ready(w):
     return answer
 
 
-def metric(w, name):
-    """A sample's value; name as it stands there, labels and all."""
+def metric(w, name, label=""):
+    """The sum of its samples, or of those with that label."""
     text = w.get(h.PATH + "/metrics").body.decode()
-    found = re.search(rf"^sentry_webhooks_{re.escape(name)} (\S+)$", text,
-                      re.M)
+    found = re.findall(rf"^sentry_webhooks_{name}(\{{\S*\}})? (\S+)$", text,
+                       re.M)
     assert found, f"no {name} in: {text}"
-    return float(found[1])
+    return sum(float(value) for labels, value in found if label in labels)
 
 
 def no_answer_but_200(figures):

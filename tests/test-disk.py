@@ -253,7 +253,7 @@ def _(disks, start):
     for _ in range(5):
         equal(books.post(w, padding=BIG), 500)
     says(w, 0, '"spool":"disk-full"', '"writer":"busy"')
-    equal(metric(w, 'hooks_total{result="lost"}'), 5)
+    equal(metric(w, "hooks_total", 'result="lost"'), 5)
     assert "status=500" in w.log() and "fault=disk-full" in w.log()
     disks[1].empty()
     equal(books.post(w, padding=BIG), 200)
@@ -275,7 +275,7 @@ def _(disks, start):
     got = [books.post(w, padding=BIG) for _ in range(60)]
     assert set(got) <= {200, 500} and got[-1] == 500, got
     says(w, 0, "disk-full")
-    equal(metric(w, 'hooks_total{result="lost"}'), got.count(500))
+    equal(metric(w, "hooks_total", 'result="lost"'), got.count(500))
     assert not [n for n in w.spooled() if n.endswith(".tmp")], w.spooled()
     disks[0].empty()
     well_again(w, books)
@@ -363,7 +363,7 @@ def by_spool(name, inject, path, words):
         equal(books.post(w), 500)
     if words:                           # what /ready can find out
         says(w, 0, f'"spool":"{words}"')
-    equal(metric(w, 'hooks_total{result="lost"}'), 5)
+    equal(metric(w, "hooks_total", 'result="lost"'), 5)
     trace.stop()
     equal(books.post(w), 200)
     shell.execute("ROLLBACK")
