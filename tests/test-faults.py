@@ -657,7 +657,7 @@ def _():
         id, data = raw_hook(w)
         quick = h.connect(w.socket)
         quick.sendall(data)
-        until(lambda: metric(w, "writer_queue") == 4 or w.spooled(), 2)
+        until(lambda: metric(w, "writer_queued_hooks") == 4 or w.spooled(), 2)
         shell.execute("ROLLBACK")
         shell.close()
         begin = time.monotonic()
