@@ -89,6 +89,7 @@ same options "${top_builddir:?}/sentry-webhooks" sentry-webhooks.8
 same options "$top_builddir/sentry-webhooks-page" sentry-webhooks-page.8
 same options "$top_builddir/sentry-deliver" sentry-deliver.8
 same options "$top_srcdir/tools/sentry-replay" sentry-replay.1
+same options "$top_builddir/sentry-send-hook" sentry-send-hook.1
 
 # The worker's help shortens its variables' names; the sample has them all.
 page "$man/sentry-webhooks.8" >"$work/page"

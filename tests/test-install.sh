@@ -1,0 +1,135 @@
+#!/bin/sh
+# `make install` puts everything where a system looks for it, and `make
+# uninstall` takes everything away again.
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck disable=SC1091
+. "$here/tap.sh"
+
+build=${top_builddir:-$here/../build}
+source=${top_srcdir:-$here/..}
+
+# in_build TARGET: as from a command line, not as a part of the make around.
+in_build() {
+	(unset MAKEFLAGS MFLAGS MAKELEVEL
+	make -C "$build" "$1" DESTDIR="$work/root") >"$work/log" 2>&1
+}
+
+# installed PATTERN: the paths of what is installed there, without the root.
+installed() {
+	(cd "$work/root" && find . -path "$1" \( -type f -o -type l \) |
+	    sort)
+}
+
+test_install() {
+	in_build install && status=0 || status=$?
+	ok "$status" 'make install ends well'
+	[ "$status" -eq 0 ] || sed 's/^/# /' "$work/log"
+	programs=$(installed '*bin/*')
+	is "$(echo "$programs" | sed 's|.*/||' | tr '\n' ' ')" \
+	    "sentry-deliver sentry-replay sentry-send-hook sentry-webhooks $(
+	    )sentry-webhooks-page " 'five programs are installed'
+}
+
+test_versions() {
+	wanted=$(sed -n 's/^AC_INIT(\[.*\], \[\(.*\)\])$/\1/p' \
+	    "$source/configure.ac")
+	for program in $programs; do
+		name=${program##*/}
+		is "$("$work/root/$program" --version)" "$name $wanted" \
+		    "$name --version says the version of the package"
+	done
+}
+
+test_units() {
+	for unit in $(installed '*/systemd/system/*.service'); do
+		path=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' \
+		    "$work/root/$unit")
+		ok "$(test -x "$work/root$path"; echo $?)" \
+		    "${unit##*/} starts a program that is installed"
+	done
+	is "$(installed '*.d/sentry-webhooks.conf' | sed 's|.*/lib/||' |
+	    tr '\n' ' ')$(installed '*/system/*' | wc -l)" \
+	    'sysusers.d/sentry-webhooks.conf tmpfiles.d/sentry-webhooks.conf 5' \
+	    'user, folders, services and sockets are there'
+}
+
+test_snippet() {
+	snippet=$work/root/$(installed '*/snippets/sentry-webhooks.conf')
+	is "$(grep -c '^ *fastcgi_pass' "$snippet") $(
+	    grep -c '^error_page' "$snippet")" '3 3' \
+	    'the snippet for nginx has what the sample has'
+	is "$(grep -cE '^ *(server|listen|server_name)\>' "$snippet")" 0 \
+	    'and not the server around it'
+	if ! command -v nginx >/dev/null; then
+		skip 'no nginx' 'nginx -t accepts it'
+		return
+	fi
+	cat >"$work/nginx.conf" <<END
+pid $work/pid;
+events {}
+http {
+	access_log off;
+	server {
+		listen unix:$work/sock;
+		include $snippet;
+	}
+}
+END
+	nginx -t -p "$work" -e "$work/error.log" -c "$work/nginx.conf" \
+	    >"$work/log" 2>&1 && status=0 || status=$?
+	ok "$status" 'nginx -t accepts it'
+	[ "$status" -eq 0 ] || sed 's/^/# /' "$work/log"
+}
+
+# completed PROGRAM BEFORE WORD: what bash would offer for WORD, in one line.
+completed() {
+	# shellcheck disable=SC2016
+	PATH=$work/path:$PATH bash -c '
+		compopt() { :; }
+		. "$1"
+		complete -p "$2" >/dev/null || exit
+		_sentry_webhooks "$2" "$4" "$3"
+		echo "${COMPREPLY[*]}"
+	' bash "$work/root/$(installed "*/completions/$1")" "$@"
+}
+
+test_completion() {
+	if ! command -v bash >/dev/null; then
+		skip 'no bash' 'bash completes'
+		return
+	fi
+	mkdir "$work/path"
+	for program in $programs; do
+		ln -s "$work/root/$program" "$work/path/"
+	done
+	is "$(completed sentry-webhooks '' --s)" \
+	    '--secret-file --signature --socket --socket-mode --spool' \
+	    'bash completes the options of sentry-webhooks'
+	is "$(completed sentry-deliver --once --re)" '--replicas --requests' \
+	    'and those of sentry-deliver'
+	is "$(completed sentry-replay --state '')" \
+	    'pending acked delivered dead' 'and the states of sentry-replay'
+	is "$(completed sentry-send-hook '' --re)" '--request-id --resource' \
+	    'and the options of sentry-send-hook'
+	is "$(completed sentry-replay --issue --)$(
+	    completed sentry-replay --db --)" '' \
+	    'and offers no option where a value belongs'
+}
+
+test_uninstall() {
+	in_build uninstall && status=0 || status=$?
+	ok "$status" 'make uninstall ends well'
+	[ "$status" -eq 0 ] || sed 's/^/# /' "$work/log"
+	is "$(installed '*')" '' 'and leaves no file'
+	is "$(find "$work/root" -name sentry-webhooks)" '' 'nor a folder of ours'
+}
+
+needs make find
+work=$(mktemp -d)
+test_install
+test_versions
+test_units
+test_snippet
+test_completion
+test_uninstall
+done_testing
