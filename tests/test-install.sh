@@ -38,6 +38,8 @@ test_versions() {
 		is "$("$work/root/$program" --version)" "$name $wanted" \
 		    "$name --version says the version of the package"
 	done
+	is "$(sed -n '1s/.*(\(.*\)).*/\1/p' "$source/debian/changelog")" \
+	    "$wanted" 'and debian/changelog has it too'
 }
 
 test_units() {

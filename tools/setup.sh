@@ -79,6 +79,16 @@ nodejs		command	node
 END
 }
 
+# For the test that builds the Debian package and installs it in a tree.
+packages_to_package() {
+	cat <<'END'
+build-essential	file	/usr/share/build-essential/list
+debhelper	command	dh
+lintian		command	lintian
+debootstrap	command	debootstrap
+END
+}
+
 # is_there HOW WHAT
 is_there() {
 	case $1 in
