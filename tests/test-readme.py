@@ -16,6 +16,7 @@ in a network of its own. systemd is not its first process: systemctl there
 asks this test, which does what the units say. Behind inn.gs stands the event
 API of the other tests, behind nats.example.org a nats-server, with TLS."""
 import atexit
+import base64
 import ctypes
 import fcntl
 import os
@@ -249,7 +250,8 @@ class Place:
             why = f"exit status {code}, printed:\n{out[-3000:]}"
             return (code != 0) == fails and matches(step.printed, out)
 
-        looks = re.match(r"sqlite3 -readonly.*\"SELECT", step.command, re.S)
+        looks = re.match(r'curl -sS|sqlite3 -readonly.*"SELECT',
+                         step.command, re.S)
         end = time.monotonic() + 10 * h.SLOW
         while not good():
             assert looks and time.monotonic() < end, f"{step.command}\n{why}"
@@ -480,6 +482,8 @@ class Machine(Place):
             return
         if name.endswith(".socket"):
             self.listeners[name] = self.listen(unit)
+            # At once, not with the first request.
+            self.start(name.replace(".socket", ".service"))
         else:
             self.services[name] = self.start_service(name, unit)
 
@@ -509,15 +513,17 @@ class Machine(Place):
         self.bind(sock, path)
         self.chroot("chown", "root:" + unit.one("SocketGroup"), "/" + path)
         self.chroot("chmod", unit.one("SocketMode"), "/" + path)
-        sock.listen(int(unit.one("Backlog")))
+        sock.listen(*map(int, unit.all("Backlog")))
         return sock
 
     def start_service(self, name, unit):
-        user, state = unit.one("User"), "/var/lib/" + unit.one(
-            "StateDirectory")
-        credentials = f"/run/credentials/{name}"
-        self.chroot("install", "-d", "-o", user, "-g", user, "-m",
-                    unit.one("StateDirectoryMode"), state)
+        user, credentials = unit.one("User"), f"/run/credentials/{name}"
+        env = dict(x.split("=", 1) for x in unit.all("Environment"))
+        env["CREDENTIALS_DIRECTORY"] = credentials
+        for state in unit.all("StateDirectory"):
+            env["STATE_DIRECTORY"] = state = "/var/lib/" + state
+            self.chroot("install", "-d", "-o", user, "-g", user, "-m",
+                        unit.one("StateDirectoryMode"), state)
         self.chroot("install", "-d", "-o", user, "-m", "0500", credentials)
         for line in unit.all("LoadCredential"):
             target, source = line.split(":")
@@ -530,12 +536,12 @@ class Machine(Place):
             ["setpriv", "--reuid", user, "--regid", unit.one("Group"),
              "--clear-groups", "--no-new-privs", "--bounding-set=-all",
              *unit.one("ExecStart").replace("%d", credentials).split()],
-            stdin, STATE_DIRECTORY=state, CREDENTIALS_DIRECTORY=credentials)
+            stdin, env)
 
-    def start_process(self, argv, stdin=subprocess.DEVNULL, **more):
+    def start_process(self, argv, stdin=subprocess.DEVNULL, env=()):
         with open(self.log, "ab") as log:
             return h.start([*self.before, *argv], stdin=stdin, stdout=log,
-                           stderr=log, env={**self.environment(), **more})
+                           stderr=log, env={**self.environment(), **dict(env)})
 
     def chroot(self, *argv):
         done = subprocess.run([*self.before, *argv], env=self.environment(),
@@ -642,7 +648,7 @@ for found in BLOCKS:
 
 
 
-@tap.test("and then the machine takes hooks of the new secret and the old")
+@tap.test("then the machine takes hooks by both secrets, and has a page")
 def _():
     machine = places.get("root")
     if machine is None:
@@ -656,6 +662,10 @@ def _():
             **h.signed(body, secret=secret),
             "Content-Length": str(len(body))}, body)
         equal((answer.status, answer.body), (200, h.RECEIVED), answer)
+    password = base64.b64encode(b"kai:YOUR-PASSWORD").decode()
+    page = h.http(8080, "GET", h.PATH + "/page",
+                  {"Authorization": "Basic " + password})
+    assert page.status == 200 and b"<html" in page.body, page
     equal([row[0] for row in h.rows(
         db, "SELECT secret_name FROM webhook ORDER BY id DESC LIMIT 2")],
         ["old-2025", "new-2026"])
