@@ -301,8 +301,10 @@ def main():
     options = arguments()
     program = os.path.abspath(options.program)
     dice = random.Random(options.seed)
+    # The reference knows nothing of redaction: unit-redact does.
     golden = [(os.path.basename(p), reference.read(p))
-              for p in reference.golden()]
+              for p in reference.golden()
+              if not os.path.basename(p).startswith("redact-")]
     batches = -(-options.count // BATCH)
     print("1..%d" % (1 + batches))
     keep = tempfile.mkdtemp(prefix="differential-")
