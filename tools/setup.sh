@@ -51,6 +51,7 @@ nats-server	command	nats-server
 python3		command	python3
 valgrind	command	valgrind
 strace		command	strace
+binutils	command	readelf
 shellcheck	command	shellcheck
 systemd		command	systemd-analyze
 clang		command	clang
