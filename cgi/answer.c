@@ -1,5 +1,6 @@
 #include "answer.h"
 
+#include <assert.h>
 #include <malloc.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -278,6 +279,7 @@ log_observation(struct log *l, const struct posting *x)
 {
 	const struct observation *o = &x->receipt->observation;
 
+	assert(x->receipt != NULL);	/* what was kept has one */
 	log_str(l, "outcome", outcome_name(o->outcome));
 	log_span(l, "action", observation_get(o, OBSERVED_ACTION));
 	log_span(l, "installation", observation_get(o, OBSERVED_INSTALLATION));

@@ -146,9 +146,9 @@ get(struct reply *r, const char *db, const struct request *q)
 	struct span info = param(q, "PATH_INFO");
 	int64_t n;
 
-	if (info.len > 0 && !span_is(info, "/")) {
-		refuse(r, 404, "Not Found", "There is no such page.");
-	} else if (query.len == 0) {
+	if (info.len > 0 && !span_is(info, "/"))
+		query = span_of("/");	/* which no page has */
+	if (query.len == 0) {
 		overview(r, db, INT64_MAX);
 	} else if (number(query, "dead=", &n)) {
 		overview(r, db, n);

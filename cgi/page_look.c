@@ -211,8 +211,8 @@ write_group(struct look *l, unsigned which, const struct table *table,
 {
 	struct span s = db_text(l->db, which, 0);
 
-	if (group->len == s.len && memcmp(text_view(group).at, s.at, s.len) ==
-	    0)
+	if (group->len == s.len && (s.len == 0 ||
+	    memcmp(text_view(group).at, s.at, s.len) == 0))
 		return;
 	if (group->len > 0)
 		text_str(l->out, "</tbody>\n<tbody>\n");

@@ -123,6 +123,7 @@ static int
 serve(const struct options *o, const struct handler *h)
 {
 	struct listener l;
+	/* Equal today. NOLINTNEXTLINE(bugprone-branch-clone) */
 	char why[GUARD_WHY > LISTEN_WHY ? GUARD_WHY : LISTEN_WHY];
 
 	if (o->socket == NULL && !listen_inherited(&l))

@@ -88,7 +88,7 @@ write_bars(const struct plot *p, struct text *t)
 		if (h == 0)
 			continue;
 		text_str(t, "<rect ");
-		write_number(t, "x", 4 * i);
+		write_number(t, "x", 4 * (int64_t)i);
 		write_number(t, "y", HEIGHT - h);
 		write_number(t, "height", h);
 		text_str(t, "width=\"3\"/>\n");

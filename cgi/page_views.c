@@ -111,7 +111,7 @@ static const struct column release_columns[] = {
 };
 
 #define TABLE(caption, none, columns) \
-	{ caption, none, columns, sizeof(columns) / sizeof(columns[0]) }
+	{ caption, none, columns, sizeof(columns) / sizeof((columns)[0]) }
 
 static const struct table tables[] = {
 	[SQL_QUEUE] = TABLE("Rows of the outbox by state", "", queue_columns),

@@ -70,7 +70,7 @@ wait_for_signal(void)
 	notify("READY=1");
 	while (every > 0 && (sig = sigtimedwait(&wanted, NULL, &ts)) < 0)
 		notify("WATCHDOG=1");
-	if (every == 0)
+	if (every <= 0)
 		sigwait(&wanted, &sig);
 	notify("STOPPING=1");
 	return sig;

@@ -165,7 +165,8 @@ await(struct threads *t, struct client *c)
 	bool wait;
 
 	pthread_mutex_lock(&t->lock);
-	if ((wait = c->state != DONE)) {
+	wait = c->state != DONE;
+	if (wait) {
 		c->state = PENDING;
 		c->overdue_at = now + t->handler.patience;
 		list_add(&t->pending, c);
@@ -450,6 +451,8 @@ end_kept(struct threads *t)
 	struct client *c;
 
 	while ((c = t->kept.head) != NULL) {
+		/* *c->link is this head: list_remove() takes c out of it.
+		 * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		struct pollfd p = { .fd = fcgi_fd(c->fcgi),
 		    .events = POLLIN };
 

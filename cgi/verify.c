@@ -26,7 +26,7 @@ read_all(struct text *t, const char *file)
 	if (bad)
 		fputs("sentry-webhooks: the body cannot be read whole\n",
 		    stderr);
-	if (f != stdin)
+	if (file != NULL)
 		fclose(f);
 	return bad ? -1 : 0;
 }

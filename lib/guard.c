@@ -85,7 +85,7 @@ close_one(const char *path, void say(const char *path, bool closed))
 
 void
 guard_files(const char *db, const char *spool,
-    void say(const char *path, bool closed))
+    void say(const char *, bool closed))
 {
 	static const char *const suffixes[] = { "", "-wal", "-shm", "-lock" };
 	char path[PATH_MAX + 8];

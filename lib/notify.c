@@ -33,8 +33,11 @@ notify_watchdog(void)
 {
 	const char *usec = getenv("WATCHDOG_USEC");
 	const char *pid = getenv("WATCHDOG_PID");
+	int64_t ms;
 
-	if (usec == NULL || (pid != NULL && atol(pid) != (long)getpid()))
+	if (usec == NULL ||
+	    (pid != NULL && strtol(pid, NULL, 10) != (long)getpid()))
 		return 0;
-	return atoll(usec) / 1000 / 3;
+	ms = strtoll(usec, NULL, 10) / 1000 / 3;
+	return ms > 0 ? ms : 0;
 }

@@ -1,5 +1,7 @@
 #include "observe.h"
 
+#include <assert.h>
+
 #include "body.h"
 #include "member.h"
 #include "metadata.h"
@@ -309,11 +311,13 @@ int
 observation_learn(struct observation *o, struct span release)
 {
 	struct span old = observation_get(o, OBSERVED_SOURCE_EVENT);
-	size_t none = old.at[o->gap[GAP_METADATA]] == 'n' ?
-	    strlen("null") : strlen("\"\"");
 	struct text t = { 0 };
 	struct observation learned = *o;
+	size_t none;
 
+	assert(old.at != NULL);
+	none = old.at[o->gap[GAP_METADATA]] == 'n' ?
+	    strlen("null") : strlen("\"\"");
 	/* SOURCE_EVENT is the last field, so that the others keep their
 	 * places when it grows; the release's own text goes behind it. */
 	text_add(&t, o->bytes.at, o->field[OBSERVED_SOURCE_EVENT].at);

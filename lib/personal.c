@@ -199,6 +199,7 @@ personal_member(struct span name)
 		folded[n++] = lower(name.at[i]);
 	}
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		/* cppcheck-suppress uninitvar; n bytes of it are set. */
 		if (strlen(names[i]) == n && memcmp(names[i], folded, n) == 0)
 			return true;
 	return false;

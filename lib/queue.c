@@ -235,7 +235,7 @@ enum fault
 queue_acked(struct db *d, int64_t now, const char *sink, struct acked *to,
     unsigned limit, unsigned *count)
 {
-	enum fault f;
+	enum fault f = FAULT_NONE;
 	bool row;
 
 	*count = 0;

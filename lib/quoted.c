@@ -49,6 +49,7 @@ unescape_point(struct text *t, struct span s, size_t i)
 	if (c >= 0xd800 && c < 0xdc00 && i + 1 < s.len && s.at[i] == '\\' &&
 	    s.at[i + 1] == 'u')
 		low = hex4(s, i + 2);
+	/* cppcheck-suppress knownConditionTrueFalse; hex4() may set it. */
 	if (low >= 0xdc00 && low < 0xe000) {
 		c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
 		i += 6;

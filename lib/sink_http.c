@@ -12,7 +12,7 @@
 #define SECRETS_MAX	16	/* parts of a URL that nobody may see */
 #define SECRET_LEAST	3	/* bytes of one that is worth hiding */
 #define SECRET_LONG	16	/* a part of a path that may be one */
-#define CONNECT_MS	10000l
+#define CONNECT_MS	10000L
 
 /* A request on its way, or a place for one. */
 struct slot {
@@ -141,8 +141,8 @@ open_slot(struct sink_http *h, struct slot *s)
 	    CURLE_OK &&
 	    curl_easy_setopt(s->easy, CURLOPT_USERAGENT,
 	    "sentry-deliver/" PACKAGE_VERSION) == CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_POST, 1l) == CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_NOSIGNAL, 1l) == CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_POST, 1L) == CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
 	    curl_easy_setopt(s->easy, CURLOPT_CONNECTTIMEOUT_MS,
 	    CONNECT_MS) == CURLE_OK &&
 	    curl_easy_setopt(s->easy, CURLOPT_TIMEOUT,
@@ -329,8 +329,9 @@ keep_secret(struct sink_http *h, const char *at, size_t n)
 {
 	char *forms[2] = { strndup(at, n), NULL };
 
-	if (forms[0] != NULL)
-		forms[1] = curl_easy_unescape(NULL, forms[0], 0, NULL);
+	if (forms[0] == NULL)
+		return;
+	forms[1] = curl_easy_unescape(NULL, forms[0], 0, NULL);
 	for (int i = 0; i < 2; i++)
 		if (forms[i] != NULL && h->secrets < SECRETS_MAX &&
 		    strlen(forms[i]) >= SECRET_LEAST &&

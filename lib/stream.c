@@ -324,7 +324,7 @@ publish(struct stream *st, const struct row *r)
 	jsPubOptions_Init(&o);
 	o.MsgId = r->event_id;
 	o.ExpectStream = st->config.stream;
-	o.MaxWait = 1000ll * (st->config.timeout_s < ACK_MOST_S ?
+	o.MaxWait = 1000LL * (st->config.timeout_s < ACK_MOST_S ?
 	    st->config.timeout_s : ACK_MOST_S);
 	s = js_PublishMsgAsync(st->js, &msg, &o);
 	natsMsg_Destroy(msg);

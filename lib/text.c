@@ -77,7 +77,7 @@ shortest(char digits[DOUBLE_DIGITS + 1], double d)
 		if (*e >= '0' && *e <= '9')
 			digits[n++] = *e;
 	digits[n] = '\0';
-	return atoi(e + 1) + 1;
+	return (int)strtol(e + 1, NULL, 10) + 1;
 }
 
 void

@@ -102,7 +102,7 @@ waiting_take(struct waiting *w, int ms)
 	int rc = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += ms % 1000 * 1000000l;
+	until.tv_nsec += ms % 1000 * 1000000L;
 	until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&w->lock);

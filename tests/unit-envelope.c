@@ -31,19 +31,19 @@ writes_subject(void)
 {
 	static const struct {
 		const char	*workspace, *token;
-	} rows[] = {
+	} cases[] = {
 		{ "ws_1", "ws_1" }, { "A-z09", "A-z09" }, { "a.b", "a_b" },
 		{ "a b", "a_b" }, { ">", "_" }, { "*", "_" },
 		{ "\xc3\xa9", "__" }, { "a\tb\r\n", "a_b__" },
 	};
 	char want[64];
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct text t = { 0 };
 
-		envelope_subject(&t, span_of(rows[i].workspace));
+		envelope_subject(&t, span_of(cases[i].workspace));
 		snprintf(want, sizeof(want), "sentry.observation.%s",
-		    rows[i].token);
+		    cases[i].token);
 		ok(span_is(text_view(&t), want), "workspace %zu becomes a "
 		    "token of a subject", i);
 		text_release(&t);
@@ -56,7 +56,7 @@ knows_patterns(void)
 	static const struct {
 		const char	*pattern;
 		bool		 fits;
-	} rows[] = {
+	} cases[] = {
 		{ "sentry.observation.>", true }, { "sentry.>", true },
 		{ ">", true }, { "sentry.observation.*", true },
 		{ "*.*.*", true }, { "*.>", true }, { "sentry.*.>", true },
@@ -67,10 +67,10 @@ knows_patterns(void)
 		{ "sentry.observation.*.*", false }, { "sentry.", false },
 	};
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		ok(envelope_subject_fits(rows[i].pattern) == rows[i].fits,
-		    "a stream of `%s' %s every workspace", rows[i].pattern,
-		    rows[i].fits ? "takes" : "does not take");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		ok(envelope_subject_fits(cases[i].pattern) == cases[i].fits,
+		    "a stream of `%s' %s every workspace", cases[i].pattern,
+		    cases[i].fits ? "takes" : "does not take");
 }
 
 /* `n` rows of ten bytes each, which were tried so often. */

@@ -79,6 +79,8 @@ bounds_what_is_large(void)
 	char *body = malloc(n + 1);
 	struct observation o;
 
+	if (body == NULL)
+		abort();
 	memset(body, 'x', n);
 	memcpy(body, "{\"data\":{\"issue\":{\"title\":\"", head);
 	memcpy(body + n - 4, "\"}}}", 5);

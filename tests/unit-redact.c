@@ -131,13 +131,12 @@ broken(void)
 	int passed = 0;
 
 	for (size_t n = 0; n < sizeof(body) - 1; n++) {
-		char *copy = malloc(n + 1);
+		char *copy = malloc(n > 0 ? n : 1);
 		struct text out = { 0 };
 
 		if (copy == NULL)
 			abort();
 		memcpy(copy, body, n);
-		copy = realloc(copy, n > 0 ? n : 1);
 		passed += redact(&out, (struct span){ copy, n }) == 0;
 		text_release(&out);
 		free(copy);

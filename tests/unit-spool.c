@@ -116,7 +116,8 @@ strangers(void)
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/0000000000000-0-0.hook", folder);
-	f = fopen(path, "w");
+	if ((f = fopen(path, "w")) == NULL)
+		abort();
 	fputs("no hook", f);
 	fclose(f);
 	snprintf(path, sizeof(path), "%s/README", folder);
