@@ -32,6 +32,10 @@ PROGRAM = os.path.join(BUILD, "sentry-webhooks")
 WRAPPER = shlex.split(os.environ.get("SENTRY_TEST_WRAPPER", ""))
 FULL = bool(os.environ.get("RUNTESTS_FULL"))
 
+# Whoever starts the tests with & in a script has them ignore Ctrl-C, and what
+# they start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 PATH = "/api/sentry/webhooks"
 SECRET = "3f1c0a5be2d94b7f8a6c1d2e3f405162738495a6b7c8d9eaf0b1c2d3e4f50627"
 INSTALLATION = "7a485448-a9e2-4c85-8a3c-4f44175783c9"
