@@ -525,7 +525,8 @@ def _():
                                  **h.params("GET", PATH)}))
     equal(done.returncode, 0, done.stderr)
     with open(trace, encoding="utf-8", errors="replace") as f:
-        lines = [line for line in f if " = " in line]
+        # A build that measures coverage counts in files of its own.
+        lines = [line for line in f if " = " in line and ".gcda" not in line]
     for call in ("pwrite64", "unlink", "rename", "connect", "socket",
                  "fsync", "fdatasync", "creat"):
         found = [x for x in lines if re.search(rf"\b{call}\(", x)]

@@ -55,6 +55,7 @@ binutils	command	readelf
 shellcheck	command	shellcheck
 clang-tidy	command	clang-tidy
 cppcheck	command	cppcheck
+gcovr		command	gcovr
 systemd		command	systemd-analyze
 clang		command	clang
 libclang-rt-14-dev	file	/usr/lib/llvm-14/lib/clang/14.0.6/include/fuzzer
