@@ -25,7 +25,7 @@ shows_not() {
 	ok "$((status != 1))" "$4"
 }
 
-for p in sentry-webhooks sentry-deliver; do
+for p in sentry-webhooks sentry-webhooks-page sentry-deliver; do
 	shows -h $p 'Type: +DYN' "$p is loaded at any address (PIE)"
 	shows -d $p 'FLAGS_1.*PIE' "$p says so to the kernel and to checkers"
 	shows -l $p 'GNU_RELRO' "$p has tables that become read-only"
