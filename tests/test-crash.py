@@ -214,6 +214,11 @@ def shim():
     return path
 
 
+def counts_lines():
+    with open(h.PROGRAM, "rb") as f:
+        return b"__gcov_" in f.read()
+
+
 ANSWERS = [(200, h.RECEIVED),
            (500, b'{"error":"Internal server error"}'),
            (500, b'{"error":"Webhook secret not configured"}')]
@@ -263,6 +268,8 @@ class OneRequest:
     ("each allocation in turn, with --redact", False, ("--redact",)),
 ])
 def _(name, all_from_there, options):
+    if all_from_there and counts_lines():
+        raise h.Skip("libgcov needs memory at the end")
     one = OneRequest("out of memory, " + name, *options)
     for _ in range(2):                  # the first makes the database
         total, answer = one.run(0)
