@@ -452,7 +452,7 @@ db_checkpoint(struct db *d, bool look)
 	struct stat st;
 
 	if (d->wal_pages < CHECKPOINT_PAGES && (!look || !wal_changed(d->path,
-	    CHECKPOINT_PAGES * 4096, &d->wal_mtime)))
+	    CHECKPOINT_PAGES * INT64_C(4096), &d->wal_mtime)))
 		return FAULT_NONE;
 	if (d->mode == DB_OWN)
 		gate_own(d->gate);
