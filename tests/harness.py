@@ -160,6 +160,13 @@ def until(condition, seconds=10, why="it never came true"):
 
 # ---- scratch folders and processes ---------------------------------------
 
+def mounted_in(folder):
+    """Whether something is mounted in it: what is in there is not ours."""
+    with open("/proc/self/mountinfo") as f:
+        return any((line.split()[4] + "/").startswith(folder + "/")
+                   for line in f)
+
+
 class Scratch:
     """Folders of this run; removed at the end unless a test failed."""
     made = []
@@ -174,7 +181,8 @@ class Scratch:
     @classmethod
     def remove_all(cls):
         for folder in cls.made:
-            shutil.rmtree(folder, ignore_errors=True)
+            if not mounted_in(folder):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 RUNNING = []        # every process that was started and not yet waited for
