@@ -8,6 +8,7 @@
 #include "flight.h"
 #include "log.h"
 #include "notify.h"
+#include "pace.h"
 #include "settle.h"
 #include "tally.h"
 #include "trouble.h"
@@ -52,6 +53,7 @@ struct deliver {
 	struct prune_place	 prune;
 	int64_t			 prune_at;
 	struct tally		 tally;
+	struct pace		 pace;
 };
 
 /* Wall clock: due_at is compared with what the worker wrote. */
@@ -321,7 +323,6 @@ settle(struct deliver *d)
 		d->idle = d->empty = false;
 }
 
-/* And the WAL, if nobody else does. */
 static void
 look_after(struct deliver *d)
 {
@@ -342,7 +343,6 @@ look_after(struct deliver *d)
 		(void)db_checkpoint(d->db, true);
 }
 
-/* One small transaction; true when the pass is over. */
 static bool
 prune(struct deliver *d)
 {
@@ -421,6 +421,7 @@ step(struct deliver *d)
 	(void)prune(d);
 	if (now_ms() >= d->metrics_at)
 		write_metrics(d);
+	pace_rest(&d->pace, d->db);
 }
 
 /* What is on its way may still arrive; then the last verdicts, which have time
@@ -440,7 +441,6 @@ say_goodbye(struct deliver *d)
 		judge(d, true);
 }
 
-/* With `once`. */
 static bool
 is_done(struct deliver *d)
 {

@@ -8,7 +8,7 @@
 #define VACUUM_PAGES	64	/* given back after a batch of deletions */
 
 enum statement {
-	SQL_NEXT, SQL_DUE, SQL_DELIVERED, SQL_ACKED, SQL_LATER, SQL_DEAD,
+	SQL_NEXT, SQL_NEWEST, SQL_DELIVERED, SQL_ACKED, SQL_LATER, SQL_DEAD,
 	SQL_RIPE, SQL_SETTLED, SQL_LOST, SQL_HIGHEST, SQL_REDRIVE,
 	SQL_PRUNE_AT, SQL_PRUNE, SQL_PRUNE_HOOK_AT, SQL_PRUNE_HOOK,
 	SQL_CENSUS,
@@ -29,9 +29,8 @@ static const char *const statements[STATEMENTS] = {
 	    " store_id, source_event FROM outbox WHERE state = 'pending'"
 	    " AND (due_at, id) > (?1, ?2) AND due_at <= ?3"
 	    " ORDER BY due_at, id",
-	[SQL_DUE] =
-	    "SELECT due_at FROM outbox WHERE state = 'pending'"
-	    " ORDER BY due_at, id LIMIT 1",
+	[SQL_NEWEST] =
+	    "SELECT seq FROM sqlite_sequence WHERE name = 'outbox'",
 	[SQL_DELIVERED] =
 	    "UPDATE outbox SET state = 'delivered', attempts = attempts + 1,"
 	    " delivered_at = ?3, sink = ?4, sink_seq = NULL,"
@@ -160,13 +159,13 @@ queue_next(struct db *d, struct queue_place *place, int64_t now,
 }
 
 enum fault
-queue_due(struct db *d, int64_t *due_at)
+queue_newest(struct db *d, int64_t *id)
 {
 	bool row;
-	enum fault f = db_step(d, SQL_DUE, &row);
+	enum fault f = db_step(d, SQL_NEWEST, &row);
 
-	*due_at = row ? db_int(d, SQL_DUE, 0) : INT64_MAX;
-	db_finish(d, SQL_DUE);
+	*id = row ? db_int(d, SQL_NEWEST, 0) : 0;
+	db_finish(d, SQL_NEWEST);
 	return f;
 }
 

@@ -28,8 +28,8 @@ enum fault	queue_next(struct db *, struct queue_place *place,
 		    struct row **rows, bool *end)
 		    __attribute__((warn_unused_result));
 
-/* When the next pending row is due (ms); INT64_MAX for never. */
-enum fault	queue_due(struct db *, int64_t *due_at)
+/* The highest id that a row of the outbox ever had; 0 for none. */
+enum fault	queue_newest(struct db *, int64_t *id)
 		    __attribute__((warn_unused_result));
 
 /* Writes a list of verdicts in one transaction: DELIVERED, ACKED (to be

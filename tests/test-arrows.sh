@@ -55,7 +55,8 @@ sink_nats: sink stream
 tally: store
 settle: log queue tally
 trouble: fault log sink
-deliver: flight log notify queue settle tally trouble
+pace: queue
+deliver: flight log notify pace queue settle tally trouble
 writer: intake spool
 keyring: log signature
 metrics: keyring text writer
