@@ -14,7 +14,7 @@
 #include "trouble.h"
 
 #define IN_FLIGHT_MAX	8192		/* rows on their way, or just judged */
-#define IN_FLIGHT_BYTES	((size_t)16 << 20)	/* and of their envelopes */
+#define IN_FLIGHT_BYTES	((size_t)8 << 20)	/* and of their envelopes */
 #define PAGE_ROWS	1000		/* read at once */
 #define JUDGE_ROWS	1000		/* verdicts in a transaction */
 #define JUDGE_MS	50		/* it waits for others */
