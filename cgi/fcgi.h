@@ -1,8 +1,8 @@
 /* FastCGI 1.0, the responder's side: a connection in, its requests answered.
  *
- * Our own, because libfcgi ends the process (an assertion on malloc) when a
- * PARAMS record claims a name of 2 GB, and writes behind a buffer on its
- * stack when a management record asks for one value often enough. */
+ * Our own, because libfcgi 2.4.2 ends the process (an assertion on malloc)
+ * when a PARAMS record claims 2^31 - 2 bytes, and writes behind a buffer on
+ * its stack when a management record asks for one value four times. */
 #ifndef FCGI_H
 #define FCGI_H
 
