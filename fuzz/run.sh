@@ -1,7 +1,8 @@
 #!/bin/sh
 # What `make fuzz` runs: each target for $FUZZ_SECONDS, from its corpus and
 # the golden hooks on, and a line about each. What is found stays in the build
-# folder, beside the log: fix it, and put it into the corpus.
+# folder, beside the log: fix it, and put it into the corpus. FUZZ_SEED in the
+# environment has it go the same way each time.
 #
 # run.sh SOURCE-FOLDER TARGET...
 set -eu
@@ -35,7 +36,8 @@ fuzz() {
 		leaks=0 ;;
 	esac
 	# shellcheck disable=SC2086 # word by word: it is a list
-	"$target" -max_total_time="$FUZZ_SECONDS" -max_len=65536 \
+	"$target" -max_total_time="$FUZZ_SECONDS" -seed="${FUZZ_SEED:-0}" \
+	    -max_len=65536 \
 	    -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
 	    -close_fd_mask=2 -detect_leaks=$leaks \
 	    -artifact_prefix="$found" \
