@@ -11,14 +11,15 @@
 #include <sqlite3.h>
 
 #include "gate.h"
-#include "schema_sql.h"
+#include "migrate.h"
+#include "sql.h"
 #include "wal.h"
 
-#define APPLICATION_ID		0x53574f42	/* "SWOB" */
-#define SCHEMA_VERSION		1
 #define BUSY_MS			50	/* one wait for another writer */
 #define OPEN_BUSY_MS		2000	/* the same while opening */
-#define CHECKPOINT_PAGES	1000	/* 4 KiB each, before one pays */
+/* Of the WAL, before a checkpoint pays. It holds up hooks for a moment: many
+ * short ones do so less than a few long ones, and cost no more. */
+#define CHECKPOINT_BYTES	1048576
 #define WAL_LIMIT_BYTES		"67108864"
 #define INTERRUPT_STEPS		2000	/* of SQLite's machine */
 
@@ -27,6 +28,7 @@ struct db {
 	sqlite3_stmt	*stmt[DB_STATEMENTS_MAX];
 	enum db_mode	 mode;
 	int		 gate;		/* gate.h */
+	int64_t		 page_bytes;
 	int		 wal_pages;	/* after our last commit */
 	struct timespec	 wal_mtime;	/* at the last checkpoint */
 	dev_t		 dev;
@@ -34,38 +36,6 @@ struct db {
 	off_t		 size;		/* an owner's checkpoints change it */
 	char		 path[PATH_MAX];
 };
-
-static enum fault
-fault_of(int rc)
-{
-	switch (rc & 0xff) {
-	case SQLITE_OK:
-	case SQLITE_ROW:
-	case SQLITE_DONE:
-		return FAULT_NONE;
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return FAULT_BUSY;
-	case SQLITE_FULL:
-		return FAULT_FULL;
-	case SQLITE_NOMEM:
-		return FAULT_MEMORY;
-	case SQLITE_READONLY:
-	case SQLITE_PERM:
-	case SQLITE_AUTH:
-		return FAULT_DENIED;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		return FAULT_CORRUPT;
-	case SQLITE_CONSTRAINT:
-	case SQLITE_TOOBIG:
-	case SQLITE_MISMATCH:
-		return FAULT_REFUSED;
-	case SQLITE_CANTOPEN:
-		return errno == ENOSPC ? FAULT_FULL : FAULT_IO;
-	}
-	return FAULT_IO;
-}
 
 const char *
 db_why(const struct db *d)
@@ -77,27 +47,6 @@ const char *
 db_sqlite_version(void)
 {
 	return sqlite3_libversion();
-}
-
-static enum fault
-execute(struct db *d, const char *sql)
-{
-	return fault_of(sqlite3_exec(d->db, sql, NULL, NULL, NULL));
-}
-
-/* The number that a pragma or a count returns. */
-static enum fault
-number(struct db *d, const char *sql, int64_t *n)
-{
-	sqlite3_stmt *stmt;
-	int rc;
-
-	*n = 0;
-	rc = sqlite3_prepare_v2(d->db, sql, -1, &stmt, NULL);
-	if (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
-		*n = sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	return fault_of(rc);
 }
 
 /* ---- opening ---- */
@@ -112,72 +61,12 @@ count_wal(void *arg, sqlite3 *db, const char *name, int pages)
 }
 
 static enum fault
-check_version(struct db *d, int64_t *version, char why[DB_WHY])
-{
-	int64_t id, tables;
-	enum fault f;
-
-	if ((f = number(d, "PRAGMA application_id", &id)) != FAULT_NONE ||
-	    (f = number(d, "PRAGMA user_version", version)) != FAULT_NONE ||
-	    (f = number(d, "SELECT count(*) FROM sqlite_schema", &tables)) !=
-	    FAULT_NONE)
-		return f;
-	if (id != APPLICATION_ID && (tables > 0 || id != 0)) {
-		snprintf(why, DB_WHY, "it is another program's database: "
-		    "choose another file");
-		return FAULT_FOREIGN;
-	}
-	if (*version > SCHEMA_VERSION) {
-		snprintf(why, DB_WHY, "its version %lld is newer than this "
-		    "program's %d: install the newer sentry-webhooks",
-		    (long long)*version, SCHEMA_VERSION);
-		return FAULT_NEWER;
-	}
-	return FAULT_NONE;
-}
-
-/* Every version's step from the one before it. */
-static const char *const migrations[SCHEMA_VERSION] = { schema_sql };
-
-static enum fault
-migrate(struct db *d, char why[DB_WHY])
-{
-	int64_t version = 0;
-	char mark[96];
-	enum fault f;
-
-	if ((f = check_version(d, &version, why)) != FAULT_NONE ||
-	    version == SCHEMA_VERSION)
-		return f;
-	/* Only an empty file takes this one. */
-	if (version == 0 &&
-	    (f = execute(d, "PRAGMA auto_vacuum = INCREMENTAL")) != FAULT_NONE)
-		return f;
-	if ((f = execute(d, "BEGIN EXCLUSIVE")) != FAULT_NONE)
-		return f;
-	/* Another process may have been quicker. */
-	f = check_version(d, &version, why);
-	for (; f == FAULT_NONE && version < SCHEMA_VERSION; version++)
-		f = execute(d, migrations[version]);
-	snprintf(mark, sizeof(mark), "PRAGMA application_id = %d; "
-	    "PRAGMA user_version = %d; COMMIT", APPLICATION_ID,
-	    SCHEMA_VERSION);
-	if (f == FAULT_NONE)
-		f = execute(d, mark);
-	if (f != FAULT_NONE && why[0] == '\0')
-		snprintf(why, DB_WHY, "%s", db_why(d));
-	if (f != FAULT_NONE)
-		(void)execute(d, "ROLLBACK");
-	return f;
-}
-
-static enum fault
 prepare(struct db *d, const char *const *statements, unsigned count)
 {
 	enum fault f = FAULT_NONE;
 
 	for (unsigned i = 0; i < count && f == FAULT_NONE; i++)
-		f = fault_of(sqlite3_prepare_v3(d->db, statements[i], -1,
+		f = sql_fault(sqlite3_prepare_v3(d->db, statements[i], -1,
 		    SQLITE_PREPARE_PERSISTENT, &d->stmt[i], NULL));
 	return f;
 }
@@ -199,9 +88,10 @@ remember_file(struct db *d)
 static enum fault
 set_up_own(struct db *d, char why[DB_WHY])
 {
-	enum fault f = migrate(d, why);
+	enum fault f = migrate(d->db, why, DB_WHY);
 
-	return f != FAULT_NONE ? f : execute(d, "PRAGMA journal_mode = WAL; "
+	return f != FAULT_NONE ? f : sql_run(d->db,
+	    "PRAGMA journal_mode = WAL; "
 	    "PRAGMA journal_size_limit = " WAL_LIMIT_BYTES);
 }
 
@@ -209,7 +99,7 @@ static enum fault
 set_up(struct db *d, char why[DB_WHY])
 {
 	static const char *const mode_pragmas[] = {
-		[DB_OWN] = "PRAGMA synchronous = FULL",
+		[DB_OWN] = "PRAGMA synchronous = FULL",	/* as wal_vfs() needs */
 		/* A verdict that a power cut takes back is found again: the
 		 * row is sent once more, with the same id. */
 		[DB_WRITE] = "PRAGMA synchronous = NORMAL",
@@ -223,23 +113,26 @@ set_up(struct db *d, char why[DB_WHY])
 	sqlite3_db_config(d->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_db_config(d->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	/* Whose file it is comes first: WAL mode would already change it. */
-	if ((f = check_version(d, &version, why)) != FAULT_NONE)
+	if ((f = sql_run(d->db, mode_pragmas[d->mode])) != FAULT_NONE ||
+	    (f = migrate_check(d->db, &version, why, DB_WHY)) != FAULT_NONE)
 		return f;
-	if (d->mode != DB_OWN && version < SCHEMA_VERSION) {
+	if (d->mode != DB_OWN && version < MIGRATE_VERSION) {
 		snprintf(why, DB_WHY, "its version %lld is older than this "
 		    "program's %d: start sentry-webhooks first",
-		    (long long)version, SCHEMA_VERSION);
+		    (long long)version, MIGRATE_VERSION);
 		return FAULT_OLDER;
 	}
 	if (d->mode == DB_OWN && (f = set_up_own(d, why)) != FAULT_NONE)
 		return f;
-	if ((f = execute(d, "PRAGMA wal_autocheckpoint = 0;"
-	    "PRAGMA temp_store = MEMORY")) != FAULT_NONE)
+	if ((f = sql_run(d->db, "PRAGMA wal_autocheckpoint = 0;"
+	    "PRAGMA temp_store = MEMORY")) != FAULT_NONE ||
+	    (f = sql_number(d->db, "PRAGMA page_size", &d->page_bytes)) !=
+	    FAULT_NONE)
 		return f;
 	/* After the pragma: that takes a hook away. */
 	sqlite3_wal_hook(d->db, count_wal, d);
-	d->wal_pages = CHECKPOINT_PAGES;	/* whatever a crash left */
-	return execute(d, mode_pragmas[d->mode]);
+	d->wal_pages = CHECKPOINT_BYTES;	/* whatever a crash left */
+	return f;
 }
 
 static enum fault
@@ -250,9 +143,9 @@ open_all(struct db *d, const char *const *statements, unsigned count,
 	enum fault f;
 
 	assert(count <= DB_STATEMENTS_MAX);
-	if ((f = fault_of(sqlite3_open_v2(d->path, &d->db, create |
-	    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE, NULL))) !=
-	    FAULT_NONE ||
+	if ((f = sql_fault(sqlite3_open_v2(d->path, &d->db, create |
+	    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE,
+	    d->mode == DB_OWN ? wal_vfs() : NULL))) != FAULT_NONE ||
 	    (f = set_up(d, why)) != FAULT_NONE)
 		return f;
 	if (d->mode != DB_READ &&
@@ -351,7 +244,7 @@ db_run(struct db *d, unsigned which)
 	int rc = sqlite3_step(d->stmt[which]);
 
 	db_finish(d, which);
-	return fault_of(rc);
+	return sql_fault(rc);
 }
 
 enum fault
@@ -360,7 +253,7 @@ db_step(struct db *d, unsigned which, bool *row)
 	int rc = sqlite3_step(d->stmt[which]);
 
 	*row = rc == SQLITE_ROW;
-	return fault_of(rc);
+	return sql_fault(rc);
 }
 
 void
@@ -422,7 +315,7 @@ db_begin(struct db *d)
 		return FAULT_GONE;
 	if (!gate_take(d->gate, GATE_WRITE))
 		return FAULT_BUSY;
-	if ((f = execute(d, "BEGIN IMMEDIATE")) != FAULT_NONE)
+	if ((f = sql_run(d->db, "BEGIN IMMEDIATE")) != FAULT_NONE)
 		gate_leave(d->gate);
 	return f;
 }
@@ -430,7 +323,7 @@ db_begin(struct db *d)
 enum fault
 db_commit(struct db *d)
 {
-	enum fault f = execute(d, "COMMIT");
+	enum fault f = sql_run(d->db, "COMMIT");
 
 	if (f == FAULT_NONE)
 		gate_leave(d->gate);
@@ -441,7 +334,7 @@ void
 db_rollback(struct db *d)
 {
 	if (!sqlite3_get_autocommit(d->db))
-		(void)execute(d, "ROLLBACK");
+		(void)sql_run(d->db, "ROLLBACK");
 	gate_leave(d->gate);
 }
 
@@ -451,8 +344,8 @@ db_checkpoint(struct db *d, bool look)
 	int rc = SQLITE_BUSY;
 	struct stat st;
 
-	if (d->wal_pages < CHECKPOINT_PAGES && (!look || !wal_changed(d->path,
-	    CHECKPOINT_PAGES * INT64_C(4096), &d->wal_mtime)))
+	if (d->wal_pages * d->page_bytes < CHECKPOINT_BYTES && (!look ||
+	    !wal_changed(d->path, CHECKPOINT_BYTES, &d->wal_mtime)))
 		return FAULT_NONE;
 	if (d->mode == DB_OWN)
 		gate_own(d->gate);
@@ -471,15 +364,15 @@ db_checkpoint(struct db *d, bool look)
 	}
 	if (d->mode != DB_OWN)
 		gate_stand_back(d->gate);
-	return fault_of(rc) == FAULT_BUSY ? FAULT_NONE : fault_of(rc);
+	return sql_fault(rc) == FAULT_BUSY ? FAULT_NONE : sql_fault(rc);
 }
 
 enum fault
 db_look_through(struct db *d)
 {
 	int64_t findings;
-	enum fault f = number(d, "SELECT count(*) FROM pragma_quick_check(1)"
-	    " WHERE quick_check <> 'ok'", &findings);
+	enum fault f = sql_number(d->db, "SELECT count(*) FROM"
+	    " pragma_quick_check(1) WHERE quick_check <> 'ok'", &findings);
 
 	return f == FAULT_NONE && findings > 0 ? FAULT_CORRUPT : f;
 }
@@ -490,7 +383,7 @@ db_shrink(struct db *d, unsigned pages)
 	char sql[64];
 
 	snprintf(sql, sizeof(sql), "PRAGMA incremental_vacuum(%u)", pages);
-	return execute(d, sql);
+	return sql_run(d->db, sql);
 }
 
 int64_t

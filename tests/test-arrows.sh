@@ -42,7 +42,9 @@ spool: fault receipt record
 gate:
 wal:
 guard:
-db: fault gate schema_sql span wal
+sql: fault
+migrate: fault schema_sql sql
+db: fault gate migrate span sql wal
 store: db observe
 intake: receipt store
 erase: db gate observe personal record redact text
@@ -66,7 +68,8 @@ status: answer metrics
 fcgi: exchange
 plain: exchange
 listen:
-threads: exchange fcgi listen
+turns:
+threads: exchange fcgi listen turns
 serve: exchange listen log notify threads
 options: args hook
 check: guard keyring listen options store
@@ -81,11 +84,11 @@ page_main: args guard log page plain serve
 main: answer args check forget guard log options plain serve status verify
 '
 
-# HEADER FILE: the one source that may include a library's header.
+# HEADER FILE...: who alone may include a library's header.
 doors='
 json-c/json.h lib/json.c
 sodium.h lib/signature.c
-sqlite3.h lib/db.c
+sqlite3.h lib/db.c lib/migrate.h lib/sql.h lib/wal.c
 curl/curl.h lib/sink_http.c
 nats/nats.h lib/stream.c
 '
@@ -146,10 +149,10 @@ for file in lib/*.c lib/*.h cgi/*.c cgi/*.h; do
 	esac
 done
 
-while read -r header file; do
+while read -r header files; do
 	[ -n "$header" ] || continue
-	is "$(grep -lF "#include <$header>" lib/*.[ch] cgi/*.[ch])" "$file" \
-	    "$file is the only door to $header"
+	is "$(grep -lF "#include <$header>" lib/*.[ch] cgi/*.[ch] |
+	    tr '\n' ' ')" "$files " "$files: the only door to $header"
 done <<END
 $doors
 END
