@@ -19,7 +19,8 @@
 #include "verify.h"
 
 #define ARENAS		4
-#define MMAP_BYTES	131072
+#define MMAP_BYTES	524288
+#define TRIM_BYTES	4194304
 
 static void
 log_writer(void *arg, enum writer_event event, enum fault fault,
@@ -240,12 +241,14 @@ verify_mode(const struct options *o)
 }
 
 /* Few heaps for many threads, and large bodies outside of them: what a large
- * hook takes, the system gets back. */
+ * hook takes, the system gets back. What the others take stays for the next
+ * one: to ask for it anew costs more than to read a hook of 200 KiB. */
 static void
 keep_small(void)
 {
 	(void)mallopt(M_ARENA_MAX, ARENAS);
 	(void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
+	(void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
 }
 
 int
