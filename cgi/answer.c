@@ -200,6 +200,18 @@ keep(struct posting *x)
 	    VERDICT_RECEIVED;
 }
 
+/* On the writer's thread, or at once. What did not become a row is spooled
+ * next, which takes a sync. */
+static void
+on_written(struct waiting *w)
+{
+	struct posting *x = (struct posting *)(void *)((char *)w -
+	    offsetof(struct posting, waiting));
+
+	x->exchange.slow = w->fault != FAULT_NONE;
+	x->exchange.done(&x->exchange);
+}
+
 /* What an authentic body is, and where it goes. Takes over `body`. */
 static enum verdict
 take(struct posting *x, char *body)
@@ -223,10 +235,11 @@ take(struct posting *x, char *body)
 	x->waiting.receipt = x->receipt;
 	f = s->writer == NULL ? FAULT_STUCK :
 	    writer_put(s->writer, &x->waiting);
-	if (f == FAULT_NONE)
-		return VERDICT_PENDING;	/* x may be another thread's now */
-	x->fault = f;
-	return keep(x);
+	if (f != FAULT_NONE) {		/* else x may be another thread's now */
+		x->waiting.fault = f;
+		on_written(&x->waiting);
+	}
+	return VERDICT_PENDING;
 }
 
 /* Authenticate, then look: nothing of the body is parsed before it is known
@@ -399,18 +412,6 @@ fill_hook(struct posting *x, enum verdict v)
 	count_refused(x->resource, v);
 	fill(&x->exchange.reply, v);
 	log_hook(x, form_of(v));
-}
-
-/* On the writer's thread. What did not become a row is spooled next, which
- * takes a sync. */
-static void
-on_written(struct waiting *w)
-{
-	struct posting *x = (struct posting *)(void *)((char *)w -
-	    offsetof(struct posting, waiting));
-
-	x->exchange.slow = w->fault != FAULT_NONE;
-	x->exchange.done(&x->exchange);
 }
 
 /* ---- the handler ---- */

@@ -29,7 +29,7 @@ void	reply_write(struct text *, const struct reply *);
  * is the first member of what a handler keeps about the request. */
 struct exchange {
 	struct reply	 reply;
-	bool		 slow;		/* finish() may take a while */
+	bool		 slow;		/* finish() waits for a disk */
 	/* The carrier's: a put-off reply can be finished. On any thread. */
 	void		 (*done)(struct exchange *);
 };
@@ -48,6 +48,7 @@ struct handler {
 	void		 (*finish)(struct exchange *);
 	void		 (*release)(struct exchange *);
 	unsigned	 patience;	/* ms */
+	bool		 waits;		/* begin() does, for a disk */
 	void		*arg;
 };
 

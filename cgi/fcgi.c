@@ -32,6 +32,8 @@ struct header {
 
 struct fcgi {
 	int		 fd;
+	void		(*waits)(void *arg, bool begins);
+	void		*arg;
 	int64_t		 deadline;	/* ms, monotonic: of this request */
 	unsigned	 id;		/* the request's; 0 for none yet */
 	unsigned	 role, flags;
@@ -56,16 +58,18 @@ fcgi_now(void)
 
 /* Whether the socket becomes ready in time. Only those who would block ask. */
 static bool
-is_ready(int fd, short events)
+is_ready(struct fcgi *c, short events)
 {
-	struct pollfd p = { .fd = fd, .events = events };
+	struct pollfd p = { .fd = c->fd, .events = events };
 	int rc;
 
 	if (errno != EAGAIN && errno != EINTR)
 		return false;
+	c->waits(c->arg, true);
 	do
 		rc = poll(&p, 1, PEER_MS);
 	while (rc < 0 && errno == EINTR);
+	c->waits(c->arg, false);
 	return rc > 0;
 }
 
@@ -79,7 +83,7 @@ receive(struct fcgi *c, void *at, size_t n)
 		if (fcgi_now() > c->deadline)
 			return 0;
 		got = recv(c->fd, at, n, MSG_DONTWAIT);
-	} while (got < 0 && is_ready(c->fd, POLLIN));
+	} while (got < 0 && is_ready(c, POLLIN));
 	return got < 0 ? 0 : (size_t)got;
 }
 
@@ -353,12 +357,13 @@ put_reply(struct text *t, unsigned id, struct span reply)
 }
 
 static bool
-send_all(int fd, struct span s)
+send_all(struct fcgi *c, struct span s)
 {
 	while (s.len > 0) {
-		ssize_t n = send(fd, s.at, s.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send(c->fd, s.at, s.len,
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
 
-		if (n < 0 && is_ready(fd, POLLOUT))
+		if (n < 0 && is_ready(c, POLLOUT))
 			continue;
 		if (n <= 0)
 			return false;
@@ -375,7 +380,7 @@ refuse_role(struct fcgi *c)
 
 	put_end(&t, c->id, STATUS_UNKNOWN_ROLE);
 	if (!t.broken)
-		(void)send_all(c->fd, text_view(&t));
+		(void)send_all(c, text_view(&t));
 	text_release(&t);
 }
 
@@ -393,7 +398,7 @@ finish_stdin(struct fcgi *c)
 /* ---- the connection ---- */
 
 struct fcgi *
-fcgi_open(int fd)
+fcgi_open(int fd, void (*waits)(void *arg, bool begins), void *arg)
 {
 	struct fcgi *c = malloc(sizeof(*c));
 
@@ -402,6 +407,8 @@ fcgi_open(int fd)
 		return NULL;
 	}
 	c->fd = fd;
+	c->waits = waits;
+	c->arg = arg;
 	c->params = (struct text){ 0 };
 	c->at = c->end = 0;
 	c->ended = true;
@@ -461,20 +468,13 @@ fcgi_reply(struct fcgi *c, const struct reply *reply)
 	reply_write(&bytes, reply);
 	put_reply(&records, c->id, text_view(&bytes));
 	sent = !bytes.broken && !records.broken && !reply->body.broken &&
-	    send_all(c->fd, text_view(&records));
+	    send_all(c, text_view(&records));
 	text_release(&bytes);
 	text_release(&records);
 	if (!sent)
 		c->ended = true;
 	finish_stdin(c);
 	return sent && c->ended && (c->flags & FLAG_KEEP);
-}
-
-bool
-fcgi_may_wait(struct fcgi *c)
-{
-	finish_stdin(c);
-	return !c->ended || fcgi_has_more(c);
 }
 
 bool

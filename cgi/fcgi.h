@@ -15,8 +15,11 @@
  * request takes longer than 10 s to arrive. */
 struct fcgi;
 
-/* Takes over a connected socket. NULL without memory: it is closed then. */
-struct fcgi	*fcgi_open(int fd);
+/* Takes over a connected socket. NULL without memory: it is closed then.
+ * waits(arg, true) is called before it waits for the peer, and with false
+ * afterwards. */
+struct fcgi	*fcgi_open(int fd, void (*waits)(void *arg, bool begins),
+		    void *arg);
 /* Where a refused body is still being sent, takes the rest of it first:
  * closing at once would break the sender's pipe before it reads the answer. */
 void		 fcgi_close(struct fcgi *);
@@ -35,10 +38,6 @@ struct request	 fcgi_request(struct fcgi *);
 
 /* Sends the reply. True: the peer keeps the connection. */
 bool		 fcgi_reply(struct fcgi *, const struct reply *);
-
-/* Whether what follows the reply may take time: the end of this request has
- * not come yet, or the next one has begun. */
-bool		 fcgi_may_wait(struct fcgi *);
 
 /* Whether some of the next request has been read already. */
 bool		 fcgi_has_more(const struct fcgi *);

@@ -193,6 +193,6 @@ struct handler
 page_handler(const char *db)
 {
 	return (struct handler){ .size = sizeof(struct exchange),
-	    .begin = begin, .release = release,
+	    .begin = begin, .release = release, .waits = true,
 	    .arg = (void *)(uintptr_t)db };
 }

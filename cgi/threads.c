@@ -10,12 +10,14 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "fcgi.h"
+#include "turns.h"
 
 #define REST_MS		20	/* when descriptors are scarce, or worse */
 /* The spool needs one for each hook that the database cannot take, and those
@@ -36,13 +38,9 @@ struct client {
 		DONE			/* its reply can be finished */
 	}		 state;
 	int64_t		 overdue_at;	/* ms, fcgi_now() */
-	struct client	*next, **link;	/* in one of the lists */
+	TAILQ_ENTRY(client) entry;	/* in one of the lists */
 };
-
-/* A list that its members can leave by themselves. */
-struct list {
-	struct client	*head, **tail;
-};
+TAILQ_HEAD(list, client);
 
 struct threads {
 	/* What epoll tells is a client, or the address of one of these: */
@@ -56,6 +54,7 @@ struct threads {
 	pthread_t	*thread;
 	unsigned	 count;		/* of them that have started */
 	unsigned	 spare_fds;
+	struct turns	 turns;
 	bool		 stop;		/* atomic */
 
 	pthread_mutex_t	 lock;		/* guards all below */
@@ -65,12 +64,6 @@ struct threads {
 	unsigned	 waiting;	/* put off, and not yet BUSY again */
 	int64_t		 timer_at;	/* when the timer rings, or has rung */
 };
-
-static bool
-stopping(const struct threads *t)
-{
-	return __atomic_load_n(&t->stop, __ATOMIC_RELAXED);
-}
 
 static void
 rest(long ms)
@@ -87,29 +80,6 @@ signal_fd(int fd)
 	ssize_t n = write(fd, &one, sizeof(one));
 
 	(void)n;		/* it cannot be full */
-}
-
-/* ---- lists, with the lock held ---- */
-
-static void
-list_add(struct list *l, struct client *c)
-{
-	if (l->head == NULL)
-		l->tail = &l->head;
-	c->next = NULL;
-	c->link = l->tail;
-	*l->tail = c;
-	l->tail = &c->next;
-}
-
-static void
-list_remove(struct list *l, struct client *c)
-{
-	*c->link = c->next;
-	if (c->next != NULL)
-		c->next->link = c->link;
-	else
-		l->tail = c->link;
 }
 
 /* ---- replies that are put off ---- */
@@ -145,10 +115,10 @@ on_done(struct exchange *x)
 
 	pthread_mutex_lock(&t->lock);
 	if (c->state == PENDING)
-		list_remove(&t->pending, c);
+		TAILQ_REMOVE(&t->pending, c, entry);
 	if (c->state == PENDING || c->state == LATE) {
-		first = t->done.head == NULL;
-		list_add(&t->done, c);
+		first = TAILQ_FIRST(&t->done) == NULL;
+		TAILQ_INSERT_TAIL(&t->done, c, entry);
 	}
 	c->state = DONE;
 	/* With the lock: without it, c may be answered and t gone by now. */
@@ -169,7 +139,7 @@ await(struct threads *t, struct client *c)
 	if (wait) {
 		c->state = PENDING;
 		c->overdue_at = now + t->handler.patience;
-		list_add(&t->pending, c);
+		TAILQ_INSERT_TAIL(&t->pending, c, entry);
 		t->waiting++;
 		set_timer(t, c->overdue_at, now);
 	}
@@ -185,8 +155,8 @@ next_overdue(struct threads *t)
 	int64_t now = fcgi_now();
 	struct client *c;
 
-	while ((c = t->pending.head) != NULL && c->overdue_at <= now) {
-		list_remove(&t->pending, c);
+	while ((c = TAILQ_FIRST(&t->pending)) != NULL && c->overdue_at <= now) {
+		TAILQ_REMOVE(&t->pending, c, entry);
 		if (t->handler.withdraw(exchange_of(c)))
 			return c;
 		c->state = LATE;	/* on_done() is about to come */
@@ -201,22 +171,36 @@ static struct client *
 next_ready(struct threads *t)
 {
 	struct client *c;
-	bool more;
 
 	pthread_mutex_lock(&t->lock);
-	if ((c = t->done.head) != NULL)
-		list_remove(&t->done, c);
-	else if (t->pending.head != NULL)
+	if ((c = TAILQ_FIRST(&t->done)) != NULL)
+		TAILQ_REMOVE(&t->done, c, entry);
+	else if (TAILQ_FIRST(&t->pending) != NULL)
 		c = next_overdue(t);
 	if (c != NULL)
 		t->waiting--;
-	more = t->done.head != NULL || t->pending.head != NULL;
 	pthread_mutex_unlock(&t->lock);
-	/* A peer that is not done with its request may take seconds. */
-	if (c != NULL && more && (exchange_of(c)->slow ||
-	    fcgi_may_wait(c->fcgi)))	/* let others help */
-		signal_fd(t->wake);
 	return c;
+}
+
+/* A thread is about to wait for a disk or a peer, which may take seconds, or
+ * has waited: others see to what it would have done. */
+static void
+on_wait(void *arg, bool begins)
+{
+	struct threads *t = arg;
+	bool more;
+
+	if (!begins) {
+		turns_take(&t->turns);
+		return;
+	}
+	turns_leave(&t->turns);
+	pthread_mutex_lock(&t->lock);
+	more = !TAILQ_EMPTY(&t->done) || !TAILQ_EMPTY(&t->pending);
+	pthread_mutex_unlock(&t->lock);
+	if (more)
+		signal_fd(t->wake);
 }
 
 /* ---- connections ---- */
@@ -238,12 +222,12 @@ keep(struct threads *t, struct client *c)
 
 	c->watched = true;
 	pthread_mutex_lock(&t->lock);
-	list_add(&t->kept, c);
+	TAILQ_INSERT_TAIL(&t->kept, c, entry);
 	/* From here on it may be another thread's. */
 	if (epoll_ctl(t->epoll, op, fcgi_fd(c->fcgi), &e) == 0)
 		c = NULL;
 	else
-		list_remove(&t->kept, c);
+		TAILQ_REMOVE(&t->kept, c, entry);
 	pthread_mutex_unlock(&t->lock);
 	if (c != NULL)
 		client_close(c);
@@ -258,11 +242,23 @@ respond(struct threads *t, struct client *c)
 	t->handler.release(exchange_of(c));
 	if (kept && fcgi_has_more(c->fcgi))
 		return true;
-	if (kept && !stopping(t))
+	if (kept && !__atomic_load_n(&t->stop, __ATOMIC_RELAXED))
 		keep(t, c);
 	else
 		client_close(c);
 	return false;
+}
+
+static void
+make_reply(struct threads *t, struct client *c)
+{
+	struct exchange *x = exchange_of(c);
+
+	if (x->slow)
+		on_wait(t, true);
+	t->handler.finish(x);
+	if (x->slow)
+		on_wait(t, false);
 }
 
 static void
@@ -281,7 +277,7 @@ serve(struct threads *t, struct client *c)
 		if (!t->handler.begin(x, t->handler.arg, &q)) {
 			if (await(t, c))
 				return;
-			t->handler.finish(x);
+			make_reply(t, c);
 		}
 	} while (respond(t, c));
 }
@@ -290,7 +286,7 @@ static void
 serve_again(struct threads *t, struct client *c)
 {
 	pthread_mutex_lock(&t->lock);
-	list_remove(&t->kept, c);
+	TAILQ_REMOVE(&t->kept, c, entry);
 	pthread_mutex_unlock(&t->lock);
 	serve(t, c);
 }
@@ -298,7 +294,7 @@ serve_again(struct threads *t, struct client *c)
 static void
 finish(struct threads *t, struct client *c)
 {
-	t->handler.finish(exchange_of(c));
+	make_reply(t, c);
 	if (respond(t, c))
 		serve(t, c);
 }
@@ -328,7 +324,7 @@ accept_one(struct threads *t)
 	if (fd < 0)
 		return e == ECONNABORTED;
 	if ((c = calloc(1, sizeof(*c) + t->handler.size)) == NULL ||
-	    (c->fcgi = fcgi_open(fd)) == NULL) {
+	    (c->fcgi = fcgi_open(fd, on_wait, t)) == NULL) {
 		if (c == NULL)
 			close(fd);
 		free(c);
@@ -358,7 +354,8 @@ run(void *arg)
 	struct epoll_event e;
 	struct client *c;
 
-	while (!stopping(t)) {
+	turns_take(&t->turns);
+	while (turns_keep(&t->turns)) {
 		if ((c = next_ready(t)) != NULL)
 			finish(t, c);
 		else if (epoll_wait(t->epoll, &e, 1, -1) != 1)
@@ -412,6 +409,7 @@ threads_free(struct threads *t)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	pthread_mutex_destroy(&t->lock);
+	turns_close(&t->turns);
 	free(t->thread);
 	free(t);
 }
@@ -426,6 +424,10 @@ threads_start(struct threads **out, const struct listener *l, unsigned count,
 	if (t == NULL)
 		return -1;
 	pthread_mutex_init(&t->lock, NULL);
+	turns_open(&t->turns, handler->waits ? count : 0);
+	TAILQ_INIT(&t->pending);
+	TAILQ_INIT(&t->done);
+	TAILQ_INIT(&t->kept);
 	t->listener = *l;
 	t->handler = *handler;
 	t->spare_fds = count + SPARE_FDS;
@@ -450,16 +452,14 @@ end_kept(struct threads *t)
 {
 	struct client *c;
 
-	while ((c = t->kept.head) != NULL) {
-		/* *c->link is this head: list_remove() takes c out of it.
-		 * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+	while ((c = TAILQ_FIRST(&t->kept)) != NULL) {
 		struct pollfd p = { .fd = fcgi_fd(c->fcgi),
 		    .events = POLLIN };
 
 		if (poll(&p, 1, 0) == 1) {
 			serve_again(t, c);
 		} else {
-			list_remove(&t->kept, c);
+			TAILQ_REMOVE(&t->kept, c, entry);
 			client_close(c);
 		}
 	}
@@ -486,6 +486,7 @@ void
 threads_stop(struct threads *t)
 {
 	__atomic_store_n(&t->stop, true, __ATOMIC_RELAXED);
+	turns_end(&t->turns);
 	signal_fd(t->end);
 	for (unsigned i = 0; i < t->count; i++)
 		pthread_join(t->thread[i], NULL);
