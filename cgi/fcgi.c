@@ -10,6 +10,7 @@
 /* How long a peer may be silent in the middle of a request. nginx has the
  * whole body before it connects, and Sentry has hung up by then. */
 #define PEER_MS		2000
+#define BRIEF_MS	2	/* between connect() and the request, say */
 #define REQUEST_MS	10000
 #define BUFFER_SIZE	16384	/* bytes; a small hook with its headers */
 #define CONTENT_MAX	65528	/* bytes of a record that we send; 8-aligned */
@@ -65,11 +66,14 @@ is_ready(struct fcgi *c, short events)
 
 	if (errno != EAGAIN && errno != EINTR)
 		return false;
-	c->waits(c->arg, true);
-	do
-		rc = poll(&p, 1, PEER_MS);
-	while (rc < 0 && errno == EINTR);
-	c->waits(c->arg, false);
+	rc = poll(&p, 1, BRIEF_MS);
+	if (rc <= 0) {
+		c->waits(c->arg, true);
+		do
+			rc = poll(&p, 1, PEER_MS);
+		while (rc < 0 && errno == EINTR);
+		c->waits(c->arg, false);
+	}
 	return rc > 0;
 }
 

@@ -16,8 +16,8 @@
 struct fcgi;
 
 /* Takes over a connected socket. NULL without memory: it is closed then.
- * waits(arg, true) is called before it waits for the peer, and with false
- * afterwards. */
+ * waits(arg, true) is called before it waits for the peer for more than an
+ * instant, and with false afterwards. */
 struct fcgi	*fcgi_open(int fd, void (*waits)(void *arg, bool begins),
 		    void *arg);
 /* Where a refused body is still being sent, takes the rest of it first:
