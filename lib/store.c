@@ -4,12 +4,10 @@
 
 enum statement {
 	SQL_WEBHOOK, SQL_SEEN, SQL_OUTBOX,
-	SQL_MAP_PROJECT, SQL_MAP_SLUG, SQL_MAP_PATTERN,
-	SQL_MAP_INSTALLATION, SQL_MAP_REST,
-	SQL_TEACH, SQL_LEARN,
+	SQL_MAP, SQL_TEACH, SQL_LEARN,
 	SQL_PROBE, SQL_EDITS, SQL_UNMAPPED, SQL_REMAP,
 	SQL_CENSUS,
-	STATEMENTS, SQL_NONE = STATEMENTS
+	STATEMENTS
 };
 
 static const char *const statements[STATEMENTS] = {
@@ -30,29 +28,26 @@ static const char *const statements[STATEMENTS] = {
 	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
 	    " ?14, ?15, ?16, ?17, ?18, ?3)"
 	    " ON CONFLICT (event_id) DO NOTHING",
-	/* From the most specific rank to the least; ?1 project id, ?2 slug,
-	 * ?3 installation. Each has an index, named by its WHERE. */
-#define MAP	"SELECT workspace_id, store_id FROM workspace_map WHERE "
-#define EQUALS	" AND (installation IS NULL OR installation = ?3)" \
-		" ORDER BY installation IS NULL, id LIMIT 1"
-	[SQL_MAP_PROJECT] =
-	    MAP "project_id = ?1 AND (project_slug IS NULL"
-	    " OR lower(?2) GLOB lower(project_slug))" EQUALS,
-	[SQL_MAP_SLUG] =
-	    MAP "lower(project_slug) = lower(?2) AND project_id IS NULL"
+	/* From the most specific rank to the least, each by an index that its
+	 * WHERE names: coalesce() stops at the first; ?1 project id, ?2 slug,
+	 * ?3 installation. */
+#define RANK(where) \
+	"(SELECT id FROM workspace_map WHERE " where \
+	" AND installation = ?3 ORDER BY id LIMIT 1)," \
+	"(SELECT id FROM workspace_map WHERE " where \
+	" AND installation IS NULL ORDER BY id LIMIT 1)"
+	[SQL_MAP] =
+	    "SELECT workspace_id, store_id FROM workspace_map"
+	    " WHERE id = coalesce("
+	    RANK("project_id = ?1 AND (project_slug IS NULL"
+	    " OR lower(?2) GLOB lower(project_slug))") ","
+	    RANK("lower(project_slug) = lower(?2) AND project_id IS NULL"
 	    " AND project_slug IS NOT NULL"
-	    " AND project_slug NOT GLOB '*[[*?]*'" EQUALS,
-	[SQL_MAP_PATTERN] =
-	    MAP "project_id IS NULL AND project_slug GLOB '*[[*?]*'"
-	    " AND lower(?2) GLOB lower(project_slug)" EQUALS,
-	[SQL_MAP_INSTALLATION] =
-	    MAP "project_id IS NULL AND project_slug IS NULL"
-	    " AND installation = ?3 ORDER BY id LIMIT 1",
-	[SQL_MAP_REST] =
-	    MAP "project_id IS NULL AND project_slug IS NULL"
-	    " AND installation IS NULL ORDER BY id LIMIT 1",
-#undef MAP
-#undef EQUALS
+	    " AND project_slug NOT GLOB '*[[*?]*'") ","
+	    RANK("project_id IS NULL AND project_slug GLOB '*[[*?]*'"
+	    " AND lower(?2) GLOB lower(project_slug)") ","
+	    RANK("project_id IS NULL AND project_slug IS NULL") ")",
+#undef RANK
 	[SQL_TEACH] =
 	    "INSERT INTO issue_release (issue_id, release, environment,"
 	    " first_seen_at, last_seen_at) VALUES (?1, ?2, ?3, ?4, ?4)"
@@ -148,39 +143,29 @@ learn(struct db *d, struct observation *o)
 	return f;
 }
 
-/* *map is the statement in which a row stands ready, to be finished by the
- * caller, or SQL_NONE. */
+/* If *found, the row stands ready in SQL_MAP, to be finished by the caller. */
 static enum fault
 find_workspace(struct db *d, struct span project_id,
-    struct span project_slug, struct span installation,
-    enum statement *map)
+    struct span project_slug, struct span installation, bool *found)
 {
-	enum fault f = FAULT_NONE;
-	bool found = false;
+	enum fault f;
 
-	for (*map = SQL_MAP_PROJECT; *map <= SQL_MAP_REST; (*map)++) {
-		db_bind_text(d, *map, 1, project_id);
-		db_bind_text(d, *map, 2, project_slug);
-		db_bind_text(d, *map, 3, installation);
-		f = db_step(d, *map, &found);
-		if (found)
-			return f;
-		db_finish(d, *map);
-		if (f != FAULT_NONE)
-			break;
-	}
-	*map = SQL_NONE;
+	db_bind_text(d, SQL_MAP, 1, project_id);
+	db_bind_text(d, SQL_MAP, 2, project_slug);
+	db_bind_text(d, SQL_MAP, 3, installation);
+	f = db_step(d, SQL_MAP, found);
+	if (!*found)
+		db_finish(d, SQL_MAP);
 	return f;
 }
 
-/* The row that stands ready in `map` becomes two parameters from `first` on.
- * Its columns are never NULL: but SQLite says so when it has no memory. */
+/* The row that stands ready becomes two parameters from `first` on. Its
+ * columns are never NULL: but SQLite says so when it has no memory. */
 static enum fault
-bind_workspace(struct db *d, enum statement statement, int first,
-    enum statement map)
+bind_workspace(struct db *d, enum statement statement, int first)
 {
-	struct span workspace = db_text(d, map, 0);
-	struct span store = db_text(d, map, 1);
+	struct span workspace = db_text(d, SQL_MAP, 0);
+	struct span store = db_text(d, SQL_MAP, 1);
 
 	db_bind_text(d, statement, first, workspace);
 	db_bind_text(d, statement, first + 1, store);
@@ -214,28 +199,28 @@ put_outbox(struct db *d, const struct hook *h, const struct observation *o,
     bool *unmapped)
 {
 	int64_t webhook = db_last_id(d);
-	enum statement map;
+	bool mapped;
 	enum fault f = find_workspace(d,
 	    observation_get(o, OBSERVED_PROJECT_ID),
 	    observation_get(o, OBSERVED_PROJECT_SLUG),
-	    observation_get(o, OBSERVED_INSTALLATION), &map);
+	    observation_get(o, OBSERVED_INSTALLATION), &mapped);
 
-	*unmapped = map == SQL_NONE;
+	*unmapped = !mapped;
 	if (f != FAULT_NONE)
 		return f;
 	db_bind_int(d, SQL_OUTBOX, 1, webhook);
 	db_bind_int(d, SQL_OUTBOX, 3, h->received_at);
-	if (!*unmapped)
-		f = bind_workspace(d, SQL_OUTBOX, 4, map);
+	if (mapped)
+		f = bind_workspace(d, SQL_OUTBOX, 4);
 	db_bind_text(d, SQL_OUTBOX, 18,
-	    span_of(*unmapped ? "unmapped" : "pending"));
+	    span_of(mapped ? "pending" : "unmapped"));
 	bind_observation(d, o);
 	if (f == FAULT_NONE)
 		f = db_run(d, SQL_OUTBOX);
 	else
 		db_finish(d, SQL_OUTBOX);
-	if (!*unmapped)
-		db_finish(d, map);
+	if (mapped)
+		db_finish(d, SQL_MAP);
 	return f;
 }
 
@@ -285,19 +270,20 @@ store_map_edits(struct db *d, int64_t *edits)
 static enum fault
 remap_row(struct db *d)
 {
-	enum statement map;
+	bool mapped;
 	enum fault f = find_workspace(d, db_text(d, SQL_UNMAPPED, 1),
-	    db_text(d, SQL_UNMAPPED, 2), db_text(d, SQL_UNMAPPED, 3), &map);
+	    db_text(d, SQL_UNMAPPED, 2), db_text(d, SQL_UNMAPPED, 3),
+	    &mapped);
 
-	if (map == SQL_NONE)
+	if (!mapped)
 		return f;
 	db_bind_int(d, SQL_REMAP, 1, db_int(d, SQL_UNMAPPED, 0));
-	f = bind_workspace(d, SQL_REMAP, 2, map);
+	f = bind_workspace(d, SQL_REMAP, 2);
 	if (f == FAULT_NONE)
 		f = db_run(d, SQL_REMAP);
 	else
 		db_finish(d, SQL_REMAP);
-	db_finish(d, map);
+	db_finish(d, SQL_MAP);
 	return f;
 }
 
