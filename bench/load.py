@@ -267,9 +267,13 @@ def wait_for_port(port, process):
     h.until(listens, 10, f"{process.args[0]} does not listen")
 
 
+KEPT = "upstream kept { server unix:%s; keepalive 64; }\n"
+
+
 class Front(h.Nginx):
     """nginx by nginx.conf.sample; more = {path: socket} are locations that
-    are a copy of the hooks' own, but for the socket."""
+    are a copy of the hooks' own, but for the socket. /kept keeps connections
+    as the sample says."""
 
     def __init__(self, socket, more):
         self.more = more
@@ -281,12 +285,14 @@ class Front(h.Nginx):
                           text, re.S | re.M)
         assert found, "nginx.conf.sample has no location of the hooks"
         for path, socket in self.more.items():
-            copy = found[0].replace(h.PATH, path)
             # libfcgi holds a thread for each connection that is kept.
-            copy = re.sub(r"fastcgi_pass [^;]*;", "fastcgi_keep_conn off; "
-                          f"fastcgi_pass unix:{socket};", copy) \
-                if path.endswith("/empty") else re.sub(
-                r"unix:[^;\s]*", f"unix:{socket}", copy)
+            how = f"fastcgi_keep_conn off; fastcgi_pass unix:{socket};"
+            if path.endswith("/kept"):
+                how = "fastcgi_keep_conn on; fastcgi_next_upstream " \
+                    "error non_idempotent; fastcgi_pass kept;"
+                text = KEPT % socket + text
+            copy = re.sub(r"fastcgi_pass [^;]*;", how,
+                          found[0].replace(h.PATH, path))
             text = text.replace(found[0], found[0] + copy, 1)
         return text
 
@@ -310,6 +316,7 @@ class Bench:
         first, *rest = self.workers.values()
         more = {f"{h.PATH}/{i}": w.socket for i, w in enumerate(rest)}
         if empty:
+            more[h.PATH + "/kept"] = first.socket
             more[h.PATH + "/empty"] = self.start_empty()
         self.nginx = Front(first.socket, more)
         self.targets = {}
@@ -318,6 +325,8 @@ class Bench:
                 h.map_everything(w.db, "ws_bench")
             self.targets[name] = Worker(name, self.nginx.port, path, w)
         if empty:
+            self.targets["kept"] = Worker("kept", self.nginx.port,
+                                          h.PATH + "/kept", first)
             self.targets["empty"] = Target(
                 "empty", self.nginx.port, h.PATH + "/empty", self.empty.pid)
 

@@ -5,8 +5,8 @@ set terminal svg size 1200,700 dynamic font "sans,13" background "white"
 set output base.".svg"
 file = base.".csv"
 hooks = "issue-2k alert-20k error-200k"
-targets = "empty worker adnanh node"
-labels = "'empty responder' sentry-webhooks adnanh/webhook Node.js"
+targets = "empty worker kept adnanh node"
+labels = "'empty responder' sentry-webhooks 'kept connections' adnanh/webhook Node.js"
 there(hook) = int(system("grep -c '^".hook.",' '".file."'"))
 panels = 0
 do for [hook in hooks] { panels = panels + (there(hook) > 0) }
@@ -22,18 +22,18 @@ set logscale y
 do for [hook in hooks] {
 	if (there(hook) == 0) { continue }
 	set title hook.": hooks/s"
-	plot for [i=1:4] file using 2:(pick(hook, word(targets, i), $4)):5:6 \
+	plot for [i=1:5] file using 2:(pick(hook, word(targets, i), $4)):5:6 \
 	    with yerrorbars lc i pt 7 ps 0.5 notitle, \
-	    for [i=1:4] file using 2:(pick(hook, word(targets, i), $4)) \
+	    for [i=1:5] file using 2:(pick(hook, word(targets, i), $4)) \
 	    with lines lc i lw 2 title word(labels, i)
 }
 do for [hook in hooks] {
 	if (there(hook) == 0) { continue }
 	set title hook.": ms (median; dashed p99)"
 	set xlabel "clients"
-	plot for [i=1:4] file using 2:(pick(hook, word(targets, i), $7)) \
+	plot for [i=1:5] file using 2:(pick(hook, word(targets, i), $7)) \
 	    with linespoints lc i lw 2 pt 7 ps 0.5 notitle, \
-	    for [i=1:4] file using 2:(pick(hook, word(targets, i), $8)) \
+	    for [i=1:5] file using 2:(pick(hook, word(targets, i), $8)) \
 	    with linespoints lc i lw 1 dt 2 pt 7 ps 0.5 notitle
 }
 unset multiplot

@@ -39,6 +39,29 @@ reads(void)
 	}
 }
 
+/* Each byte at each place of a string: some are looked at eight at once. */
+static void
+reads_every_byte(void)
+{
+	char bytes[] = "{\"\":\"aaaaaaaaaaaaaaaaaa\"}";
+	unsigned wrong = 0;
+
+	for (int at = 6; at < 24; at++) {
+		for (int c = 0; c < 256; c++) {
+			bool want = c >= 0x20 && c < 0x80 && c != '"' &&
+			    c != '\\';
+			struct json root;
+
+			bytes[at] = (char)c;
+			wrong += (json_open(&root, (struct span){ bytes,
+			    sizeof(bytes) - 1 }) == 0) != want;
+			json_close(&root);
+		}
+		bytes[at] = 'a';
+	}
+	ok(wrong == 0, "what may stand in a string (%u mistakes)", wrong);
+}
+
 static void
 depth(size_t levels, int want)
 {
@@ -175,6 +198,7 @@ int
 main(void)
 {
 	reads();
+	reads_every_byte();
 	depth(100, 0);
 	depth(128, 0);
 	depth(129, 1);
