@@ -13,7 +13,6 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fcgi.h"
@@ -66,11 +65,9 @@ struct threads {
 };
 
 static void
-rest(long ms)
+rest(int ms)
 {
-	struct timespec ts = { .tv_nsec = ms * 1000000 };
-
-	nanosleep(&ts, NULL);
+	(void)poll(NULL, 0, ms);
 }
 
 static void
@@ -453,15 +450,16 @@ end_kept(struct threads *t)
 	struct client *c;
 
 	while ((c = TAILQ_FIRST(&t->kept)) != NULL) {
+		/* It is another one each time.
+		 * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		struct pollfd p = { .fd = fcgi_fd(c->fcgi),
 		    .events = POLLIN };
 
-		if (poll(&p, 1, 0) == 1) {
-			serve_again(t, c);
-		} else {
-			TAILQ_REMOVE(&t->kept, c, entry);
+		TAILQ_REMOVE(&t->kept, c, entry);
+		if (poll(&p, 1, 0) == 1)
+			serve(t, c);
+		else
 			client_close(c);
-		}
 	}
 }
 

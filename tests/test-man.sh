@@ -134,10 +134,10 @@ done
 is "$missing" '' 'sentry-outbox.5 has every column under its table'
 number() {
 	sed -n "s/^#define $1[[:space:]]*\([0-9a-fx]*\).*/\1/p" \
-	    "$top_srcdir/lib/db.c"
+	    "$top_srcdir/lib/migrate.c" "$top_srcdir/lib/migrate.h"
 }
 has "$(number APPLICATION_ID)" "$work/page" \
     "sentry-outbox.5 has the file's application_id"
-has "$(number SCHEMA_VERSION)." "$work/page" \
+has "$(number MIGRATE_VERSION)." "$work/page" \
     "sentry-outbox.5 has the file's user_version"
 done_testing
