@@ -46,7 +46,7 @@ reads_every_byte(void)
 	char bytes[] = "{\"\":\"aaaaaaaaaaaaaaaaaa\"}";
 	unsigned wrong = 0;
 
-	for (int at = 6; at < 24; at++) {
+	for (int at = 5; at < 23; at++) {
 		for (int c = 0; c < 256; c++) {
 			bool want = c >= 0x20 && c < 0x80 && c != '"' &&
 			    c != '\\';
