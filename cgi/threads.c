@@ -61,6 +61,7 @@ struct threads {
 	struct list	 done;
 	struct list	 kept;		/* connections between two requests */
 	unsigned	 waiting;	/* put off, and not yet BUSY again */
+	unsigned	 signals;	/* about to be given */
 	int64_t		 timer_at;	/* when the timer rings, or has rung */
 };
 
@@ -118,9 +119,14 @@ on_done(struct exchange *x)
 		TAILQ_INSERT_TAIL(&t->done, c, entry);
 	}
 	c->state = DONE;
-	/* With the lock: without it, c may be answered and t gone by now. */
-	if (first)
-		signal_fd(t->wake);
+	t->signals += first;
+	pthread_mutex_unlock(&t->lock);
+	if (!first)
+		return;
+	/* Without the lock, which the other one takes at once. */
+	signal_fd(t->wake);
+	pthread_mutex_lock(&t->lock);
+	t->signals--;
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -371,7 +377,7 @@ watch(struct threads *t, int fd, uint32_t events, void *what)
 {
 	struct epoll_event e = { .events = events, .data.ptr = what };
 
-	return fd < 0 ? -1 : epoll_ctl(t->epoll, EPOLL_CTL_ADD, fd, &e);
+	return epoll_ctl(t->epoll, EPOLL_CTL_ADD, fd, &e);
 }
 
 /* Edges for what needs to be told once; the end concerns every thread. */
@@ -384,8 +390,7 @@ open_events(struct threads *t)
 	t->wake = eventfd(0, EFD_CLOEXEC);
 	t->end = eventfd(0, EFD_CLOEXEC);
 	t->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-	if (t->epoll < 0 ||
-	    watch(t, t->wake, EPOLLIN | EPOLLET, &t->wake) != 0 ||
+	if (watch(t, t->wake, EPOLLIN | EPOLLET, &t->wake) != 0 ||
 	    watch(t, t->timer, EPOLLIN | EPOLLET, &t->timer) != 0 ||
 	    watch(t, t->end, EPOLLIN, &t->end) != 0)
 		return -1;
@@ -400,11 +405,10 @@ open_events(struct threads *t)
 static void
 threads_free(struct threads *t)
 {
-	const int fds[] = { t->epoll, t->wake, t->timer, t->end };
-
-	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	(void)close(t->epoll);
+	(void)close(t->wake);
+	(void)close(t->timer);
+	(void)close(t->end);
 	pthread_mutex_destroy(&t->lock);
 	turns_close(&t->turns);
 	free(t->thread);
@@ -442,16 +446,14 @@ threads_start(struct threads **out, const struct listener *l, unsigned count,
 	return 0;
 }
 
-/* A request that was sent on a kept connection before it is closed is still
- * served. */
+/* What was sent on a kept connection before it is closed is still served. */
 static void
 end_kept(struct threads *t)
 {
 	struct client *c;
 
 	while ((c = TAILQ_FIRST(&t->kept)) != NULL) {
-		/* It is another one each time.
-		 * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): another c */
 		struct pollfd p = { .fd = fcgi_fd(c->fcgi),
 		    .events = POLLIN };
 
@@ -473,7 +475,7 @@ end_waiting(struct threads *t)
 		while ((c = next_ready(t)) != NULL)
 			finish(t, c);
 		pthread_mutex_lock(&t->lock);
-		left = t->waiting;
+		left = t->waiting + t->signals;
 		pthread_mutex_unlock(&t->lock);
 		if (left > 0)
 			rest(1);

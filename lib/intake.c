@@ -92,6 +92,7 @@ intake_put(struct intake *in, struct waiting *w)
 {
 	struct job *j = calloc(1, sizeof(*j));
 	enum fault f = FAULT_NONE;
+	bool first = false;
 
 	w->stored = (struct stored){ false, false };
 	if (j == NULL)
@@ -107,10 +108,11 @@ intake_put(struct intake *in, struct waiting *w)
 		in->bytes += size_of(j);
 		*in->tail = j;
 		in->tail = &j->next;
-		if (in->queued++ == 0)
-			pthread_cond_signal(&in->work);
+		first = in->queued++ == 0;
 	}
 	pthread_mutex_unlock(&in->lock);
+	if (first)
+		pthread_cond_signal(&in->work);
 	if (f != FAULT_NONE) {
 		w->job = NULL;
 		job_free(j);
