@@ -1,16 +1,16 @@
 #include "answer.h"
 
 #include <assert.h>
-#include <malloc.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "log.h"
+#include "memory.h"
 #include "metrics.h"
 #include "status.h"
 
-#define LARGE_BYTES	262144	/* of a body: rare, and worth giving back */
+#define LARGE_BYTES	65536	/* of a body: rare, and worth giving back */
 
 enum verdict {
 	VERDICT_HEALTH,
@@ -479,9 +479,8 @@ release(struct exchange *exchange)
 	receipt_drop(x->receipt);
 	text_release(&exchange->reply.body);
 	x->receipt = NULL;
-	/* Else what a few large hooks took stays with the process for ever. */
 	if (large)
-		(void)malloc_trim(0);
+		memory_give_back();
 }
 
 struct handler

@@ -1,6 +1,5 @@
 /* sentry-webhooks: options, secrets, signals, threads. */
 #include <errno.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,15 +11,13 @@
 #include "forget.h"
 #include "guard.h"
 #include "log.h"
+#include "memory.h"
 #include "options.h"
 #include "plain.h"
 #include "serve.h"
 #include "status.h"
 #include "verify.h"
 
-#define ARENAS		4
-#define MMAP_BYTES	524288
-#define TRIM_BYTES	4194304
 
 static void
 log_writer(void *arg, enum writer_event event, enum fault fault,
@@ -240,23 +237,12 @@ verify_mode(const struct options *o)
 	return status;
 }
 
-/* Few heaps for many threads, and large bodies outside of them: what a large
- * hook takes, the system gets back. What the others take stays for the next
- * one: to ask for it anew costs more than to read a hook of 200 KiB. */
-static void
-keep_small(void)
-{
-	(void)mallopt(M_ARENA_MAX, ARENAS);
-	(void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
-	(void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
-}
-
 int
 main(int argc, char *argv[])
 {
 	static struct options o;	/* as long as the program */
 
-	keep_small();
+	memory_keep_small();
 	serve_keep_descriptors();
 	status_start();
 	options_read(&o, argc, argv);

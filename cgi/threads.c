@@ -9,12 +9,11 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "events.h"
 #include "fcgi.h"
 #include "turns.h"
 
@@ -42,13 +41,8 @@ struct client {
 TAILQ_HEAD(list, client);
 
 struct threads {
-	/* What epoll tells is a client, or the address of one of these: */
+	struct events	 events;	/* of clients, or of &listener */
 	struct listener	 listener;
-	int		 wake;		/* eventfd: there is one to answer */
-	int		 timer;		/* timerfd: there may be one overdue */
-	int		 end;		/* eventfd: written once, never read */
-
-	int		 epoll;
 	struct handler	 handler;
 	pthread_t	*thread;
 	unsigned	 count;		/* of them that have started */
@@ -62,7 +56,7 @@ struct threads {
 	struct list	 kept;		/* connections between two requests */
 	unsigned	 waiting;	/* put off, and not yet BUSY again */
 	unsigned	 signals;	/* about to be given */
-	int64_t		 timer_at;	/* when the timer rings, or has rung */
+	int64_t		 alarm_at;	/* when the alarm wakes one, or has */
 };
 
 static void
@@ -71,29 +65,17 @@ rest(int ms)
 	(void)poll(NULL, 0, ms);
 }
 
-static void
-signal_fd(int fd)
-{
-	uint64_t one = 1;
-	ssize_t n = write(fd, &one, sizeof(one));
-
-	(void)n;		/* it cannot be full */
-}
-
 /* ---- replies that are put off ---- */
 
-/* With the lock held. All wait equally long: a timer that still runs rings
+/* With the lock held. All wait equally long: an alarm that still runs comes
  * before the newest is overdue. */
 static void
-set_timer(struct threads *t, int64_t at, int64_t now)
+set_alarm(struct threads *t, int64_t at, int64_t now)
 {
-	struct itimerspec when = { .it_value = { .tv_sec = at / 1000,
-	    .tv_nsec = at % 1000 * 1000000 } };
-
-	if (t->timer_at > now)
+	if (t->alarm_at > now)
 		return;
-	t->timer_at = at;
-	(void)timerfd_settime(t->timer, TFD_TIMER_ABSTIME, &when, NULL);
+	t->alarm_at = at;
+	events_wake_at(&t->events, at);
 }
 
 static struct exchange *
@@ -124,7 +106,7 @@ on_done(struct exchange *x)
 	if (!first)
 		return;
 	/* Without the lock, which the other one takes at once. */
-	signal_fd(t->wake);
+	events_wake(&t->events);
 	pthread_mutex_lock(&t->lock);
 	t->signals--;
 	pthread_mutex_unlock(&t->lock);
@@ -144,7 +126,7 @@ await(struct threads *t, struct client *c)
 		c->overdue_at = now + t->handler.patience;
 		TAILQ_INSERT_TAIL(&t->pending, c, entry);
 		t->waiting++;
-		set_timer(t, c->overdue_at, now);
+		set_alarm(t, c->overdue_at, now);
 	}
 	pthread_mutex_unlock(&t->lock);
 	return wait;
@@ -165,7 +147,7 @@ next_overdue(struct threads *t)
 		c->state = LATE;	/* on_done() is about to come */
 	}
 	if (c != NULL)
-		set_timer(t, c->overdue_at, now);
+		set_alarm(t, c->overdue_at, now);
 	return NULL;
 }
 
@@ -203,7 +185,7 @@ on_wait(void *arg, bool begins)
 	more = !TAILQ_EMPTY(&t->done) || !TAILQ_EMPTY(&t->pending);
 	pthread_mutex_unlock(&t->lock);
 	if (more)
-		signal_fd(t->wake);
+		events_wake(&t->events);
 }
 
 /* ---- connections ---- */
@@ -219,15 +201,13 @@ client_close(struct client *c)
 static void
 keep(struct threads *t, struct client *c)
 {
-	struct epoll_event e = { .events = EPOLLIN | EPOLLONESHOT,
-	    .data.ptr = c };
-	int op = c->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+	bool again = c->watched;
 
 	c->watched = true;
 	pthread_mutex_lock(&t->lock);
 	TAILQ_INSERT_TAIL(&t->kept, c, entry);
 	/* From here on it may be another thread's. */
-	if (epoll_ctl(t->epoll, op, fcgi_fd(c->fcgi), &e) == 0)
+	if (events_ask(&t->events, fcgi_fd(c->fcgi), EPOLLIN, c, again) == 0)
 		c = NULL;
 	else
 		TAILQ_REMOVE(&t->kept, c, entry);
@@ -304,15 +284,27 @@ finish(struct threads *t, struct client *c)
 
 /* Asks for the listener's next event, which wakes one thread. */
 static int
-watch_listener(struct threads *t, int op)
+ask_listener(struct threads *t, bool again)
 {
-	struct epoll_event e = { .events = EPOLLIN | EPOLLRDHUP |
-	    EPOLLONESHOT, .data.ptr = &t->listener };
-
-	return epoll_ctl(t->epoll, op, t->listener.fd, &e);
+	return events_ask(&t->events, t->listener.fd, EPOLLIN | EPOLLRDHUP,
+	    &t->listener, again);
 }
 
-/* Accepts a connection and serves it. False when there is none. */
+/* Whether there are kept connections: each has its turn before the listener
+ * has another one. */
+static bool
+keeps_some(struct threads *t)
+{
+	bool some;
+
+	pthread_mutex_lock(&t->lock);
+	some = !TAILQ_EMPTY(&t->kept);
+	pthread_mutex_unlock(&t->lock);
+	return some;
+}
+
+/* Accepts a connection and serves it, when its turn has come. False when there
+ * is none. */
 static bool
 accept_one(struct threads *t)
 {
@@ -323,7 +315,7 @@ accept_one(struct threads *t)
 
 	if (scarce)
 		rest(REST_MS);
-	(void)watch_listener(t, EPOLL_CTL_MOD);
+	(void)ask_listener(t, true);
 	if (fd < 0)
 		return e == ECONNABORTED;
 	if ((c = calloc(1, sizeof(*c) + t->handler.size)) == NULL ||
@@ -334,7 +326,10 @@ accept_one(struct threads *t)
 		return true;
 	}
 	c->threads = t;
-	serve(t, c);
+	if (keeps_some(t))
+		keep(t, c);
+	else
+		serve(t, c);
 	return true;
 }
 
@@ -345,7 +340,8 @@ on_listener(struct threads *t, uint32_t events)
 {
 	if (events & (EPOLLRDHUP | EPOLLHUP))
 		rest(REST_MS);
-	(void)accept_one(t);
+	while (accept_one(t) && keeps_some(t))
+		;
 }
 
 /* ---- the threads ---- */
@@ -354,61 +350,41 @@ static void *
 run(void *arg)
 {
 	struct threads *t = arg;
-	struct epoll_event e;
 	struct client *c;
+	uint32_t how;
+	void *what;
 
 	turns_take(&t->turns);
 	while (turns_keep(&t->turns)) {
 		if ((c = next_ready(t)) != NULL)
 			finish(t, c);
-		else if (epoll_wait(t->epoll, &e, 1, -1) != 1)
+		else if ((what = events_wait(&t->events, &how)) == NULL)
 			continue;
-		else if (e.data.ptr == &t->listener)
-			on_listener(t, e.events);
-		else if (e.data.ptr != &t->wake && e.data.ptr != &t->timer &&
-		    e.data.ptr != &t->end)
-			serve_again(t, e.data.ptr);
+		else if (what == &t->listener)
+			on_listener(t, how);
+		else
+			serve_again(t, what);
 	}
 	return NULL;
 }
 
 static int
-watch(struct threads *t, int fd, uint32_t events, void *what)
-{
-	struct epoll_event e = { .events = events, .data.ptr = what };
-
-	return epoll_ctl(t->epoll, EPOLL_CTL_ADD, fd, &e);
-}
-
-/* Edges for what needs to be told once; the end concerns every thread. */
-static int
-open_events(struct threads *t)
+open_listener(struct threads *t)
 {
 	int on = 1;
 
-	t->epoll = epoll_create1(EPOLL_CLOEXEC);
-	t->wake = eventfd(0, EFD_CLOEXEC);
-	t->end = eventfd(0, EFD_CLOEXEC);
-	t->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-	if (watch(t, t->wake, EPOLLIN | EPOLLET, &t->wake) != 0 ||
-	    watch(t, t->timer, EPOLLIN | EPOLLET, &t->timer) != 0 ||
-	    watch(t, t->end, EPOLLIN, &t->end) != 0)
-		return -1;
 	/* Another process on an inherited socket may be quicker: nobody must
 	 * wait in accept(). What is accepted inherits TCP_NODELAY. */
 	(void)fcntl(t->listener.fd, F_SETFL, O_NONBLOCK);
 	(void)setsockopt(t->listener.fd, IPPROTO_TCP, TCP_NODELAY, &on,
 	    sizeof(on));
-	return watch_listener(t, EPOLL_CTL_ADD);
+	return ask_listener(t, false);
 }
 
 static void
 threads_free(struct threads *t)
 {
-	(void)close(t->epoll);
-	(void)close(t->wake);
-	(void)close(t->timer);
-	(void)close(t->end);
+	events_close(&t->events);
 	pthread_mutex_destroy(&t->lock);
 	turns_close(&t->turns);
 	free(t->thread);
@@ -433,7 +409,8 @@ threads_start(struct threads **out, const struct listener *l, unsigned count,
 	t->handler = *handler;
 	t->spare_fds = count + SPARE_FDS;
 	t->thread = calloc(count, sizeof(*t->thread));
-	if (open_events(t) != 0 || t->thread == NULL) {
+	if (events_open(&t->events) != 0 || open_listener(t) != 0 ||
+	    t->thread == NULL) {
 		threads_free(t);
 		return -1;
 	}
@@ -487,7 +464,7 @@ threads_stop(struct threads *t)
 {
 	__atomic_store_n(&t->stop, true, __ATOMIC_RELAXED);
 	turns_end(&t->turns);
-	signal_fd(t->end);
+	events_end(&t->events);
 	for (unsigned i = 0; i < t->count; i++)
 		pthread_join(t->thread[i], NULL);
 	end_kept(t);

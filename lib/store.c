@@ -44,8 +44,12 @@ static const char *const statements[STATEMENTS] = {
 	    RANK("lower(project_slug) = lower(?2) AND project_id IS NULL"
 	    " AND project_slug IS NOT NULL"
 	    " AND project_slug NOT GLOB '*[[*?]*'") ","
-	    RANK("project_id IS NULL AND project_slug GLOB '*[[*?]*'"
-	    " AND lower(?2) GLOB lower(project_slug)") ","
+	    /* Patterns are tried one by one: once is enough. */
+	    "(SELECT id FROM workspace_map WHERE project_id IS NULL"
+	    " AND project_slug GLOB '*[[*?]*'"
+	    " AND lower(?2) GLOB lower(project_slug)"
+	    " AND (installation IS NULL OR installation = ?3)"
+	    " ORDER BY installation IS NULL, id LIMIT 1),"
 	    RANK("project_id IS NULL AND project_slug IS NULL") ")",
 #undef RANK
 	[SQL_TEACH] =

@@ -63,13 +63,15 @@ writer: intake spool
 keyring: log signature
 metrics: keyring text writer
 exchange: text
-answer: exchange keyring log metrics status writer
+memory:
+answer: exchange keyring log memory metrics status writer
 status: answer metrics
 fcgi: exchange
 plain: exchange
 listen:
 turns:
-threads: exchange fcgi listen turns
+events:
+threads: events exchange fcgi listen turns
 serve: exchange listen log notify threads
 options: args hook
 check: guard keyring listen options store
@@ -81,7 +83,7 @@ page_look: db page_html text
 page_views: db page_look page_plot text
 page: exchange log page_css page_views
 page_main: args guard log page plain serve
-main: answer args check forget guard log options plain serve status verify
+main: answer args check forget guard log memory options plain serve status verify
 '
 
 # HEADER FILE...: who alone may include a library's header.
