@@ -15,7 +15,7 @@ set logscale x 2
 set xtics (1, 16, 64, 256)
 set xrange [0.7:360]
 set grid
-set key bottom right samplen 2
+set key top left samplen 1
 pick(hook, target, column) = strcol(1) eq hook && strcol(3) eq target ? \
     column : NaN
 set logscale y
@@ -25,14 +25,16 @@ do for [hook in hooks] {
 	plot for [i=1:5] file using 2:(pick(hook, word(targets, i), $4)):5:6 \
 	    with yerrorbars lc i pt 7 ps 0.5 notitle, \
 	    for [i=1:5] file using 2:(pick(hook, word(targets, i), $4)) \
-	    with lines lc i lw 2 title word(labels, i)
+	    with lines lc i lw 2 notitle
 }
+# Room for the key.
+set yrange [0.05:100000]
 do for [hook in hooks] {
 	if (there(hook) == 0) { continue }
 	set title hook.": ms (median; dashed p99)"
 	set xlabel "clients"
 	plot for [i=1:5] file using 2:(pick(hook, word(targets, i), $7)) \
-	    with linespoints lc i lw 2 pt 7 ps 0.5 notitle, \
+	    with linespoints lc i lw 2 pt 7 ps 0.5 title word(labels, i), \
 	    for [i=1:5] file using 2:(pick(hook, word(targets, i), $8)) \
 	    with linespoints lc i lw 1 dt 2 pt 7 ps 0.5 notitle
 }

@@ -52,12 +52,12 @@ reads_every_byte(void)
 			    c != '\\';
 			struct json root;
 
+			memset(bytes + 5, 'a', 18);
 			bytes[at] = (char)c;
 			wrong += (json_open(&root, (struct span){ bytes,
 			    sizeof(bytes) - 1 }) == 0) != want;
 			json_close(&root);
 		}
-		bytes[at] = 'a';
 	}
 	ok(wrong == 0, "what may stand in a string (%u mistakes)", wrong);
 }
