@@ -18,7 +18,6 @@
 #include "status.h"
 #include "verify.h"
 
-
 static void
 log_writer(void *arg, enum writer_event event, enum fault fault,
     const char *why, unsigned long count)

@@ -3,33 +3,19 @@
 #include "fuzz.h"
 #include "json.h"
 
-/* The deepest nesting of what SQLite takes for JSON. */
-static unsigned
-depth_of(struct span s)
+/* Of what SQLite takes for JSON. */
+struct shape {
+	unsigned	depth;		/* of the deepest nesting */
+	/* An array or an object stands where a name has to, as {{"":""}:""}:
+	 * some versions of SQLite look at the last thing in it alone. */
+	bool		odd_name;
+};
+
+static struct shape
+shape_of(struct span s)
 {
-	unsigned depth = 0, most = 0;
-	bool string = false;
-
-	for (size_t i = 0; i < s.len; i++) {
-		char c = s.at[i];
-
-		if (string && c == '\\')
-			i++;
-		else if (c == '"')
-			string = !string;
-		else if (!string && (c == '{' || c == '['))
-			most = ++depth > most ? depth : most;
-		else if (!string && (c == '}' || c == ']'))
-			depth--;
-	}
-	return most;
-}
-
-/* Whether an array or an object stands where a name has to, as {{"":""}:""}:
- * some versions of SQLite look at the last thing in it alone. */
-static bool
-odd_name(struct span s)
-{
+	struct shape shape = { 0 };
+	unsigned depth = 0;
 	bool string = false;
 	char before = '\0';
 
@@ -40,13 +26,17 @@ odd_name(struct span s)
 			i++;
 		else if (c == '"')
 			string = !string;
-		else if (!string && c == ':' &&
-		    (before == '}' || before == ']'))
-			return true;
+		else if (!string && (c == '{' || c == '['))
+			shape.depth = ++depth > shape.depth ? depth :
+			    shape.depth;
+		else if (!string && (c == '}' || c == ']'))
+			depth--;
+		else if (!string && c == ':')
+			shape.odd_name |= before == '}' || before == ']';
 		if (strchr(" \t\r\n", c) == NULL)
 			before = c;
 	}
-	return false;
+	return shape;
 }
 
 /* Why we do not take what SQLite takes: it stops at a NUL, takes any value
@@ -54,14 +44,15 @@ odd_name(struct span s)
 static bool
 explained(struct span s)
 {
+	struct shape shape = shape_of(s);
 	size_t i = 0;
 
 	if (s.len == 0 || memchr(s.at, '\0', s.len) != NULL)
 		return true;
 	while (i < s.len && memchr(" \t\r\n", s.at[i], 4) != NULL)
 		i++;
-	return i == s.len || s.at[i] != '{' || depth_of(s) >= JSON_DEPTH ||
-	    fuzz_points(s) < 0 || odd_name(s);
+	return i == s.len || s.at[i] != '{' || shape.depth >= JSON_DEPTH ||
+	    fuzz_points(s) < 0 || shape.odd_name;
 }
 
 static bool

@@ -124,3 +124,15 @@ def without_nats():
     """Whether configure was told so, or found no library."""
     with open(DELIVER, "rb") as f:
         return b"built without NATS" in f.read()
+
+
+def run(tap):
+    """Runs the tests, and looks at last at what each deliverer has said."""
+    @tap.test("no run of sentry-deliver left a memory error")
+    def _():
+        for deliver in Deliver.every:
+            found = h.MEMORY_ERROR.search(deliver.log())
+            assert not found, \
+                deliver.log()[max(0, found.start() - 500):][:4000]
+
+    tap.run()
