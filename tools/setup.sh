@@ -45,7 +45,7 @@ END
 }
 
 packages_to_test() {
-	cat <<'END'
+	cat <<END
 fcgiwrap	command	fcgiwrap
 nats-server	command	nats-server
 python3		command	python3
@@ -58,7 +58,7 @@ cppcheck	command	cppcheck
 gcovr		command	gcovr
 systemd		command	systemd-analyze
 clang		command	clang
-libclang-rt-14-dev	file	/usr/lib/llvm-14/lib/clang/14.0.6/include/fuzzer
+libclang-rt-dev	file	$(clang -print-resource-dir 2>/dev/null)/include/fuzzer
 prometheus	command	promtool
 mandoc		command	mandoc
 xz-utils	command	xz
