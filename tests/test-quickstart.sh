@@ -65,6 +65,39 @@ test_kept() {
 	    'which nobody else can read'
 }
 
+# At first with a libnats.pc that is too old, and shadows a right one.
+shadow_library() {
+	mkdir "$work/pc"
+	printf '%s\n' 'Name: libnats' 'Description: none' 'Version: 0.1' \
+	    >"$work/pc/libnats.pc"
+	PKG_CONFIG_PATH=$work/pc
+	export PKG_CONFIG_PATH
+}
+
+# without_nats: 1 if the deliverer that was built is, or else 0.
+without_nats() {
+	grep -c -a 'built without NATS' "$work/tree/build/sentry-deliver" || :
+}
+
+# made: what the last run said that it makes.
+made() {
+	sed -n 's/^quickstart: \(making configure\|configuring\).*/\1/p' \
+	    "$work/out" | tr '\n' ' '
+}
+
+test_configured() {
+	is "$(made)|$(without_nats)" '|1' \
+	    'what is configured is not configured again'
+	rm "$work/pc/libnats.pc"
+	quickstart --once
+	is "$status $(made)|$(without_nats)" '0 configuring |0' \
+	    'unless there is more to find, which is then compiled in'
+	touch "$work/tree/configure.ac"
+	quickstart --once
+	is "$status $(made)" '0 making configure configuring ' \
+	    'or another way to look for it'
+}
+
 test_port_in_use() {
 	python3 -c "import socket, time
 s = socket.socket()
@@ -110,7 +143,7 @@ test_killed() {
 	kill -KILL "$staying"
 	wait "$staying" 2>/dev/null || :
 	test_once 'after a kill -9'
-	is "$(rows)" '5|5' 'with all rows of the runs before'
+	is "$(rows)" '7|7' 'with all rows of the runs before'
 }
 
 test_worker_dies() {
@@ -128,10 +161,12 @@ needs nginx curl sqlite3 python3 flock setpriv
 work=$(mktemp -d)
 copy_tree
 port=$(free_port)
+shadow_library
 test_once 'the first time'
 secret=$(cat "$work/tree/build/quickstart/secret")
 test_once 'again'
 test_kept "$secret"
+test_configured
 test_port_in_use
 test_interrupted
 test_killed

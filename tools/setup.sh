@@ -192,27 +192,78 @@ logged() {
 	return 1
 }
 
-# Makes `configure`, unless it is there and whole.
+# Makes `configure` and what belongs to it, unless that is there and whole and
+# no older than what it is made of.
 prepare_source() {
-	[ -x "$root/configure" ] && [ -f "$root/Makefile.in" ] && return
+	# Makefile.in is made last.
+	[ -x "$root/configure" ] && [ -f "$root/Makefile.in" ] &&
+	    ! newer "$root/Makefile.in" "$root/configure.ac" \
+	    "$root/Makefile.am" && return
 	say 'making configure (autoreconf)'
 	logged autoreconf autoreconf -fi "$root" ||
 	    die "autoreconf failed; see $logs/autoreconf.log"
 }
 
-# build_in FOLDER [CONFIGURE ARGUMENT...]: configures it if it is new, and
-# makes what has changed.
+# newer THAN FILE...: one of them is.
+newer() {
+	than=$1
+	shift
+	[ -n "$(find "$@" -newer "$than")" ]
+}
+
+# build_in FOLDER [CONFIGURE ARGUMENT...]: configures it, unless that was done
+# with what is there now, and makes what has changed.
 build_in() {
 	folder=$1
 	shift
 	mkdir -p "$folder"
-	if [ ! -f "$folder/Makefile" ]; then
-		say "configuring ${folder#"$root/"}"
-		logged configure in_folder "$folder" "$root/configure" "$@" ||
-		    die "configure failed; see $folder/config.log"
-	fi
+	what_is_there "$@" >"$folder/found.new"
+	is_configured || configure "$@"
 	logged make make -C "$folder" -j "$(cpus)" ||
 	    die "the build failed; see $logs/make.log"
+}
+
+# What configure may find, and what it is told. All tables: it need not be
+# known here for what it looks.
+what_is_there() {
+	echo "configure $*"
+	for table in build run test bench package; do
+		"packages_to_$table"
+	done | while read -r package how what; do
+		! is_there "$how" "$what" || echo "$package $(which_is "$how" \
+		    "$what")"
+	done
+}
+
+# which_is HOW WHAT: what a program is compiled with may be another one after
+# an upgrade.
+which_is() {
+	case $1 in
+	command)	command -v "$2" ;;
+	module)		pkg-config --modversion "$2" ;;
+	file)		echo "$2" ;;
+	esac
+}
+
+is_configured() {
+	[ -f "$folder/Makefile" ] &&
+	    cmp -s "$folder/found" "$folder/found.new" &&
+	    ! newer "$folder/config.status" "$root/configure"
+}
+
+# A folder that was configured by hand keeps its arguments. What was compiled
+# before may have been so with other flags and headers.
+configure() {
+	say "configuring ${folder#"$root/"}"
+	if [ -x "$folder/config.status" ] && { [ ! -f "$folder/found" ] ||
+	    [ "$(head -n 1 "$folder/found")" = "configure $*" ]; }; then
+		eval "set -- $(in_folder "$folder" ./config.status --config)"
+	fi
+	logged configure in_folder "$folder" "$root/configure" "$@" ||
+	    die "configure failed; see $folder/config.log"
+	logged clean make -C "$folder" mostlyclean ||
+	    die "make mostlyclean failed; see $logs/clean.log"
+	mv "$folder/found.new" "$folder/found"
 }
 
 in_folder() {
