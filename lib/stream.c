@@ -140,15 +140,35 @@ on_error(natsConnection *connection, natsSubscription *sub, natsStatus s,
 
 /* ---- the stream ---- */
 
+/* Whether what is asked of JetStream about a stream, $JS.API.STREAM.INFO.NAME,
+ * is taken by a pattern: the stream's acknowledgement is an answer then too.
+ * Whether servers let one make such a stream depends on their version. */
+static bool
+takes_questions(const char *pattern)
+{
+	static const char *const asked[] = { "$JS", "API", "STREAM", "INFO" };
+
+	for (int i = 0; i < 4 && strcmp(pattern, ">") != 0; i++) {
+		size_t n = strcspn(pattern, ".");
+
+		if (pattern[n] == '\0' || ((n != 1 || *pattern != '*') &&
+		    (n != strlen(asked[i]) || memcmp(pattern, asked[i],
+		    n) != 0)))
+			return false;
+		pattern += n + 1;
+	}
+	return strchr(pattern, '.') == NULL;
+}
+
 static const char *
 misfit(const jsStreamConfig *c)
 {
 	bool covered = false;
 
 	for (int i = 0; i < c->SubjectsLen; i++) {
-		if (strcmp(c->Subjects[i], ">") == 0)
-			return "its subjects must not be all (>): it answers "
-			    "for JetStream then";
+		if (takes_questions(c->Subjects[i]))
+			return "its subjects must not hold those of JetStream "
+			    "(as > and *.> do): it answers for it then";
 		covered |= envelope_subject_fits(c->Subjects[i]);
 	}
 	if (!covered)

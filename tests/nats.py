@@ -94,7 +94,8 @@ class Client:
         self.socket = socket.create_connection(("127.0.0.1", server.port),
                                                3 * h.SLOW)
         self.sid, self.buffer, self.early = 0, b"", []
-        self.line()                     # INFO
+        info = json.loads(self.line().split(b" ", 1)[1])
+        self.version = [int(n) for n in info["version"].split(".")[:2]]
         if tls:
             self.socket = tls.wrap_socket(self.socket,
                                           server_hostname="127.0.0.1")
