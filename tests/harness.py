@@ -98,7 +98,7 @@ class Tap:
                           if any(word in t[0] for word in only)]
         self.test("no worker died by itself or left a memory error")(
             Worker.inspect_all)
-        print(f"1..{len(self.tests)}", flush=True)
+        print(f"1..{len(self.tests)}\n# met {met()}", flush=True)
         bad = 0
         try:
             for number, (sentence, function) in enumerate(self.tests, 1):
@@ -130,6 +130,24 @@ class Tap:
         if took > 0.5:
             print(f"# {took:.1f} s", flush=True)
         return True
+
+
+def met():
+    """Which of those whose versions differ between releases are here."""
+    said = []
+    for name, *command in (("SQLite", "pkg-config", "--modversion", "sqlite3"),
+                           ("json-c", "pkg-config", "--modversion", "json-c"),
+                           # Its own fcgi.pc is behind.
+                           ("libfcgi", "dpkg-query", "-W",
+                            "-f${Version}", "libfcgi-dev"),
+                           ("nats-server", "nats-server", "--version")):
+        try:
+            text = subprocess.run(command, capture_output=True).stdout
+        except OSError:
+            text = b""
+        found = re.search(rb"\d[\d.]+", text)
+        said.append(f"{name} {found[0].decode() if found else 'unknown'}")
+    return ", ".join(said)
 
 
 def skip_all(why):
