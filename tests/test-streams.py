@@ -93,6 +93,7 @@ def _():
         # So that the old sequences are there, under other names.
         for i in range(400):
             client.publish("sentry.observation.other", b"{}")
+        until(lambda: client.count() == 400)
         code, log = once(outbox, server.url, "--settle", "60")
         equal((code, outbox.states()), (0, {"acked": 300}), log)
         equal(client.count(), 700)
