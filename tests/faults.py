@@ -9,8 +9,7 @@ import subprocess
 import harness as h
 from harness import equal, signed, until
 
-SECOND_MS = 1000 * h.SLOW       # Sentry's second
-DRAIN_SECONDS = 120 if h.FULL else 30
+SECOND = 1          # Sentry's
 
 
 class Site:
@@ -19,14 +18,14 @@ class Site:
     def __init__(self, *options, config=None, **more):
         self.folder = h.Scratch.new("site")
         self.listen = h.listening_socket(os.path.join(self.folder, "s"))
-        self.worker = h.Worker(*options, folder=self.folder,
+        self.worker = h.Worker(*h.BRIEF, *options, folder=self.folder,
                                listen=self.listen, **more)
         h.map_everything(self.worker.db)
         self.nginx = h.Nginx.__new__(h.Nginx)
         self.nginx.__init__(self.listen.getsockname(),
                             config and (lambda: config(self)))
 
-    def hammer(self, seconds, **more):
+    def hammer(self, seconds=None, **more):
         return h.Hammer(self.nginx.port, seconds, **more)
 
     def close(self):
@@ -90,7 +89,7 @@ def kept_once(w, ids, exactly=False, name=None, sent=None, db=None):
     """Every id that was answered 200 is in webhook and in outbox once, and
     nothing else waits. name, sent: for a line of the fault table; db: where
     the rows are, if not in the worker's file."""
-    until(lambda: spool_is_empty(w), DRAIN_SECONDS,
+    until(lambda: spool_is_empty(w),
           f"{len(w.spooled())} files in the spool")
     db = db or w.db
     found, states = {}, set()
@@ -174,12 +173,12 @@ class Strace:
         if path:
             argv += ["-P", path]
         self.process = h.start(argv, stderr=subprocess.DEVNULL)
-        until(self.attached, 10, "strace does not start")
+        until(self.attached, "strace does not start")
 
     def attached(self):
         if self.process.poll() is not None:
             # Together with the worker, killed in the middle of nothing.
-            until(lambda: self.worker.process.poll() is not None, 5,
+            until(lambda: self.worker.process.poll() is not None,
                   "strace ended")
             return True
         pid = self.worker.process.pid

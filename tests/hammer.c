@@ -320,11 +320,32 @@ tally_answer(struct client *c, int status, const char *id, int64_t us)
 	pthread_mutex_unlock(&r->lock);
 }
 
+/* SIGTERM ends the load as its last second does: the answers to what was sent
+ * are still waited for. Only the main thread takes it, which waits. */
+static atomic_bool stopped;
+
+static void
+stop(int sig)
+{
+	(void)sig;
+	stopped = true;
+}
+
+static void
+take_sigterm(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	pthread_sigmask(how, &set, NULL);
+}
+
 /* Takes one hook from the common count; false: there are none left. */
 static bool
 take(struct run *r)
 {
-	if (now_us() >= r->stop_us)
+	if (stopped || now_us() >= r->stop_us)
 		return false;
 	if (r->opt.count == 0)
 		return true;
@@ -424,9 +445,11 @@ hammer(struct run *r)
 	if (!cs)
 		return EXIT_FAILURE;
 	r->stop_us = start + r->opt.seconds * 1000000;
+	take_sigterm(SIG_BLOCK);
 	for (started = 0; started < r->opt.clients; started++)
 		if (!client_start(&cs[started], r, (unsigned)started))
 			break;
+	take_sigterm(SIG_UNBLOCK);
 	if (started < r->opt.clients)
 		fprintf(stderr, "hammer: only %ld clients\n", started);
 	for (i = 0; i < started; i++)
@@ -559,6 +582,7 @@ main(int argc, char **argv)
 	if (r.opt.out && !(r.out = fopen(r.opt.out, "w")))
 		return usage("cannot write --out");
 	r.prefix = prefix_bits(r.opt.prefix);
+	signal(SIGTERM, stop);
 	rc = hammer(&r);
 	if (r.out && fclose(r.out) != 0)
 		rc = EXIT_FAILURE;

@@ -46,7 +46,7 @@ class Server:
             self.process = h.start(["nats-server", "-c", path], stderr=log,
                                    stdout=log)
         if wait:
-            h.until(self.listens, 10, "nats-server does not listen")
+            h.until(self.listens, "nats-server does not listen")
         return self
 
     def listens(self):
@@ -83,7 +83,7 @@ def three_servers():
     servers = [Server(name=f"n{i}", cluster=routes, route=routes[i],
                       wait=False) for i in range(3)]
     for server in servers:
-        h.until(server.listens, 20, "nats-server does not listen")
+        h.until(server.listens, "nats-server does not listen")
     return servers
 
 
@@ -191,7 +191,7 @@ class Client:
             if answer.get("error", {}).get("code") == 503:
                 return None
             return answer
-        return h.until(ask, 30, f"nobody answers {name}")
+        return h.until(ask, f"nobody answers {name}")
 
     def create(self, name="SENTRY", **more):
         config = {

@@ -90,13 +90,13 @@ class Deliver:
         with open(self.stderr, errors="replace") as f:
             return f.read()
 
-    def says(self, words, seconds=20):
-        until(lambda: words in self.log(), seconds, f"it never said {words}")
+    def says(self, words):
+        until(lambda: words in self.log(), f"it never said {words}")
 
-    def reaches(self, states, seconds=30):
+    def reaches(self, states):
         """Waits until the outbox holds so many rows in these states."""
         try:
-            until(lambda: self.outbox.states() == states, seconds)
+            until(lambda: self.outbox.states() == states)
         except AssertionError:
             raise AssertionError(f"{self.outbox.states()}, not {states}; "
                                  + self.log()[-2000:])
@@ -109,15 +109,15 @@ class Deliver:
         self.process.terminate()
         return self.ends()
 
-    def ends(self, seconds=20):
-        code = h.finish(self.process, seconds)
+    def ends(self):
+        code = h.finish(self.process)
         assert not h.MEMORY_ERROR.search(self.log()), self.log()[-4000:]
         return code
 
 
 def once(outbox, to, *options, env=None):
     deliver = Deliver(outbox, to, "--once", *options, env=env)
-    return deliver.ends(60), deliver.log()
+    return deliver.ends(), deliver.log()
 
 
 def without_nats():

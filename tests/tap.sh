@@ -50,13 +50,16 @@ done_testing() {
 	echo "1..$count"
 }
 
-# wait_for COMMAND...: until it succeeds, at most 10 s.
+# The one limit, in seconds, of all that is waited for.
+limit=120
+
+# wait_for COMMAND...: until it succeeds.
 wait_for() {
 	tries=0
 	until "$@" 2>/dev/null; do
 		tries=$((tries + 1))
-		if [ "$tries" -ge 100 ]; then
-			echo "Bail out! waited 10 s for: $*"
+		if [ "$tries" -ge "$((limit * 10))" ]; then
+			echo "Bail out! waited $limit s for: $*"
 			exit 1
 		fi
 		sleep 0.1

@@ -34,7 +34,7 @@ class Pipe:
 
     def run(self, values, body=b""):
         done = subprocess.run(
-            [PROGRAM], input=body, capture_output=True, timeout=30 * h.SLOW,
+            [PROGRAM], input=body, capture_output=True, timeout=h.LIMIT,
             env=h.clean_environment({**self.own, **values}))
         error = done.stderr.decode("utf-8", "replace")
         assert not h.MEMORY_ERROR.search(error), error
@@ -215,7 +215,7 @@ def _():
     read, write = os.pipe()
     os.close(read)
     subprocess.run([PROGRAM], input=body, stdout=write,
-                   stderr=subprocess.DEVNULL, timeout=30 * h.SLOW,
+                   stderr=subprocess.DEVNULL, timeout=h.LIMIT,
                    env=h.clean_environment({**OWN, **h.params(
                        "POST", h.PATH, {"CONTENT_LENGTH": str(len(body)),
                                         **dict(h.cgi_names(signed(body)))})
@@ -248,7 +248,7 @@ def waiting(total):
     """All are in the database: at once, or after a worker took the spool."""
     if hooks() < total:
         w = h.Worker(db=DB)
-        until(lambda: hooks() == total, 10, f"{hooks()} of {total}")
+        until(lambda: hooks() == total, f"{hooks()} of {total}")
         w.stop()
     equal(hooks(), total)
 

@@ -181,11 +181,11 @@ def _():
         shell = held(w)
         try:
             until(lambda: dead() or books.post(w) is None or
-                  not spool_is_empty(w), 10)
+                  not spool_is_empty(w))
         finally:
             shell.execute("ROLLBACK")
             shell.close()
-        until(lambda: dead() or spool_is_empty(w), 10)
+        until(lambda: dead() or spool_is_empty(w))
     calls = calls_of(w, lambda: act(lambda: False))
     steps = ["fdatasync", "pread64", "pwrite64", "renameat", "unlinkat"]
     assert set(steps) <= set(calls), calls
@@ -250,7 +250,7 @@ class OneRequest:
         if all_from_there:
             env["SHIM_FAIL_ALL"] = "1"
         done = subprocess.run(self.argv, input=raw, capture_output=True,
-                              env=h.clean_environment(env), timeout=30)
+                              env=h.clean_environment(env), timeout=h.LIMIT)
         what = f"at {fail_at}: {done.stderr.decode()[-1500:]}"
         assert done.returncode in (0, 1), f"{done.returncode} {what}"
         answer = h.cgi_answer(done.stdout) if done.stdout else None

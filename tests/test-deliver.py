@@ -43,8 +43,8 @@ class Deliverer:
                                  env=harness.clean_environment(extra))
         Deliverer.every.append(self)
 
-    def wait(self, seconds=30):
-        return finish(self.process, seconds)
+    def wait(self):
+        return finish(self.process)
 
     def stop(self):
         self.process.terminate()
@@ -66,7 +66,7 @@ class Deliverer:
 def once(db, *options, **more):
     """Runs it with --once to its end; gives the exit status and the run."""
     d = Deliverer(db, "--once", *options, **more)
-    return d.wait(90), d
+    return d.wait(), d
 
 
 # ---- the outbox ----------------------------------------------------------
@@ -340,7 +340,7 @@ def mended():
     until(lambda: sum(n == 1 for _, n, _ in api.seen()) >= 2,
           why="it is never asked with a single row")
     api.misdeed = lambda events: None
-    until(lambda: settled(db), 20)
+    until(lambda: settled(db))
     equal(rows(db, "SELECT min(attempts), max(attempts), max(last_error) "
                "FROM outbox")[0][:], (1, 1, None))
     equal((len(d.events("sink-trouble")), len(d.events("sink-recovered"))),
@@ -362,7 +362,7 @@ def unreachable():
     until(lambda: rows(db, "SELECT sum(attempts) FROM outbox")[0][0] > paid)
     assert rows(db, "SELECT sum(attempts) FROM outbox")[0][0] <= paid + 3
     api = EventApi(port=port)
-    until(lambda: settled(db), 40)
+    until(lambda: settled(db))
     equal(states(db), {"delivered": 5000})
     equal(len(d.events("sink-trouble")), 1)
     equal(d.stop(), 0)
@@ -404,7 +404,7 @@ def poisonous():
     seed(db, 1, "toxic")
     seed(db, 100, "f")
     d = Deliverer(db, "--max-attempts", "4", to=api.url)
-    until(lambda: settled(db), 30)
+    until(lambda: settled(db))
     equal(states(db), {"delivered": 200, "dead": 1})
     row = rows(db, "SELECT * FROM outbox WHERE state = 'dead'")[0]
     equal((row["attempts"], "toxic" in row["event_id"]), (4, True))
@@ -655,7 +655,7 @@ def prune_and_drain():
     seed(db, 20000, "e", 20)
     d = Deliverer(db, "--batch", "20", to=api.url)
     until(lambda: rows(db, "SELECT count(*) FROM outbox WHERE event_id LIKE "
-                       "'sentry-old%'")[0][0] == 0, 20)
+                       "'sentry-old%'")[0][0] == 0)
     assert not settled(db), "the backlog went first"
     d.stop()
     api.stop()
@@ -674,7 +674,7 @@ def replaced():
         if os.path.exists(db + end):
             os.unlink(db + end)
     os.rename(fresh, db)
-    until(lambda: all(id in api.taken for id in ids), 10)
+    until(lambda: all(id in api.taken for id in ids))
     until(lambda: states(db) == {"delivered": 5})
     equal(len(d.events("database-fault")), 1)
     equal(d.stop(), 0)
@@ -811,7 +811,7 @@ def notifies():
     path = os.path.join(Scratch.new("notify"), "socket")
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.bind(path)
-    manager.settimeout(10 * SLOW)
+    manager.settimeout(harness.LIMIT)
     env = {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "900000"}
 
     def said(word):
@@ -875,11 +875,11 @@ def everything():
     for i in range(kills):
         d = Deliverer(db, *options, to=api.url)
         until(lambda: api.count() >= (i + 1) * count * 9 // (10 * kills)
-              or settled(db), 60)
+              or settled(db))
         d.kill()
         no_key(d.log())
     d = Deliverer(db, *options, to=api.url)
-    until(lambda: settled(db), 120)
+    until(lambda: settled(db))
     equal(d.stop(), 0)
     no_key(d.log())
     equal(states(db), {"delivered": count, "dead": len(bad)})

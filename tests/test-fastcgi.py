@@ -24,7 +24,7 @@ WHOLE = h.fcgi_request(VALUES, BODY)
 
 
 def alive():
-    answer = W.get(timeout=10 * h.SLOW)
+    answer = W.get(timeout=h.LIMIT)
     equal((answer.status, answer.body),
           (200, b'{"status":"ok","service":"sentry-webhooks"}'))
 
@@ -350,7 +350,7 @@ def _(name, data):
     try:
         for s in silent:
             s.sendall(data)
-        equal(W.post(BODY, signed(BODY), timeout=5 * h.SLOW).status, 200)
+        equal(W.post(BODY, signed(BODY), timeout=h.LIMIT).status, 200)
     finally:
         for s in silent:
             s.close()
@@ -379,7 +379,7 @@ def _():
     for t in crowd:
         t.join()
     equal(wrong, [])
-    until(lambda: descriptors() < 40, 10, "descriptors stay open")
+    until(lambda: descriptors() < 40, "descriptors stay open")
 
 
 tap.run()

@@ -15,7 +15,7 @@ import time
 
 sys.dont_write_bytecode = True
 import harness as h  # noqa: E402
-from faults import (DRAIN_SECONDS, SECOND_MS, Books, Site,  # noqa: E402
+from faults import (SECOND, Books, Site,  # noqa: E402
                     Strace, held, hooks, kept_once, metric, need_strace,
                     no_answer_but_200, post, ready, spool_is_empty)
 from harness import equal, signed, until  # noqa: E402
@@ -39,7 +39,7 @@ def calls_before_answer(w, trace):
 
     def lines():
         return open(trace).readlines()[begin:]
-    until(lambda: any("received" in line for line in lines()), 10,
+    until(lambda: any("received" in line for line in lines()),
           "no answer in the trace")
     calls = []
     for line in lines():
@@ -63,8 +63,8 @@ def order(calls, *wanted):
 def _():
     need_strace()
     folder = h.Scratch.new("trace")
-    w = h.Worker(folder=folder, wait=False)
-    until(w.answers, 10)
+    w = h.Worker(*h.BRIEF, folder=folder, wait=False)
+    until(w.answers)
     tracer = Strace(w, calls=["pwrite64", "write", "fsync", "fdatasync",
                               "renameat", "renameat2", "rename", "sendto"])
     post(w)                                     # opens what is opened late
@@ -108,10 +108,11 @@ def _():
     equal(reader.execute("SELECT count(*) FROM webhook").fetchone()[0], 0)
     size = 20000 if h.FULL else 200000
     books = Books(f"a snapshot held for {SNAPSHOT_SECONDS} s")
-    figures = books.load(site.hammer(SNAPSHOT_SECONDS, size=size,
-                                     clients=2 if h.FULL else 16))
+    with h.Pace(site.folder) as pace:
+        figures = books.load(site.hammer(SNAPSHOT_SECONDS, size=size,
+                                         clients=2 if h.FULL else 16))
     no_answer_but_200(figures)
-    assert figures["max_ms"] < SECOND_MS, figures
+    pace.keeps(figures["max_ms"] / 1000, SECOND, figures)
     equal(reader.execute("SELECT count(*) FROM webhook").fetchone()[0], 0)
     grown = metric(w, "wal_bytes")
     assert h.SLOW > 1 or grown > size * figures["ok"], \
@@ -120,7 +121,7 @@ def _():
     reader.close()
     # Two hooks do: a checkpoint behind one, a new beginning with the next.
     until(lambda: books.post(w) == 200 and metric(w, "wal_bytes") <= limit,
-          60, "the WAL stays as long")
+          "the WAL stays as long")
     print(f"# the WAL had {grown:.0f} bytes", flush=True)
     equal(books.refused, [])
     books.close(w, exactly=True)
@@ -130,18 +131,18 @@ def _():
 @tap.test("edits of the map under load are neither refused nor in the way")
 def _():
     site = Site()
-    load = site.hammer(2)
-    edits = 0
-    while load.running() and edits < 500:
-        h.shell_ok(site.worker.db, "PRAGMA wal_autocheckpoint=0; INSERT "
-                   "INTO workspace_map (project_slug, workspace_id) VALUES "
-                   f"('shop-{edits}', 'w'); UPDATE workspace_map SET note ="
-                   f" '{edits}'")
-        edits += 1
-    assert edits > 1
-    figures = load.result()
+    w = site.worker
+    with h.Pace(site.folder) as pace:
+        load = site.hammer()
+        for n in range(100):
+            h.shell_ok(w.db, "PRAGMA wal_autocheckpoint=0; INSERT INTO "
+                       "workspace_map (project_slug, workspace_id) VALUES "
+                       f"('shop-{n}', 'w'); UPDATE workspace_map SET note = "
+                       f"'{n}'")
+        until(lambda: hooks(w) > 100, "no hook comes in")
+        figures = load.result()
     no_answer_but_200(figures)
-    assert figures["max_ms"] < SECOND_MS, figures
+    pace.keeps(figures["max_ms"] / 1000, SECOND, figures)
     kept_once(site.worker, load.ids(), exactly=True)
     site.close()
 
@@ -152,15 +153,13 @@ def _():
 def _():
     site = Site()
     w = site.worker
-    load = site.hammer(KILLS * h.SLOW + 1)
+    load = site.hammer()
     for _ in range(KILLS):
         before = hooks(w)
-        until(lambda: hooks(w) >= before + 300, 20, "no hook comes in")
+        until(lambda: hooks(w) >= before + 300, "no hook comes in")
         w.kill()
         w.start()
-    assert load.running(), "the load ended before the last kill"
     figures = load.result()
-    assert figures["ok"] > 300 * KILLS, figures
     equal(len(load.ids()), figures["ok"])
     w.kill()
     w.start()
@@ -169,48 +168,26 @@ def _():
     site.close()
 
 
-class Loads:
-    """One load after the other, for as long as it takes."""
-
-    def __init__(self, site):
-        self.site, self.done, self.sent = site, [], 0
-        self.now = site.hammer(3 * h.SLOW)
-
-    def on(self):
-        if not self.now.running():
-            self.stop()
-            self.now = self.site.hammer(3 * h.SLOW)
-        return True
-
-    def stop(self):
-        figures = self.now.result()
-        assert figures["ok"] > 0
-        self.sent += figures["sent"]
-        self.done += self.now.ids()
-
-
 @tap.test("killed -9 under load while the database is locked: the same")
 def _():
     site = Site()
     w = site.worker
-    loads = Loads(site)
+    load = site.hammer()
     for _ in range(10 if h.FULL else 2):
         shell = held(w)
         before = len(w.spooled())
-        until(lambda: loads.on() and len(w.spooled()) > before + 50, 10,
-              "nothing is spooled")
+        until(lambda: len(w.spooled()) > before + 50, "nothing is spooled")
         w.kill()
         w.start()
         shell.execute("ROLLBACK")
         shell.close()
         rows = hooks(w)
-        until(lambda: loads.on() and hooks(w) > rows, 10,
-              "nothing is brought in")
-    loads.stop()
+        until(lambda: hooks(w) > rows, "nothing is brought in")
+    figures = load.result()
     w.kill()
     w.start()
-    kept_once(w, loads.done, False, "kill -9 under load, locked database",
-              loads.sent)
+    kept_once(w, load.ids(), False, "kill -9 under load, locked database",
+              figures["sent"])
     site.close()
 
 
@@ -219,10 +196,10 @@ def _():
     site = Site()
     w = site.worker
     rounds = 10 if h.FULL else 3
-    load = site.hammer(rounds * h.SLOW)
+    load = site.hammer()
     for _ in range(rounds):
         before = hooks(w)
-        until(lambda: hooks(w) >= before + 200, 20, "no hook comes in")
+        until(lambda: hooks(w) >= before + 200, "no hook comes in")
         equal(w.stop(), 0, "exit status")
         w.start(wait=False)
     figures = load.result()
@@ -232,7 +209,7 @@ def _():
     site.close()
 
 
-@tap.test("SIGTERM amid a slow request lets it end, and is done in 10 s")
+@tap.test("SIGTERM amid a slow request lets it end")
 def _():
     site = Site()
     w = site.worker
@@ -248,7 +225,7 @@ def _():
         s.sendall(data[-200:])
         answer = h.fcgi_answer(h.read_all(s))
     equal(answer.status, 200, answer)
-    equal(h.finish(w.process, 10), 0)
+    equal(h.finish(w.process), 0)
     equal(hooks(w), 1)
     w.start()
     site.close()
@@ -260,9 +237,11 @@ def _():
     silent = [h.connect(site.worker.socket) for _ in range(20)]
     for s in silent[:10]:
         s.sendall(h.begin())
-    start = time.monotonic()
-    equal(site.worker.stop(), 0)
-    assert time.monotonic() - start < 10 * h.SLOW
+    with h.Pace(site.folder) as pace:
+        start = time.monotonic()
+        equal(site.worker.stop(), 0)
+        took = time.monotonic() - start
+    pace.keeps(took, 10)
     for s in silent:
         s.close()
     site.worker.start()
@@ -275,20 +254,20 @@ def _():
 def _():
     site = Site()
     w = site.worker
-    load = site.hammer(LOCK_SECONDS * h.SLOW + 1)
-    until(lambda: hooks(w) > 100)
-    shell = h.open_db(w.db, write=True)
-    shell.execute("BEGIN IMMEDIATE")
-    before = hooks(w)
-    time.sleep(LOCK_SECONDS * h.SLOW)       # the lock's length, not luck
-    assert w.spooled(), "nothing is spooled"
-    equal(hooks(w), before)
-    shell.execute("ROLLBACK")
-    shell.close()
-    figures = load.result()
+    with h.Pace(site.folder) as pace:
+        load = site.hammer()
+        until(lambda: hooks(w) > 100)
+        shell = held(w)
+        before = hooks(w)
+        time.sleep(LOCK_SECONDS * h.SLOW)   # the lock's length, not luck
+        until(w.spooled, "nothing is spooled")
+        equal(hooks(w), before)
+        shell.execute("ROLLBACK")
+        shell.close()
+        figures = load.result()
     no_answer_but_200(figures)
-    assert figures["max_ms"] < SECOND_MS, figures
-    assert figures["p50_ms"] < 400 * h.SLOW, f"each waits: {figures}"
+    pace.keeps(figures["max_ms"] / 1000, SECOND, figures)
+    pace.keeps(figures["p50_ms"] / 1000, 0.4, f"each waits: {figures}")
     kept_once(w, load.ids(), True, f"database locked for {LOCK_SECONDS} s",
               figures["sent"])
     equal(w.spooled(), [])
@@ -315,10 +294,10 @@ def _():
     shell.execute("ROLLBACK")
     shell.close()
     w.start()
-    until(lambda: hooks(w) == len(sent), DRAIN_SECONDS)
+    until(lambda: hooks(w) == len(sent))
     equal([r[0] for r in w.rows("SELECT source_id FROM outbox ORDER BY id")],
           sent)
-    until(lambda: spool_is_empty(w), 5)
+    until(lambda: spool_is_empty(w))
     equal(w.value("SELECT count(*) FROM webhook WHERE seen <> 1"), 0)
     site.close()
 
@@ -335,7 +314,7 @@ def _():
     shell.execute("ROLLBACK")
     equal(w.post(raw, headers).status, 200)
     until(lambda: hooks(w) == 1 and spool_is_empty(w))
-    until(lambda: w.value("SELECT seen FROM webhook") == 3, 5)
+    until(lambda: w.value("SELECT seen FROM webhook") == 3)
     equal(w.value("SELECT count(*) FROM outbox"), 1)
     shell.close()
     site.close()
@@ -349,7 +328,7 @@ def _():
     equal(w.post(b"[]", signed(b"[]")).status, 400)
     shell.execute("ROLLBACK")
     shell.close()
-    until(lambda: hooks(w) == 1, 10)
+    until(lambda: hooks(w) == 1)
     equal(w.value("SELECT outcome FROM webhook"), "unreadable")
     site.close()
 
@@ -366,7 +345,7 @@ def _():
     equal(w.post(raw, signed(raw)).status, 200)
     shell.execute("ROLLBACK")
     shell.close()
-    until(lambda: hooks(w) == 2, 10)
+    until(lambda: hooks(w) == 2)
     equal(w.value("SELECT release FROM outbox WHERE source_type = "
                   "'issue.resolved'"), "shop@5")
     site.close()
@@ -383,7 +362,7 @@ def _():
     equal(answer.status, 200)
     shell.execute("ROLLBACK")
     shell.close()
-    until(lambda: hooks(w) == 1, 10)
+    until(lambda: hooks(w) == 1)
     site.close()
 
 
@@ -399,7 +378,7 @@ def _():
     equal((answer.status, len(raw)), (200, h.MAX_BODY))
     shell.execute("ROLLBACK")
     shell.close()
-    until(lambda: hooks(w) == 1, 10)
+    until(lambda: hooks(w) == 1)
     equal(w.value("SELECT body FROM webhook"), raw)
     site.close()
 
@@ -419,15 +398,16 @@ def _():
             wrong.append(repr(e))
         took.append(time.monotonic() - start)
     crowd = [threading.Thread(target=one) for _ in range(30)]
-    for t in crowd:
-        t.start()
-    for t in crowd:
-        t.join()
+    with h.Pace(site.folder) as pace:
+        for t in crowd:
+            t.start()
+        for t in crowd:
+            t.join()
     shell.execute("ROLLBACK")
     shell.close()
     equal(wrong, [])
-    assert max(took) < h.SLOW, max(took)
-    until(lambda: hooks(w) == 30, 10)
+    pace.keeps(max(took), SECOND)
+    until(lambda: hooks(w) == 30)
     site.close()
 
 
@@ -464,7 +444,7 @@ class Crowd:
             id, data = bytes_of()
             self.all.append([connect(), id, memoryview(data), b""])
 
-    def run(self, seconds):
+    def run(self):
         """Sends, and reads until all are closed; ms until the last is."""
         begin = time.monotonic()
         waiting = selectors.DefaultSelector()
@@ -472,7 +452,7 @@ class Crowd:
             one[0].setblocking(False)
             waiting.register(one[0], selectors.EVENT_WRITE, one)
         left = len(self.all)
-        while left and time.monotonic() - begin < seconds * h.SLOW:
+        while left and time.monotonic() - begin < h.LIMIT:
             for key, _ in waiting.select(1):
                 left -= self.step(waiting, key)
         assert not left, f"{left} are not answered"
@@ -506,7 +486,8 @@ class Crowd:
 
 def crowd_of(site, count, http):
     def tcp():
-        return socket.create_connection(("127.0.0.1", site.nginx.port), 20)
+        return socket.create_connection(("127.0.0.1", site.nginx.port),
+                                        h.LIMIT)
     return Crowd(count, tcp if http else lambda: h.connect(
         site.worker.socket), lambda: raw_hook(site.worker, http))
 
@@ -517,7 +498,7 @@ def _(name, http):
     site = Site()
     books = Books(f"{CROWD} connections at once {name}")
     crowd = crowd_of(site, CROWD, http)
-    took = crowd.run(30)
+    took = crowd.run()
     crowd.book(books, b" 200 OK")
     print(f"# {took:.0f} ms", flush=True)
     equal(books.refused, [])
@@ -531,7 +512,7 @@ def _():
     shell = held(site.worker)
     books = Books(f"{CROWD} connections at once, locked database")
     crowd = crowd_of(site, CROWD, False)
-    crowd.run(30)
+    crowd.run()
     crowd.book(books, b" 200 OK")
     equal(books.refused, [])
     shell.execute("ROLLBACK")
@@ -570,8 +551,7 @@ def _():
     spent = cpu_seconds(w) - before
     assert spent < 0.3 * h.SLOW, f"it spins: {spent} s of one"
     limit_descriptors(w, 4096)
-    begin = time.monotonic()
-    while crowd.all and time.monotonic() - begin < 10 * h.SLOW:
+    while crowd.all:
         one = crowd.all.pop()
         with one[0] as s:
             answer = h.fcgi_answer(h.read_all(s))
@@ -589,7 +569,7 @@ def _():
     books = Books("descriptors scarce, locked database")
     limit_descriptors(w, 200)
     crowd = crowd_of(site, 400, False)
-    crowd.run(60)
+    crowd.run()
     crowd.book(books, b" 200 OK")
     equal(books.refused, [])
     shell.execute("ROLLBACK")
@@ -601,6 +581,15 @@ def _():
 
 # ---- clients that vanish -------------------------------------------------
 
+def vanish(site, http, n):
+    _, data = raw_hook(site.worker, http)
+    with crowd_of(site, 1, http).all[0][0] as s:
+        s.sendall(data[:len(data) - 9 - n * 7 % 700])
+        if n % 2:                       # with a reset, not an end
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                         struct.pack("ii", 1, 0))
+
+
 @tap.table("clients that vanish in mid-body {}: others are served, none kept",
            [("before nginx", True), ("before the worker", False)])
 def _(name, http):
@@ -608,19 +597,16 @@ def _(name, http):
     w = site.worker
     books = Books(f"clients vanish in mid-body {name}")
     rounds = 400 if h.FULL else 60
-    for n in range(rounds):
-        _, data = raw_hook(w, http)
-        s = crowd_of(site, 1, http).all[0][0]
-        s.sendall(data[:len(data) - 9 - n * 7 % 700])
-        if n % 2:                       # with a reset, not an end
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                         struct.pack("ii", 1, 0))
-        s.close()
-        books.sent += 1
-        if n % 10 == 0:
-            begin = time.monotonic()
-            equal(books.post(w), 200)
-            assert time.monotonic() - begin < h.SLOW
+    slowest = 0
+    with h.Pace(site.folder) as pace:
+        for n in range(rounds):
+            vanish(site, http, n)
+            books.sent += 1
+            if n % 10 == 0:
+                begin = time.monotonic()
+                equal(books.post(w), 200)
+                slowest = max(slowest, time.monotonic() - begin)
+    pace.keeps(slowest, SECOND)
     equal(books.post(w), 200)
     books.close(w, exactly=True)
     site.close()
@@ -636,7 +622,7 @@ def _():
         with h.connect(w.socket) as s:
             s.sendall(data)
         sent.append(id)
-    until(lambda: hooks(w) == len(sent), 20)
+    until(lambda: hooks(w) == len(sent))
     kept_once(w, sent, True, "clients vanish before the answer", len(sent))
     site.close()
 
@@ -657,15 +643,16 @@ def _():
         id, data = raw_hook(w)
         quick = h.connect(w.socket)
         quick.sendall(data)
-        until(lambda: metric(w, "writer_queued_hooks") == 4 or w.spooled(), 2)
+        until(lambda: metric(w, "writer_queued_hooks") == 4 or w.spooled())
         shell.execute("ROLLBACK")
         shell.close()
-        begin = time.monotonic()
-        answer = h.fcgi_answer(h.read_all(quick))
-        took = time.monotonic() - begin
+        with h.Pace(site.folder) as pace:
+            begin = time.monotonic()
+            answer = h.fcgi_answer(h.read_all(quick))
+            took = time.monotonic() - begin
         quick.close()
         equal(books.add(id, answer.status), 200)
-        assert took < h.SLOW, f"{took} s"
+        pace.keeps(took, SECOND)
         for id, s in slow:
             with s:
                 equal(books.add(id, 200 if h.RECEIVED in s.recv(4096)
@@ -687,6 +674,8 @@ def keeping_server(site):
             "include /etc/nginx/fastcgi_params;\n"
             "fastcgi_keep_conn on;\n"
             "fastcgi_next_upstream error timeout non_idempotent;\n"
+            f"fastcgi_connect_timeout {h.LIMIT}s;\n"
+            f"fastcgi_read_timeout {h.LIMIT}s;\n"
             "fastcgi_pass worker;\n} }\n")
 
 
@@ -695,11 +684,11 @@ def _():
     site = Site(config=keeping_server)
     w = site.worker
     rounds = 20 if h.FULL else 4
-    load = site.hammer(rounds * h.SLOW // 2 + 1)
+    load = site.hammer()
     for _ in range(rounds):
         before = metric(w, "hooks_total", 'result="stored"')
         until(lambda: metric(w, "hooks_total", 'result="stored"') >=
-              before + 200, 20, "no hook comes in")
+              before + 200, "no hook comes in")
         equal(w.stop(), 0, "exit status")
         w.start()
     figures = load.result()
@@ -726,14 +715,13 @@ def _():
     site = Site(config=keeping_server)
     w = site.worker
     rounds = 10 if h.FULL else 3
-    load = site.hammer(rounds * h.SLOW)
+    load = site.hammer()
     for _ in range(rounds):
         before = hooks(w)
-        until(lambda: hooks(w) >= before + 200, 20, "no hook comes in")
+        until(lambda: hooks(w) >= before + 200, "no hook comes in")
         w.kill()
         w.start()
     figures = load.result()
-    assert figures["ok"] > 200 * rounds, figures
     books_of_kept(w, load, figures, f"kill -9, {rounds} times, kept "
                   "connections")
     site.close()
@@ -749,14 +737,13 @@ def _():
 def _(name, restart):
     site = Site()
     rounds = 10 if h.FULL else 3
-    load = site.hammer(rounds * h.SLOW)
+    load = site.hammer()
     for _ in range(rounds):
         before = hooks(site.worker)
-        until(lambda: hooks(site.worker) >= before + 200, 20,
+        until(lambda: hooks(site.worker) >= before + 200,
               "no hook comes in")
         restart(site.nginx)
     figures = load.result()
-    assert figures["ok"] > 200 * rounds, figures
     kept_once(site.worker, load.ids(), False, f"nginx {name}, {rounds} times "
               "under load", figures["sent"])
     site.close()
@@ -789,20 +776,20 @@ def _():
     site = Site(env=calendar.env)
     w = site.worker
     books = Books("clock jumps by a day")
-    load = site.hammer(LOAD_SECONDS + 2)
-    jumps = 0
-    while load.running():
-        calendar.jump((DAY, -DAY, 0)[jumps % 3])
-        shell = held(w)
-        time.sleep(0.6)                 # past the commit wait, on both sides
-        shell.execute("ROLLBACK")
-        shell.close()
-        jumps += 1
-        time.sleep(0.3)
-    assert jumps > 2
-    figures = books.load(load)
+    with h.Pace(site.folder) as pace:
+        load = site.hammer()
+        for jump in (DAY, -DAY, 0) * (20 if h.FULL else 1):
+            calendar.jump(jump)
+            shell = held(w)
+            before = len(w.spooled())   # past the commit wait
+            until(lambda: len(w.spooled()) > before, "nothing is spooled")
+            shell.execute("ROLLBACK")
+            shell.close()
+            before = hooks(w)
+            until(lambda: hooks(w) > before, "no hook comes in")
+        figures = books.load(load)
     no_answer_but_200(figures)
-    assert figures["max_ms"] < SECOND_MS, figures
+    pace.keeps(figures["max_ms"] / 1000, SECOND, figures)
     spread = w.value("SELECT (max(received_at) - min(received_at)) / 1000 "
                      "FROM webhook")
     assert spread > DAY, f"the shim does nothing: {spread} s"
@@ -821,15 +808,17 @@ def _():
     env = h.params("POST", h.PATH, {
         "CONTENT_LENGTH": str(len(raw)), **calendar.env,
         **dict(h.cgi_names(signed(raw)))})
-    begin = time.monotonic()
-    done = h.run_program("--db", w.db, "--secret-file", w.secret_file,
-                         env=env, stdin=raw)
-    assert time.monotonic() - begin < 2, "it waits by the calendar"
+    with h.Pace(w.folder) as pace:
+        begin = time.monotonic()
+        done = h.run_program("--db", w.db, "--secret-file", w.secret_file,
+                             env=env, stdin=raw)
+        took = time.monotonic() - begin
+    pace.keeps(took, 2, "it waits by the calendar:")
     assert "200 OK" in done.stdout, done
     shell.execute("ROLLBACK")
     shell.close()
     w.start()
-    until(lambda: hooks(w) == 1, 10)
+    until(lambda: hooks(w) == 1)
 
 
 tap.run()

@@ -439,7 +439,7 @@ def padded(size):
 def _():
     for _, via in BOTH:
         body = padded(h.MAX_BODY)
-        said(via.post(body, signed(body), timeout=60 * h.SLOW), 200,
+        said(via.post(body, signed(body), timeout=h.LIMIT), 200,
              h.RECEIVED)
         equal(W.value("SELECT length(body) FROM webhook ORDER BY id DESC "
                       "LIMIT 1"), h.MAX_BODY)
@@ -450,7 +450,7 @@ def _():
     before = webhooks()
     body = padded(h.MAX_BODY + 1)
     for _, via in BOTH:
-        answer = via.post(body, signed(body), timeout=60 * h.SLOW)
+        answer = via.post(body, signed(body), timeout=h.LIMIT)
         equal(answer.status, 413, answer)
     refused(W.post(body, signed(body)), 413, LARGE)
     equal(webhooks(), before)
@@ -966,7 +966,7 @@ def _(name, value, want):
             raw = h.compact(make())
             said(w.post(raw, signed(raw, resource)), 200, h.RECEIVED)
         # A slow machine may have spooled one.
-        until(lambda: webhooks(w) == len(SENT), 10, "a hook is missing")
+        until(lambda: webhooks(w) == len(SENT), "a hook is missing")
         got = {f"{r[0]}.{r[1]}" for r in w.rows(
             "SELECT resource, action FROM webhook WHERE "
             "outcome = 'observed'")}
@@ -1155,7 +1155,7 @@ def _():
     mine, other = (b["data"]["issue"]["id"] for b in (mine, other))
     shell_ok(M.db, "INSERT INTO workspace_map (project_slug, workspace_id) "
              "VALUES ('mine', 'ws_mine')")
-    until(lambda: state(mine) == ("pending", "ws_mine"), 5)
+    until(lambda: state(mine) == ("pending", "ws_mine"))
     equal(state(other), ("unmapped", None))
     row = M.rows("SELECT attempts, due_at FROM outbox WHERE issue_id = ?",
                  mine)[0]
@@ -1192,7 +1192,7 @@ def _(name, slug, project):
            if str(v).lstrip().upper().startswith("INSERT")]
     equal(len(sql), 1, mine)
     shell_ok(M.db, sql[0])
-    until(lambda: state(id)[0] == "pending", 5)
+    until(lambda: state(id)[0] == "pending")
     assert state(id)[1]
     equal(M.value("SELECT count(*) FROM outbox"), total)
     assert not [r for r in M.rows("SELECT * FROM unmapped_project")
@@ -1323,7 +1323,7 @@ def logged(count, send):
     """The lines that send() adds, which must be count, each logfmt."""
     before = len(L.log_lines())
     send()
-    until(lambda: len(L.log_lines()) >= before + count, 5, L.log()[-3000:])
+    until(lambda: len(L.log_lines()) >= before + count, L.log()[-3000:])
     lines = L.log_lines()[before:]
     equal(len(lines), count, lines)
     for line in lines:

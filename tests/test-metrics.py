@@ -71,7 +71,7 @@ def deliver_once(worker):
     path = os.path.join(Scratch.new("prom"), "sentry.prom")
     subprocess.run([DELIVER, "--db", worker.db, "--to", "-", "--once",
                     "--metrics", path], stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL, timeout=60 * h.SLOW,
+                   stderr=subprocess.DEVNULL, timeout=h.LIMIT,
                    env=h.clean_environment())
     return path
 
@@ -85,7 +85,7 @@ def promtool(*arguments, stdin=""):
     if not shutil.which("promtool"):
         raise Skip("no promtool")
     done = subprocess.run(["promtool", *arguments], input=stdin,
-                          capture_output=True, text=True, timeout=120)
+                          capture_output=True, text=True, timeout=h.LIMIT)
     equal((done.returncode, done.stderr), (0, ""), done.stdout)
     return done.stdout
 
@@ -397,7 +397,7 @@ class Prometheus:
         url = f"http://127.0.0.1:{self.port}/api/v1/{what}?" + \
             urllib.parse.urlencode(values)
         try:
-            with urllib.request.urlopen(url, timeout=30) as answer:
+            with urllib.request.urlopen(url, timeout=h.LIMIT) as answer:
                 return json.load(answer)["data"]
         except OSError:
             return None
@@ -409,7 +409,7 @@ class Prometheus:
 
     def stop(self):
         self.process.terminate()
-        h.finish(self.process, 30)
+        h.finish(self.process)
 
 
 def serve_file(path):
@@ -441,12 +441,12 @@ def _():
     server = serve_file(deliver_once(worker))
     p = Prometheus([("worker", nginx.port, h.PATH + "/metrics"),
                     ("deliver", server.server_port, "/")])
-    until(lambda: p.value('sum(up)') == 2, 60, "not scraped")
+    until(lambda: p.value('sum(up)') == 2, "not scraped")
     for _ in range(3):
         body = h.compact(h.issue())
         equal(nginx.post(body, h.signed(body)).status, 200)
     stored = HOOKS + '{resource="issue",result="stored"}'
-    until(lambda: p.value(stored) == 3, 30)
+    until(lambda: p.value(stored) == 3)
     equal(p.value('sentry_webhooks_outbox_rows{state="unmapped"}'), 3)
     equal(p.value("sentry_deliver_sink_up"), 1)
     assert p.value("histogram_quantile(0.5, "
@@ -456,7 +456,7 @@ def _():
               for g in p.ask("rules")["groups"] for r in g["rules"]]
     equal(len(alerts), read(RULES).count("- alert:"))
     until(lambda: p.value('ALERTS{alertname="SentryWebhooksUnmapped"}') == 1,
-          30, "the alert is not pending")
+          "the alert is not pending")
     for group in p.ask("rules")["groups"]:
         for rule in group["rules"]:
             equal(rule["health"], "ok", rule)
@@ -472,7 +472,7 @@ def _():
     equal([t["lastError"] for t in targets], ["", ""])
     # A worker that is gone is seen.
     worker.stop()
-    until(lambda: p.value('up{job="worker"}') == 0, 30)
+    until(lambda: p.value('up{job="worker"}') == 0)
     p.stop()
     server.shutdown()
     nginx.stop()

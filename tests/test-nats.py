@@ -106,7 +106,7 @@ def _():
                         "AND state = 'pending'")[0][0]
     assert tried <= WINDOW + 10, tried
     server.signal(signal.SIGCONT)
-    deliver.reaches({"acked": 6 * WINDOW}, 60)
+    deliver.reaches({"acked": 6 * WINDOW})
     with nats.Client(server) as client:
         equal(sorted(client.ids()), outbox.ids())
     deliver.stop()
@@ -278,7 +278,7 @@ def _():
     key = h.write(os.path.join(outbox.folder, "user"), "few s3cret-few\n")
     deliver = Deliver(outbox, server.url, "--nats-user-file", key,
                       "--max-attempts", "1")
-    deliver.says("not permitted", 30)
+    deliver.says("not permitted")
     equal(outbox.rows("SELECT DISTINCT state, attempts FROM outbox"),
           [("pending", 0)])
     deliver.stop()

@@ -351,7 +351,7 @@ def _():
         waits.sendall(data)
         w.expected = True
         w.process.terminate()
-        until(lambda: not os.path.exists(w.socket), 1, "the path stays")
+        until(lambda: not os.path.exists(w.socket), "the path stays")
         served.sendall(data[-200:])
         for s in (served, waits):
             equal(h.fcgi_answer(h.read_all(s)).status, 200)
@@ -599,10 +599,10 @@ def _(name, change):
                      ("longer-secret-3", "one1one1one1")):
         assert accepts(w, old) and not accepts(w, new)
         change(w.secret_file, f"# rotated\n{new}\n")
-        until(lambda: accepts(w, new), 5, f"{new} is never good")
+        until(lambda: accepts(w, new), f"{new} is never good")
         assert not accepts(w, old), old
     change(w.secret_file, "a one1one1one1\nb two2two2two2\n")
-    until(lambda: accepts(w, "two2two2two2"), 5)
+    until(lambda: accepts(w, "two2two2two2"))
     assert accepts(w, "one1one1one1")
     w.stop()
 
@@ -618,7 +618,7 @@ def _():
     assert accepts(w, "secret-1")
     os.symlink(folder + "/2", folder + "/next")
     os.rename(folder + "/next", folder + "/now")
-    until(lambda: accepts(w, "secret-2"), 5)
+    until(lambda: accepts(w, "secret-2"))
     assert not accepts(w, "secret-1")
     w.stop()
 
@@ -655,7 +655,7 @@ def _(name, spoil):
     if os.path.isdir(w.secret_file):
         os.rmdir(w.secret_file)
     h.write(w.secret_file, "next-secret\n")
-    until(lambda: accepts(w, "next-secret"), 5)
+    until(lambda: accepts(w, "next-secret"))
     assert not accepts(w, "good-secret")
     w.stop()
 
@@ -667,7 +667,7 @@ def _():
     w = h.Worker("--secret-file", path, secret=None)
     equal(w.post(BODY, signed(BODY)).status, 500)
     h.write(path, h.SECRET + "\n")
-    until(lambda: w.post(BODY, signed(BODY)).status == 200, 5)
+    until(lambda: w.post(BODY, signed(BODY)).status == 200)
     w.stop()
 
 
@@ -693,7 +693,7 @@ def not_ours(folder, word):
                      folder + "/secret", "--socket", folder + "/s"],
         env=h.clean_environment(), stderr=log)
     until(lambda: process.poll() is not None or re.search(
-        word, open(folder + "/log").read(), re.I), 5, "nothing was said")
+        word, open(folder + "/log").read(), re.I), "nothing was said")
     if process.poll() is None:
         process.terminate()
         h.finish(process)

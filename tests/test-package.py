@@ -426,7 +426,7 @@ def _():
     built["service"] = Service(listen())
     h.start(["chroot", root.folder, "nginx", "-g", "daemon off;"])
     until(lambda: h.http(PORT, "GET", h.PATH).status == 200
-          if listening() else False, 20)
+          if listening() else False)
     out = root.run("sentry-send-hook", "--secret-file",
                    "/etc/sentry-webhooks/secret", "--url",
                    f"http://127.0.0.1{h.PATH}", "/hook.json")
@@ -459,11 +459,11 @@ def _():
     before, starts = rows()[0][0], service.starts
     load = Load()
     try:
-        until(lambda: len(load.good) > 50, 20)
+        until(lambda: len(load.good) > 50)
         root.apt("install", "/next.deb")
-        until(lambda: service.starts > starts, 20)
+        until(lambda: service.starts > starts)
         taken = len(load.good)
-        until(lambda: len(load.good) > taken + 50, 20)
+        until(lambda: len(load.good) > taken + 50)
     finally:
         load.stop()
     print(f"# {len(load.good)} hooks during the upgrade", flush=True)

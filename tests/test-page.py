@@ -135,7 +135,7 @@ class Page:
             self.process = h.start(
                 argv, stderr=log, env=h.clean_environment(),
                 stdin=listen.fileno() if listen else subprocess.DEVNULL)
-        until(self.listens, 20, "the page does not start")
+        until(self.listens, "the page does not start")
 
     def listens(self):
         assert self.process.poll() is None, self.log()
@@ -151,7 +151,7 @@ class Page:
 
     def stop(self):
         self.process.terminate()
-        code = h.finish(self.process, 20)
+        code = h.finish(self.process)
         assert not h.MEMORY_ERROR.search(self.log()), self.log()
         return code
 
@@ -188,7 +188,7 @@ def cgi(query="", method="GET", db=DB, **more):
     """One process, one request."""
     values = h.params(method, PATH, {"QUERY_STRING": query, **more})
     done = subprocess.run(
-        h.WRAPPER + [PROGRAM], capture_output=True, timeout=30 * h.SLOW,
+        h.WRAPPER + [PROGRAM], capture_output=True, timeout=h.LIMIT,
         stdin=subprocess.DEVNULL, env=h.clean_environment(
             {"SENTRY_WEBHOOKS_DB": db, **values}))
     error = done.stderr.decode("utf-8", "replace")
@@ -520,7 +520,7 @@ def _():
         ["strace", "-f", "-y", "-o", trace, "-e",
          "trace=openat,open,creat,unlink,unlinkat,rename,write,pwrite64,"
          "ftruncate,connect,socket,execve,fsync,fdatasync", PROGRAM],
-        capture_output=True, timeout=60, stdin=subprocess.DEVNULL,
+        capture_output=True, timeout=h.LIMIT, stdin=subprocess.DEVNULL,
         env=h.clean_environment({"SENTRY_WEBHOOKS_DB": DB,
                                  **h.params("GET", PATH)}))
     equal(done.returncode, 0, done.stderr)
@@ -548,7 +548,7 @@ def _():
     os.chmod(folder, 0o755)
     done = subprocess.run(
         ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-         PROGRAM], capture_output=True, timeout=60,
+         PROGRAM], capture_output=True, timeout=h.LIMIT,
         stdin=subprocess.DEVNULL, env=h.clean_environment({
             "SENTRY_WEBHOOKS_DB": db, **h.params("GET", PATH)}))
     edit.close()
@@ -705,7 +705,7 @@ def _():
 
 
 def run(*options, env=None):
-    done = subprocess.run(h.WRAPPER + [PROGRAM, *options], timeout=60,
+    done = subprocess.run(h.WRAPPER + [PROGRAM, *options], timeout=h.LIMIT,
                           capture_output=True, text=True,
                           stdin=subprocess.DEVNULL,
                           env=h.clean_environment(env))
@@ -748,7 +748,7 @@ def chromium(*options, url):
          "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--disable-dev-shm-usage", "--enable-logging=stderr",
          f"--user-data-dir={folder}", *options, url],
-        capture_output=True, timeout=120)
+        capture_output=True, timeout=h.LIMIT)
     return done.stdout.decode("utf-8", "replace"), done.stderr.decode(
         "utf-8", "replace")
 

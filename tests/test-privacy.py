@@ -66,8 +66,9 @@ def held(w):
                ("SENTRY_WEBHOOKS_REDACT=1", [],
                 {"SENTRY_WEBHOOKS_REDACT": "1"})])
 def _(_name, options, env):
-    w = h.Worker(*options, env=env)
+    w = h.Worker(*h.BRIEF, *options, env=env)
     post_all(w, personal_error())
+    until(lambda: w.value("SELECT count(*) FROM outbox") == 1)
     db = held(w)
     post_all(w, personal_error())
     assert len(w.spooled()) == 1, w.spooled()
@@ -96,7 +97,7 @@ def _():
 @tap.test("a delivery is the same with --redact and without it, also through "
           "the spool")
 def _():
-    w = h.Worker()
+    w = h.Worker(*h.BRIEF)
     # What a dedupe key is made of holds an address, and there is no event id.
     alert = h.event_alert(rule="mail-" + MAIL)
     bodies = [(personal_error(), "error"),
@@ -105,6 +106,7 @@ def _():
     sent = [(body, signed(body, resource)) for body, resource in bodies]
     for body, headers in sent:
         equal(w.post(body, headers).status, 200)
+    until(lambda: w.value("SELECT count(*) FROM webhook") == 3)
     keys = [row[0] for row in w.rows("SELECT dedupe_key FROM webhook")]
     w.stop()
     w.argv.append("--redact")
@@ -118,15 +120,16 @@ def _():
     until(lambda: not w.spooled())
     for body, headers in sent:
         equal(w.post(body, headers).status, 200)
-    equal([tuple(row) for row in w.rows(
-        "SELECT dedupe_key, seen FROM webhook")], [(k, 3) for k in keys])
+    until(lambda: [tuple(row) for row in w.rows(
+        "SELECT dedupe_key, seen FROM webhook")] == [(k, 3) for k in keys])
 
 
 @tap.test("hooks that were spooled before --redact are redacted when they are "
           "brought in")
 def _():
-    w = h.Worker()
+    w = h.Worker(*h.BRIEF)
     post_all(w, h.compact(h.issue()), resource="issue")
+    until(lambda: w.value("SELECT count(*) FROM outbox") == 1)
     db = held(w)
     post_all(w, personal_error())
     w.kill()
@@ -142,7 +145,7 @@ def _():
 
 @tap.test("of an unreadable body --redact keeps its length and hash alone")
 def _():
-    w = h.Worker("--redact")
+    w = h.Worker(*h.BRIEF, "--redact")
     body = b'{"user":"' + MAIL.encode()
     db = held(w)
     equal(w.post(body, signed(body)).status, 400)
@@ -170,6 +173,7 @@ def filled(*options):
              h.compact(h.issue()), resource="issue")
     post_all(w, h.compact(h.comment(comment=f"tell {MAIL}")),
              h.compact(h.comment()), resource="comment")
+    until(lambda: w.value("SELECT count(*) FROM webhook") == 7)
     return w
 
 
@@ -220,7 +224,7 @@ def _(_name, who, hooks):
 
 @tap.test("hooks in the spool, and those set aside, are erased there")
 def _():
-    w = filled()
+    w = filled(*h.BRIEF)
     w.stop()
     equal(erase(w, "--erase-person", MAIL, "--yes").returncode, 0)
     w.start()

@@ -290,7 +290,7 @@ class Filled(Place):
                 [os.path.join(h.SRC, "tools", "send-hook"), "--quiet",
                  "--compact", "--secret-file", self.worker.secret_file,
                  "--url", f"http://127.0.0.1:{nginx.port}{h.PATH}",
-                 os.path.join(HOOKS, name)], check=True, timeout=30)
+                 os.path.join(HOOKS, name)], check=True, timeout=h.LIMIT)
         self.api = None
 
     def deliver(self):
@@ -299,7 +299,7 @@ class Filled(Place):
         self.api = refusing(eventapi.EventApi())
         subprocess.run([os.path.join(h.BUILD, "sentry-deliver"), "--once",
                         "--db", self.worker.db, "--to", self.api.url],
-                       env=h.clean_environment(), timeout=60 * h.SLOW,
+                       env=h.clean_environment(), timeout=h.LIMIT,
                        capture_output=True, check=False)
 
     def block(self, block):
@@ -495,7 +495,7 @@ class Machine(Place):
         elif name in self.services:
             service = self.services.pop(name)
             service.terminate()
-            equal(h.finish(service, 20), 0, f"{name} ended with")
+            equal(h.finish(service), 0, f"{name} ended with")
 
     def bind(self, sock, name):
         folder, name = os.path.split(self.path(name))

@@ -129,7 +129,7 @@ class Outbox:
         done = subprocess.run(
             [coded(w) for w in self.argv(*words, shell=shell, db=db)],
             stdin=subprocess.DEVNULL, capture_output=True, env=self.env(env),
-            cwd=cwd, timeout=60 * h.SLOW)
+            cwd=cwd, timeout=h.LIMIT)
         done.out = done.stdout.decode("utf-8", "replace")
         done.err = done.stderr.decode("utf-8", "replace")
         equal(os.listdir(self.tmp), [], "temporary files are left")
@@ -577,7 +577,7 @@ def _():
           list(range(1, 1602)))
     done = subprocess.run(
         ["sh", "-c", f"{shlex.join(o.argv('--all', '--print'))} | head -n 1"],
-        env=o.env(), capture_output=True, timeout=60)
+        env=o.env(), capture_output=True, timeout=h.LIMIT)
     equal(done.stdout.count(b"\n"), 1)
     equal(os.listdir(o.tmp), [])
 
@@ -731,7 +731,7 @@ class Terminal:
 
     def until(self, text):
         until(lambda: self.read() and text in self.out or text in self.out,
-              20, f"{text!r} in {self.out!r}")
+              f"{text!r} in {self.out!r}")
         return self
 
     def type(self, text):
@@ -739,7 +739,7 @@ class Terminal:
         return self
 
     def end(self):
-        until(lambda: not self.read(), 60, "the end")
+        until(lambda: not self.read(), "the end")
         os.close(self.fd)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
@@ -879,7 +879,7 @@ class SlowSink(http.server.ThreadingHTTPServer):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             self.server.bodies.append(body)
-            self.server.go.wait(20)
+            self.server.go.wait(h.LIMIT)
             answer = b'{"ids":[],"status":200}'
             self.send_response(200)
             self.send_header("Content-Length", str(len(answer)))
@@ -946,9 +946,9 @@ def _():
             changed.append(int(count[1]))
     equal(bad, [])
     assert slowest[0] < 1 * h.SLOW, slowest
-    until(lambda: not worker.spooled(), 20)
+    until(lambda: not worker.spooled())
     until(lambda: worker.value(
-        "SELECT count(*) FROM outbox WHERE state <> 'delivered'") == 0, 30)
+        "SELECT count(*) FROM outbox WHERE state <> 'delivered'") == 0)
     sent.terminate()
     equal(h.finish(sent), 0)
     equal(worker.value("SELECT count(*) FROM outbox"), sum(posted))

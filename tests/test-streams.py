@@ -37,7 +37,7 @@ def _():
         deliver = Deliver(outbox, server.url, "--settle", "60")
         deliver.reaches({"acked": 500})
         made_anew(client)
-        until(lambda: client.count() == 500, 30, "it stays empty")
+        until(lambda: client.count() == 500, "it stays empty")
         equal(client.ids(), outbox.ids())
         deliver.reaches({"acked": 500})
     equal(outbox.rows("SELECT count(DISTINCT sink), min(attempts) "
@@ -56,7 +56,7 @@ def _():
                           "--settle", "60")
         deliver.reaches({"acked": 500})
         client.api("STREAM.DELETE.SENTRY")
-        until(lambda: client.count() == 500, 30, "it stays empty")
+        until(lambda: client.count() == 500, "it stays empty")
         equal(client.ids(), outbox.ids())
     deliver.stop()
     server.stop()
@@ -70,9 +70,9 @@ def _():
         client.create()
         deliver = Deliver(outbox, server.url, "--settle", "2")
         for least in (1500, 500, 2500):
-            until(lambda: client.count() > least, 20, "it does not fill")
+            until(lambda: client.count() > least, "it does not fill")
             made_anew(client)
-        deliver.reaches({"delivered": 20000}, 90)
+        deliver.reaches({"delivered": 20000})
         lost = set(outbox.ids()) - set(client.ids())
     # What had settled before is not ours any more.
     equal(len(lost), 0, "rows that are delivered, and nowhere")
@@ -144,7 +144,7 @@ def _(_name, runs, others):
         else:
             deliver.start()
         outbox.fill(50)
-        deliver.reaches({"delivered": 350}, 60)
+        deliver.reaches({"delivered": 350})
         ids = [m[1].get("Nats-Msg-Id") for m in client.read()]
     got = sorted(id for id in ids if id)
     equal(got, outbox.ids(), "each id once")
@@ -165,7 +165,7 @@ def _():
         client.api("STREAM.PURGE.SENTRY", seq=5)
         client.api("STREAM.MSG.DELETE.SENTRY", seq=9)
         until(lambda: outbox.rows("SELECT attempts FROM outbox WHERE id = 9")
-              == [(2,)], 20, "it is not sent again")
+              == [(2,)], "it is not sent again")
         equal(outbox.rows("SELECT DISTINCT state, attempts FROM outbox "
                           "WHERE id < 9"), [("delivered", 1)])
     deliver.stop()
@@ -206,15 +206,15 @@ def _():
     deliver = Deliver(outbox, url, "--create-stream", "--replicas", "3",
                       "--settle", "2")
     with nats.Client(servers[0]) as client:
-        until(lambda: client.count() > many // 6, 60, "it does not fill")
+        until(lambda: client.count() > many // 6, "it does not fill")
         equal(client.info()["config"]["num_replicas"], 3)
         leader = client.info()["cluster"]["leader"]
     other = next(s for s in servers if s.name != leader)
     with nats.Client(other) as client:
         dead = kill_leader(servers, client)
-        until(lambda: client.count() > many // 2, 60, "it does not go on")
+        until(lambda: client.count() > many // 2, "it does not go on")
         dead.start()
-        deliver.reaches({"delivered": many}, 180)
+        deliver.reaches({"delivered": many})
         ids = client.ids()
     equal(len(ids), len(set(ids)), "ids that are there twice")
     equal(sorted(ids), outbox.ids())
@@ -231,11 +231,11 @@ def _():
     deliver = Deliver(outbox, server.url, "--create-stream", "--settle", "1")
     with nats.Client(server) as client:
         for i in range(10):
-            until(lambda: client.count() > i * many // 12, 30,
+            until(lambda: client.count() > i * many // 12,
                   "it does not go on")
             deliver.kill()
             deliver.start()
-        deliver.reaches({"delivered": many}, 60)
+        deliver.reaches({"delivered": many})
         ids = client.ids()
     equal(len(ids), len(set(ids)), "ids that are there twice")
     equal(sorted(ids), outbox.ids())
@@ -275,7 +275,7 @@ def _():
     deliver = Deliver(outbox, server.url, "--create-stream")
     deliver.reaches({"acked": 10})
     server.lame_duck()
-    until(lambda: server.process.poll() is not None, 40)
+    until(lambda: server.process.poll() is not None)
     h.finish(server.process)
     outbox.fill(10)
     server.start()

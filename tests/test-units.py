@@ -46,7 +46,8 @@ def unit(name):
 
 
 def run(*argv):
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, capture_output=True, text=True,
+                          timeout=h.LIMIT)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -154,7 +155,7 @@ def _():
     # With -D the worker itself is our child, and gets the signals.
     h.WRAPPER[:] = [*STRACE, trace]
     try:
-        w = h.Worker(listen=listen, folder=folder)
+        w = h.Worker(*h.BRIEF, listen=listen, folder=folder)
     finally:
         h.WRAPPER[:] = []
     equal(w.post(BODY, signed(BODY)).status, 200)
@@ -166,9 +167,9 @@ def _():
             h.issue(id="77")))).status, 200)
         assert w.spooled(), "the lock did not make it spool"
         db.rollback()
-    until(lambda: not w.spooled(), 10)
+    until(lambda: not w.spooled())
     equal(w.stop(), 0)
-    until(lambda: "+++ exited with 0 +++" in tail(trace), 10)
+    until(lambda: "+++ exited with 0 +++" in tail(trace))
     check_calls("sentry-webhooks.service", trace)
     listen.close()
 
@@ -210,7 +211,7 @@ def _():
     equal(h.fcgi(folder + "/inherited", h.params("GET")).status, 200)
     page.terminate()
     equal(h.finish(page), 0)
-    until(lambda: "+++ exited with 0 +++" in tail(trace), 10)
+    until(lambda: "+++ exited with 0 +++" in tail(trace))
     check_calls("sentry-webhooks-page.service", trace)
     listen.close()
 
@@ -221,7 +222,7 @@ def _():
     w = h.Worker()
     equal(w.post(BODY, signed(BODY)).status, 200)
     h.map_everything(w.db)
-    until(lambda: w.value("SELECT state FROM outbox") == "pending", 10)
+    until(lambda: w.value("SELECT state FROM outbox") == "pending")
     trace = os.path.join(HERE, "deliver.trace")
     server = http.server.HTTPServer(("127.0.0.1", 0), Sink)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -229,13 +230,13 @@ def _():
         done = subprocess.run(
             [*STRACE, trace, DELIVER, "--db", w.db, "--once",
              "--to", f"http://localhost:{server.server_port}/e/key"],
-            capture_output=True, text=True, timeout=60,
+            capture_output=True, text=True, timeout=h.LIMIT,
             env=h.clean_environment({"no_proxy": "*"}))
     finally:
         server.shutdown()
         server.server_close()
     equal((done.returncode, Sink.taken), (0, 1), done.stderr)
-    until(lambda: "+++ exited with 0 +++" in tail(trace), 10)
+    until(lambda: "+++ exited with 0 +++" in tail(trace))
     check_calls("sentry-deliver.service", trace)
 
 
@@ -272,7 +273,7 @@ def _():
     if not can_read(h.PROGRAM):
         raise h.Skip("nobody may not run the program where it is")
     try:
-        answer = until(lambda: posted(state, process), 20)
+        answer = until(lambda: posted(state, process))
         equal(answer.status, 200)
         equal([row[0] for row in h.rows(
             state + "/outbox.db", "SELECT outcome FROM webhook")],
@@ -286,7 +287,7 @@ def _():
         assert re.search(r"^NoNewPrivs:\s+1$", status, re.M), status
     finally:
         process.terminate()
-        code = h.finish(process, 20)
+        code = h.finish(process)
         listen.close()
     equal(code, 0)
 
@@ -317,7 +318,7 @@ def need_root():
 def refused(*argv, env=None):
     """The program ends at once, with 77 and one line; gives the line."""
     done = subprocess.run(h.WRAPPER + list(argv), capture_output=True,
-                          text=True, timeout=30 * h.SLOW,
+                          text=True, timeout=h.LIMIT,
                           env=h.clean_environment(env))
     said = h.strip_valgrind(done.stderr)
     equal((done.returncode, done.stdout, said.count("\n")), (77, "", 1), said)
@@ -389,7 +390,7 @@ def mode(path):
 def _():
     old = os.umask(0)
     try:
-        w = h.Worker()
+        w = h.Worker(*h.BRIEF)
     finally:
         os.umask(old)
     equal(w.post(BODY, signed(BODY)).status, 200)   # the -wal comes with it
