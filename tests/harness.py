@@ -930,12 +930,14 @@ def installation(action="created", uuid=None, **more):
 # ---- the database --------------------------------------------------------
 
 def open_db(path, write=False):
-    """A connection that never checkpoints while the worker is there."""
+    """A connection that never checkpoints while the worker is there, and
+    never waits for the disk: what a test writes may go with the machine."""
     mode = "rw" if write else "ro"
     db = sqlite3.connect(f"file:{path}?mode={mode}", uri=True, timeout=LIMIT,
                          isolation_level=None, check_same_thread=False)
     db.row_factory = sqlite3.Row
     db.execute("PRAGMA wal_autocheckpoint=0")
+    db.execute("PRAGMA synchronous=OFF")
     return db
 
 

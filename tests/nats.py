@@ -92,7 +92,7 @@ class Client:
 
     def __init__(self, server, tls=None, **what):
         self.socket = socket.create_connection(("127.0.0.1", server.port),
-                                               3 * h.SLOW)
+                                               h.LIMIT)
         self.sid, self.buffer, self.early = 0, b"", []
         info = json.loads(self.line().split(b" ", 1)[1])
         self.version = [int(n) for n in info["version"].split(".")[:2]]
@@ -104,6 +104,7 @@ class Client:
         self.send(b"CONNECT " + json.dumps(what).encode() + b"\r\nPING\r\n")
         line = self.line()
         assert line == b"PONG", line
+        self.socket.settimeout(3 * h.SLOW)      # then it is asked again
 
     def __enter__(self):
         return self

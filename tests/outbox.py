@@ -53,6 +53,10 @@ class Outbox:
         db.execute(sql, values)
         db.close()
 
+    def settle(self):
+        """As if the time of --settle were over for what is acked."""
+        self.do("UPDATE outbox SET due_at = 0 WHERE state = 'acked'")
+
     def rows(self, sql, *values):
         return [tuple(row) for row in h.rows(self.db, sql, *values)]
 
@@ -93,10 +97,15 @@ class Deliver:
     def says(self, words):
         until(lambda: words in self.log(), f"it never said {words}")
 
-    def reaches(self, states):
-        """Waits until the outbox holds so many rows in these states."""
+    def reaches(self, states, settle=False):
+        """Waits until the outbox holds so many rows in these states; what
+        gets acked meanwhile settles at once if settle says so."""
+        def reached():
+            if settle:
+                self.outbox.settle()
+            return self.outbox.states() == states
         try:
-            until(lambda: self.outbox.states() == states)
+            until(reached)
         except AssertionError:
             raise AssertionError(f"{self.outbox.states()}, not {states}; "
                                  + self.log()[-2000:])
