@@ -51,7 +51,7 @@ explained(struct span s)
 		return true;
 	while (i < s.len && memchr(" \t\r\n", s.at[i], 4) != NULL)
 		i++;
-	return i == s.len || s.at[i] != '{' || shape.depth >= JSON_DEPTH ||
+	return i == s.len || s.at[i] != '{' || shape.depth > JSON_DEPTH ||
 	    fuzz_points(s) < 0 || shape.odd_name;
 }
 

@@ -2,176 +2,185 @@
 
 #include <limits.h>
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
 
 #include <json-c/json.h>
 #include <json-c/printbuf.h>
 
-/* Whether eight bytes are all ASCII that means nothing within a string: no
- * control, quote or backslash. */
-static bool
-plain8(const unsigned char *p)
-{
-	const uint64_t ones = UINT64_MAX / 255, highs = ones << 7;
-	uint64_t v, quote, slash;
+#include "quoted.h"
 
-	memcpy(&v, p, sizeof(v));
-	quote = v ^ ones * '"';
-	slash = v ^ ones * '\\';
-	/* Without a high bit in v, a byte below n borrows in v - n. */
-	return ((v | (v - ones * 0x20) | (quote - ones) | (slash - ones)) &
-	    highs) == 0;
+/* One pass over a document: whether it is JSON, and what json-c must be told
+ * in other words. */
+struct scan {
+	struct span	 in;
+	size_t		 i;	/* what is looked at next */
+	size_t		 run;	/* up to here `out` says it all */
+	struct text	 out;	/* empty while nothing had to be mended */
+	bool		 odd;	/* the string has to be written anew */
+};
+
+static void
+mend(struct scan *s, size_t at, size_t len, struct span with)
+{
+	text_add(&s->out, s->in.at + s->run, at - s->run);
+	text_span(&s->out, with);
+	s->run = at + len;
 }
 
-/* Skips a string whose opening quote is at bytes[i]; returns the index behind
- * the closing one, or 0 if there is none or a control or bad UTF-8 is in it:
- * json-c's own check lets overlong forms and surrogates through. */
-static size_t
-skip_string(struct span s, size_t i)
+/* json-c before 0.19 loses an escaped pair whose character ends in d800 to dfff
+ * (U+2D800, an ideograph): it takes it for a surrogate, and U+FFFD is left.
+ * The string, from its quote to what is next, is written anew: so seldom that
+ * it is kept out of skip_string()'s way. */
+__attribute__((noinline))
+static void
+write_anew(struct scan *s, size_t from)
 {
-	const unsigned char *p = (const unsigned char *)s.at;
-	size_t n;
+	struct text says = { 0 }, anew = { 0 };
+	bool good = quoted_text(&says, (struct span){ s->in.at + from + 1,
+	    s->i - from - 2 });
 
-	for (i++; ; i += n) {
-		/* Nearly all of a hook is this. */
-		while (i + 8 <= s.len && plain8(p + i))
-			i += 8;
-		while (i < s.len && p[i] >= 0x20 && p[i] < 0x80 &&
-		    p[i] != '"' && p[i] != '\\')
-			i++;
-		if (i >= s.len || p[i] < 0x20)
-			return 0;
-		if (p[i] == '"')
-			return i + 1;
-		if (p[i] == '\\')
-			n = 2;
-		else if ((n = text_utf8_length(p + i, s.len - i)) == 0)
-			return 0;
-	}
+	text_json(&anew, text_view(&says));
+	mend(s, from, s->i - from, text_view(&anew));
+	s->out.broken |= !good || says.broken || anew.broken;
+	text_release(&says);
+	text_release(&anew);
+	s->odd = false;
 }
 
 static bool
-digit(struct span s, size_t i)
+skip_string(struct scan *s)
 {
-	return i < s.len && s.at[i] >= '0' && s.at[i] <= '9';
+	size_t from = s->i;
+
+	s->i = quoted_end(s->in, from, &s->odd);
+	if (s->odd && s->i > 0)
+		write_anew(s, from);
+	return s->i > 0;
 }
 
-static size_t
-skip_digits(struct span s, size_t i)
+/* Passes digits; whether there was one. */
+static bool
+skip_digits(struct scan *s)
 {
-	while (digit(s, i))
+	size_t from = s->i, i = from;
+
+	while (i < s->in.len && s->in.at[i] >= '0' && s->in.at[i] <= '9')
 		i++;
-	return i;
+	s->i = i;
+	return i > from;
 }
 
-/* The index behind the number that begins at s.at[i], 0 if it is none:
- * -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)? */
-static size_t
-skip_number(struct span s, size_t i)
-{
-	i += s.at[i] == '-';
-	if (!digit(s, i) || (s.at[i] == '0' && digit(s, i + 1)))
-		return 0;
-	i = skip_digits(s, i);
-	if (i < s.len && s.at[i] == '.') {
-		if (!digit(s, ++i))
-			return 0;
-		i = skip_digits(s, i);
-	}
-	if (i < s.len && (s.at[i] == 'e' || s.at[i] == 'E')) {
-		i++;
-		i += i < s.len && (s.at[i] == '+' || s.at[i] == '-');
-		if (!digit(s, i))
-			return 0;
-		i = skip_digits(s, i);
-	}
-	return i;
-}
-
-/* What json-c 0.16 takes even when told to be strict, and JSON does not know:
- * 'single quotes', NaN, Infinity, `1.`, `-.5`, `01e2`, raw controls, overlong
- * UTF-8; and a NUL, at which it stops. What is let through here json-c
- * judges. */
+/* Passes a byte if it is one of two. */
 static bool
-strict(struct span s)
+skip_one_of(struct scan *s, const char *a)
 {
-	size_t i = 0;
+	bool is = s->i < s->in.len && (s->in.at[s->i] == a[0] ||
+	    s->in.at[s->i] == a[1]);
 
-	while (i < s.len) {
-		unsigned char c = (unsigned char)s.at[i];
+	s->i += is;
+	return is;
+}
 
-		if (c == '"') {
-			if ((i = skip_string(s, i)) == 0)
-				return false;
-			continue;
-		}
-		if (c == '-' || digit(s, i)) {
-			if ((i = skip_number(s, i)) == 0)
-				return false;
-			continue;
-		}
-		if (c >= 0x80 || c == '\'' || c == 'N' || c == 'I' ||
-		    c == '.' || c == '+' ||
-		    (c < 0x20 && c != '\t' && c != '\n' && c != '\r'))
+/* -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)? */
+static bool
+skip_number(struct scan *s)
+{
+	skip_one_of(s, "--");
+	if (!skip_one_of(s, "00") && !skip_digits(s))
+		return false;
+	if (skip_one_of(s, "..") && !skip_digits(s))
+		return false;
+	if (skip_one_of(s, "eE")) {
+		skip_one_of(s, "+-");
+		if (!skip_digits(s))
 			return false;
-		i++;
 	}
 	return true;
 }
 
-/* Half of a surrogate pair, \uXXXX, at s.at[i]; 0 if there is none. */
-static uint32_t
-surrogate(struct span s, size_t i)
+static bool
+skip_word(struct scan *s, const char *word, size_t n)
 {
-	uint32_t unit = 0;
+	bool is = s->in.len - s->i >= n &&
+	    memcmp(s->in.at + s->i, word, n) == 0;
 
-	if (s.len - i < 6 || memcmp(s.at + i, "\\u", 2) != 0)
-		return 0;
-	for (size_t k = i + 2; k < i + 6; k++) {
-		static const char digits[] = "0123456789abcdefABCDEF";
-		const char *d = memchr(digits, s.at[k], sizeof(digits) - 1);
-		uint32_t n = d == NULL ? 0 : (uint32_t)(d - digits);
-
-		if (d == NULL)
-			return 0;
-		unit = unit << 4 | (n < 16 ? n : n - 6);
-	}
-	return (unit & 0xf800) == 0xd800 ? unit : 0;
+	s->i += is ? n : 0;
+	return is;
 }
 
-/* json-c 0.16 loses a pair whose character ends in d800 to dfff (U+2D800, an
- * ideograph): it takes it for a surrogate, and U+FFFD is left. Such pairs are
- * written out; *t stays empty where there is none, as nearly always. */
-static void
-write_out_pairs(struct text *t, struct span s)
+/* Passes a value that begins with c, and neither opens nor closes. */
+static bool
+skip_scalar(struct scan *s, char c)
 {
-	const char *at;
-	size_t i = 0, run = 0;
-
-	while (i < s.len &&
-	    (at = memchr(s.at + i, '\\', s.len - i)) != NULL) {
-		uint32_t high, low, c;
-
-		i = (size_t)(at - s.at);
-		high = surrogate(s, i);
-		low = high == 0 ? 0 : surrogate(s, i + 6);
-		c = 0x10000 + ((high & 0x3ff) << 10) + (low & 0x3ff);
-		if ((high & 0xfc00) == 0xd800 && (low & 0xfc00) == 0xdc00 &&
-		    (c & 0xf800) == 0xd800) {
-			const char utf8[] = { (char)(0xf0 | c >> 18),
-			    (char)(0x80 | (c >> 12 & 0x3f)),
-			    (char)(0x80 | (c >> 6 & 0x3f)),
-			    (char)(0x80 | (c & 0x3f)) };
-
-			text_add(t, s.at + run, i - run);
-			text_add(t, utf8, sizeof(utf8));
-			run = i + 12;
-		}
-		i += run > i ? 12 : 2;
+	switch (c) {
+	case '"':
+		return skip_string(s);
+	case 't':
+		return skip_word(s, "true", 4);
+	case 'f':
+		return skip_word(s, "false", 5);
+	case 'n':
+		return skip_word(s, "null", 4);
+	default:
+		return skip_number(s);
 	}
-	if (run > 0)
-		text_add(t, s.at + run, s.len - run);
+}
+
+/* Passes white space; the byte that is next, NUL at the end: it opens, closes
+ * and separates nothing. */
+static char
+peek(struct scan *s)
+{
+	while (s->i < s->in.len) {
+		char c = s->in.at[s->i];
+
+		if (c != ' ' && c != '\t' && c != '\n' && c != '\r')
+			return c;
+		s->i++;
+	}
+	return '\0';
+}
+
+/* Whether all of it is one JSON object. json-c is not asked: what its strict
+ * mode refuses differs from version to version. */
+static bool
+scan(struct scan *s)
+{
+	/* From MEMBER on, what is open may be closed. */
+	enum { NAME, VALUE, MEMBER, ELEMENT, MORE } next = VALUE;
+	char c, closing[JSON_DEPTH + 1];
+	size_t depth = 0;
+
+	if (peek(s) != '{')
+		return false;
+	do {
+		c = peek(s);
+		if (next >= MEMBER && c == closing[depth]) {
+			s->i++, depth--;
+			next = MORE;
+		} else if (next == MORE) {
+			s->i++;
+			if (c != ',')
+				return false;
+			next = closing[depth] == '}' ? NAME : VALUE;
+		} else if (next == NAME || next == MEMBER) {
+			if (c != '"' || !skip_string(s) || peek(s) != ':')
+				return false;
+			s->i++;
+			next = VALUE;
+		} else if (c == '{' || c == '[') {
+			if (depth == JSON_DEPTH)
+				return false;
+			s->i++;
+			closing[++depth] = c == '{' ? '}' : ']';
+			next = c == '{' ? MEMBER : ELEMENT;
+		} else {
+			if (!skip_scalar(s, c))
+				return false;
+			next = MORE;
+		}
+	} while (depth > 0);
+	return peek(s) == '\0' && s->i == s->in.len;
 }
 
 static struct json
@@ -190,64 +199,48 @@ wrap(struct json_object *node)
 	return (struct json){ kinds[json_object_get_type(node)], node };
 }
 
-static bool
-opens(struct span s)
+/* The tree of what is known to be JSON; NULL without memory, which json-c calls
+ * an error since 0.17 only. */
+static struct json_object *
+tree(struct span s)
 {
-	while (s.len > 0 && memchr(" \t\r\n", s.at[0], 4) != NULL)
-		s.at++, s.len--;
-	return s.len > 0 && s.at[0] == '{';
-}
+	/* It counts what may be in the innermost object or array, too. */
+	struct json_tokener *tok = json_tokener_new_ex(JSON_DEPTH + 1);
+	struct json_object *node = NULL;
 
-/* What json_open() gives. Behind a brace, success without an object means
- * that json-c ran out of memory; since 0.17 it says so itself. */
-static int
-parsed(struct json_tokener *tok, struct json_object *node)
-{
-	enum json_tokener_error e = json_tokener_get_error(tok);
-
-#if JSON_C_VERSION_NUM >= 0x001100
-	if (e == json_tokener_error_memory)
-		return -1;
-#endif
-	if (e != json_tokener_success)
-		return 1;
-	return json_object_is_type(node, json_type_object) ? 0 : -1;
+	if (tok == NULL)
+		return NULL;
+	/* It does not look whether this buffer, the longest string's, grows:
+	 * a string would be cut. */
+	if (printbuf_memset(tok->pb, 0, 0, (int)s.len) == 0) {
+		printbuf_reset(tok->pb);
+		node = json_tokener_parse_ex(tok, s.at, (int)s.len);
+	}
+	json_tokener_free(tok);
+	if (!json_object_is_type(node, json_type_object)) {
+		json_object_put(node);
+		return NULL;
+	}
+	return node;
 }
 
 int
 json_open(struct json *root, struct span bytes)
 {
-	struct json_tokener *tok;
-	struct json_object *node;
-	struct text mended = { 0 };
-	int rc;
+	struct scan s = { .in = bytes };
+	struct json_object *node = NULL;
+	bool good;
 
 	*root = (struct json){ JSON_MISSING, NULL };
-	if (bytes.len > INT_MAX || !opens(bytes) || !strict(bytes))
-		return 1;
-	write_out_pairs(&mended, bytes);
-	if (mended.broken || (tok = json_tokener_new_ex(JSON_DEPTH)) == NULL) {
-		text_release(&mended);
-		return -1;
-	}
-	if (mended.len > 0)
-		bytes = text_view(&mended);
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
-	/* It does not look whether this buffer, the longest string's, grows:
-	 * a string would be cut. */
-	rc = printbuf_memset(tok->pb, 0, 0, (int)bytes.len) < 0 ? -1 : 0;
-	printbuf_reset(tok->pb);
-	node = rc < 0 ? NULL :
-	    json_tokener_parse_ex(tok, bytes.at, (int)bytes.len);
-	if (rc == 0)
-		rc = parsed(tok, node);
-	json_tokener_free(tok);
-	text_release(&mended);
-	if (rc == 0)
+	good = bytes.len <= INT_MAX && scan(&s);
+	if (good && s.run > 0)
+		mend(&s, bytes.len, 0, (struct span){ NULL, 0 });
+	if (good && !s.out.broken)
+		node = tree(s.run > 0 ? text_view(&s.out) : bytes);
+	text_release(&s.out);
+	if (node != NULL)
 		*root = wrap(node);
-	else
-		json_object_put(node);
-	return rc;
+	return node != NULL ? 0 : good ? -1 : 1;
 }
 
 void

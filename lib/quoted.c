@@ -1,5 +1,10 @@
 #include "quoted.h"
 
+#include <endian.h>
+#include <stdint.h>
+
+#define NAMED "bfnrt\"\\/"	/* behind a backslash */
+
 static int
 hex_digit(char c)
 {
@@ -36,32 +41,29 @@ add_point(struct text *t, unsigned c)
 	text_add(t, utf8, n);
 }
 
-/* What stands behind a backslash and a u at `i`; a surrogate without its other
- * half becomes U+FFFD. Returns where it ends, 0 if it is wrong. */
-static size_t
-unescape_point(struct text *t, struct span s, size_t i)
+/* What stands behind a backslash and a u at *i, together with its other half
+ * if it is a surrogate; -1 if it is wrong. Moves *i behind it. */
+static int
+take_point(struct span s, size_t *i)
 {
-	int c = hex4(s, i), low = -1;
+	int c = hex4(s, *i), low = -1;
 
-	if (c < 0)
-		return 0;
-	i += 4;
-	if (c >= 0xd800 && c < 0xdc00 && i + 1 < s.len && s.at[i] == '\\' &&
-	    s.at[i + 1] == 'u')
-		low = hex4(s, i + 2);
+	*i += 4;
+	if (c >= 0xd800 && c < 0xdc00 && *i + 1 < s.len && s.at[*i] == '\\' &&
+	    s.at[*i + 1] == 'u')
+		low = hex4(s, *i + 2);
 	/* cppcheck-suppress knownConditionTrueFalse; hex4() may set it. */
 	if (low >= 0xdc00 && low < 0xe000) {
 		c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-		i += 6;
+		*i += 6;
 	}
-	add_point(t, c >= 0xd800 && c < 0xe000 ? 0xfffd : (unsigned)c);
-	return i;
+	return c;
 }
 
 bool
 quoted_text(struct text *t, struct span s)
 {
-	static const char from[] = "bfnrt\"\\/", to[] = "\b\f\n\r\t\"\\/";
+	static const char from[] = NAMED, to[] = "\b\f\n\r\t\"\\/";
 	size_t i = 0, run;
 
 	while (i < s.len) {
@@ -73,8 +75,13 @@ quoted_text(struct text *t, struct span s)
 		if (++i == s.len)
 			return false;
 		if (s.at[i] == 'u') {
-			if ((i = unescape_point(t, s, i + 1)) == 0)
+			int point;
+
+			i++;
+			if ((point = take_point(s, &i)) < 0)
 				return false;
+			add_point(t, point >= 0xd800 && point < 0xe000 ?
+			    0xfffd : (unsigned)point);
 		} else {
 			const char *c = memchr(from, s.at[i], sizeof(from) - 1);
 
@@ -85,4 +92,64 @@ quoted_text(struct text *t, struct span s)
 		}
 	}
 	return true;
+}
+
+/* How many of eight bytes come before the first that means something within a
+ * string or is not ASCII: a control, quote, backslash. */
+static size_t
+plain(const unsigned char *p)
+{
+	const uint64_t ones = UINT64_MAX / 255, highs = ones << 7;
+	uint64_t v, quote, slash;
+
+	memcpy(&v, p, sizeof(v));
+	v = le64toh(v);
+	quote = v ^ ones * '"';
+	slash = v ^ ones * '\\';
+	/* Without a high bit in v, a byte below n borrows in v - n; what those
+	 * behind it then say is not asked. */
+	v = (v | (v - ones * 0x20) | (quote - ones) | (slash - ones)) & highs;
+	return v == 0 ? 8 : (size_t)__builtin_ctzll(v) / 8;
+}
+
+/* The index behind the escape at s.at[i], 0 if it is none. */
+static size_t
+escape_end(struct span s, size_t i, bool *odd)
+{
+	int c;
+
+	if (++i >= s.len)
+		return 0;
+	if (s.at[i] != 'u')
+		return memchr(NAMED, s.at[i], sizeof(NAMED) - 1) == NULL ? 0 :
+		    i + 1;
+	i++;
+	if ((c = take_point(s, &i)) < 0)
+		return 0;
+	*odd |= c >= 0x10000 && (c & 0xf800) == 0xd800;
+	return i;
+}
+
+size_t
+quoted_end(struct span s, size_t i, bool *odd)
+{
+	const unsigned char *p = (const unsigned char *)s.at;
+	size_t n;
+
+	for (i++; ; i = n) {
+		do {		/* nearly all of a hook is this */
+			n = i + 8 <= s.len ? plain(p + i) : 0;
+			i += n;
+		} while (n == 8);
+		if (i >= s.len || p[i] < 0x20)
+			return 0;
+		if (p[i] == '"')
+			return i + 1;
+		if (p[i] == '\\')
+			n = escape_end(s, i, odd);
+		else if ((n = text_utf8_length(p + i, s.len - i)) > 0)
+			n += i;
+		if (n == 0)
+			return 0;
+	}
 }

@@ -10,4 +10,9 @@
 bool	quoted_text(struct text *, struct span s)
 	    __attribute__((warn_unused_result));
 
+/* The index behind the string whose opening quote is at s.at[i]; 0 if there is
+ * no end, a control, an escape that is none or bad UTF-8. Sets *odd where a
+ * pair of escapes makes a character whose last 16 bits are a surrogate's. */
+size_t	quoted_end(struct span s, size_t i, bool *odd);
+
 #endif

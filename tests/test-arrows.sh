@@ -10,7 +10,7 @@ cd "${top_srcdir:-.}"
 arrows='
 span:
 text: span
-json: text
+json: quoted text
 member: json
 moment: span
 signature: json text
