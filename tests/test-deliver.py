@@ -613,7 +613,7 @@ def metrics():
           "nothing else")
 def keep():
     api = EventApi()
-    worker = Worker()
+    worker = Worker(*harness.BRIEF)
     db = worker.db
     seed(db, 3000, "old", 2000, "delivered", age=40 * DAY)
     for state in ("pending", "unmapped", "acked", "dead"):
@@ -644,6 +644,7 @@ def keep():
     with harness.Pace() as pace:
         until(pruned)
     pace.keeps(max(took), 1, "a hook")
+    until(lambda: not worker.spooled())
     equal({k: v for k, v in states(db).items() if k != "unmapped"},
           {"pending": 20, "acked": 20, "dead": 20, "delivered": 30})
     equal(states(db)["unmapped"], 20 + len(took))
