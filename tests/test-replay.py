@@ -399,7 +399,7 @@ def _(name, value):
                ("--issue", "issue_id"), ("--project", "project_slug"),
                ("--release", "release"), ("--workspace", "workspace_id"))
     o = sample()
-    for shell, (option, column) in zip(SHELLS * 6, columns):
+    for shell, (option, _) in zip(SHELLS, columns[::2]):
         before = o.dump()
         done = o.run(option, value, "--yes", shell=shell)
         equal((done.returncode, o.changed(before)), (1, []), done.err)
@@ -569,11 +569,9 @@ def _():
 
 @tap.test("--print of more than a page is whole and in order; a reader may go")
 def _():
-    o = Outbox()
-    for i in range(1, 1602):
-        o.put(i)
+    o = many(1601)
     out = o.run("--all", "--print").out
-    equal([int(x, 16) for x in re.findall('"id":"sentry-(.{32})', out)],
+    equal([int(x) for x in re.findall('"id":"sentry-([0-9]+)"', out)],
           list(range(1, 1602)))
     done = subprocess.run(
         ["sh", "-c", f"{shlex.join(o.argv('--all', '--print'))} | head -n 1"],
