@@ -15,7 +15,7 @@ import eventapi
 import harness
 from faults import need_strace
 from eventapi import KEY, EventApi
-from harness import (FULL, SLOW, Scratch, Skip, Tap, Worker, equal, finish,
+from harness import (FULL, SLOW, Scratch, Tap, Worker, equal, finish,
                      logfmt, open_db, rows, start, until, write)
 
 DELIVER = os.path.join(harness.BUILD, "sentry-deliver")

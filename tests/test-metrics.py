@@ -172,14 +172,16 @@ def _():
 @tap.test("latencies and batches are those of all hooks that were kept")
 def _():
     worker = Worker()
+    begin = time.monotonic()
     for _ in range(5):
         post(worker, h.issue())
+    took = time.monotonic() - begin
     post(worker, h.issue(), secret="another")
     now = series(scrape(worker))
     duration = "sentry_webhooks_hook_duration_seconds"
     equal(now[duration + "_count"], 5)
     equal(now[duration + '_bucket{le="+Inf"}'], 5)
-    assert 0 < now[duration + "_sum"] < 5 * h.SLOW, now
+    assert 0 < now[duration + "_sum"] <= took, (took, now)
     rows = "sentry_webhooks_commit_rows"
     equal((now[rows + "_sum"], now[rows + "_count"],
            now[rows + '_bucket{le="1"}']), (5, 5, 5))
@@ -451,7 +453,7 @@ def _():
     equal(p.value("sentry_deliver_sink_up"), 1)
     assert p.value("histogram_quantile(0.5, "
                    "sentry_webhooks_hook_duration_seconds_bucket)") > 0
-    assert p.value("time() - " + LAST) < 60 * h.SLOW
+    assert p.value("time() - " + LAST) < h.LIMIT
     alerts = [(r["name"], r["health"], r["state"])
               for g in p.ask("rules")["groups"] for r in g["rules"]]
     equal(len(alerts), read(RULES).count("- alert:"))

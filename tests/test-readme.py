@@ -252,7 +252,7 @@ class Place:
 
         looks = re.match(r'curl -sS|sqlite3 -readonly.*"SELECT',
                          step.command, re.S)
-        end = time.monotonic() + 10 * h.SLOW
+        end = time.monotonic() + h.LIMIT
         while not good():
             assert looks and time.monotonic() < end, f"{step.command}\n{why}"
             time.sleep(0.1)

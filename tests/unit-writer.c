@@ -175,7 +175,8 @@ locked_out(void)
 	sqlite3_close(c);
 	ok(becomes("SELECT count(*) FROM webhook", rows + 2),
 	    "the spool is brought in when the lock is gone");
-	ok(put(10002, PATIENCE_MS) == FAULT_NONE, "and the database is used again");
+	ok(put(10002, PATIENCE_MS) == FAULT_NONE,
+	    "and the database is used again");
 	writer_status(writer, &status);
 	ok(status.fault == FAULT_NONE && status.queued == 0 &&
 	    status.brought_in == 2 && brought_in == 2, "and all is well");
