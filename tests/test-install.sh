@@ -71,6 +71,11 @@ pid $work/pid;
 events {}
 http {
 	access_log off;
+	client_body_temp_path $work/body;
+	fastcgi_temp_path $work/fastcgi;
+	proxy_temp_path $work/proxy;
+	uwsgi_temp_path $work/uwsgi;
+	scgi_temp_path $work/scgi;
 	server {
 		listen unix:$work/sock;
 		include $snippet;
