@@ -20,8 +20,10 @@ read_all(struct text *t, const char *file)
 		    strerror(errno));
 		return -1;
 	}
-	while ((n = fread(buf, 1, sizeof(buf), f)) > 0 && t->len <= BODY_MAX)
+	do {
+		n = fread(buf, 1, sizeof(buf), f);
 		text_add(t, buf, n);
+	} while (n == sizeof(buf) && t->len <= BODY_MAX);
 	bad = ferror(f) || t->broken || t->len > BODY_MAX;
 	if (bad)
 		fputs("sentry-webhooks: the body cannot be read whole\n",

@@ -41,7 +41,7 @@ whole(const char *s, size_t len)
 static void
 serve(int fd)
 {
-	char buf[16384];
+	char buf[16384] = "";
 	size_t len = 0;
 	ssize_t n = 1;
 	struct text answer = { 0 };

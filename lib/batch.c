@@ -64,13 +64,14 @@ cut(const struct batch *b, struct line *l, unsigned most_rows)
 		return NULL;
 	if (l->first->attempts >= b->alone)
 		most_rows = 1;
-	for (; *end != NULL && g->count < most_rows; end = &(*end)->next) {
+	do {
 		bytes += (*end)->envelope.len + 1;
 		if (g->count > 0 && (bytes > b->most_bytes ||
 		    (*end)->attempts >= b->alone))
 			break;
 		g->count++;
-	}
+		end = &(*end)->next;
+	} while (*end != NULL && g->count < most_rows);
 	g->rows = l->first;
 	l->first = *end;
 	*end = NULL;

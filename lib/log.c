@@ -46,7 +46,7 @@ add_time(struct log *l)
 	ms[2] = (char)('0' + ts.tv_nsec / 10000000 % 10);
 	ms[3] = (char)('0' + ts.tv_nsec / 1000000 % 10);
 	add_str(l, calendar);
-	add_str(l, ms);
+	add(l, ms, sizeof(ms) - 1);
 }
 
 void

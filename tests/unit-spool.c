@@ -106,6 +106,17 @@ in_order(void)
 }
 
 static void
+write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	if (f == NULL)
+		abort();
+	fputs(text, f);
+	fclose(f);
+}
+
+static void
 strangers(void)
 {
 	struct spool *s = spool_open(folder);
@@ -113,15 +124,11 @@ strangers(void)
 	char path[128];
 	const char *name;
 	struct receipt *r;
-	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/0000000000000-0-0.hook", folder);
-	if ((f = fopen(path, "w")) == NULL)
-		abort();
-	fputs("no hook", f);
-	fclose(f);
+	write_file(path, "no hook");
 	snprintf(path, sizeof(path), "%s/README", folder);
-	fclose(fopen(path, "w"));
+	write_file(path, "");
 	if (spool_put(s, &h) != FAULT_NONE)
 		abort();
 	r = take(s, &name);
