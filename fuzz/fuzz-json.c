@@ -61,9 +61,8 @@ same(const struct text *a, const struct text *b)
 	return a->len == b->len && memcmp(a->at, b->at, a->len) == 0;
 }
 
-/* What we write is JSON, whichever way; as Sentry would have written it, it is
- * the same document, and ASCII. JavaScript's way need not come back: 2e20 is
- * an integer to it, and more than json-c holds. */
+/* What we write is JSON, whichever way, and the same document; ASCII, as
+ * Sentry would have written it. */
 static void
 writes(struct json root, enum json_style style)
 {
@@ -75,7 +74,7 @@ writes(struct json root, enum json_style style)
 	claim(fuzz_json_valid(text_view(&styled)));
 	claim(json_open(&copy, text_view(&styled)) == 0);
 	json_write(&again, copy, JSON_COMPACT_UTF8);
-	claim(style == JSON_COMPACT_UTF8 || same(&again, &first));
+	claim(same(&again, &first));
 	claim(style == JSON_COMPACT_UTF8 ||
 	    fuzz_points(text_view(&styled)) == (long)styled.len);
 	json_close(&copy);

@@ -9,6 +9,8 @@
 
 #include "quoted.h"
 
+#define INTEGER_SURE	18	/* digits, or a sign and 17: 64 bits do */
+
 /* One pass over a document: whether it is JSON, and what json-c must be told
  * in other words. */
 struct scan {
@@ -81,20 +83,31 @@ skip_one_of(struct scan *s, const char *a)
 	return is;
 }
 
-/* -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)? */
+/* -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)?
+ * An integer that may have more than 64 bits gets a dot behind it: json-c
+ * then keeps its digits, as those of a float. No JSON ends so. */
 static bool
 skip_number(struct scan *s)
 {
+	size_t from = s->i;
+	bool whole = true;
+
 	skip_one_of(s, "--");
 	if (!skip_one_of(s, "00") && !skip_digits(s))
 		return false;
-	if (skip_one_of(s, "..") && !skip_digits(s))
-		return false;
+	if (skip_one_of(s, "..")) {
+		whole = false;
+		if (!skip_digits(s))
+			return false;
+	}
 	if (skip_one_of(s, "eE")) {
+		whole = false;
 		skip_one_of(s, "+-");
 		if (!skip_digits(s))
 			return false;
 	}
+	if (whole && s->i - from > INTEGER_SURE)
+		mend(s, s->i, 0, span_of("."));
 	return true;
 }
 
@@ -183,6 +196,14 @@ scan(struct scan *s)
 	return peek(s) == '\0' && s->i == s->in.len;
 }
 
+/* The text that a float came with, or JavaScript's; an integer's that has a
+ * dot behind it. */
+static struct span
+kept(struct json_object *node)
+{
+	return span_of(json_object_get_userdata(node));
+}
+
 static struct json
 wrap(struct json_object *node)
 {
@@ -195,8 +216,13 @@ wrap(struct json_object *node)
 		[json_type_array] = JSON_ARRAY,
 		[json_type_string] = JSON_STRING,
 	};
+	struct json v = { kinds[json_object_get_type(node)], node };
+	struct span text;
 
-	return (struct json){ kinds[json_object_get_type(node)], node };
+	if (v.kind == JSON_FLOAT && (text = kept(node)).len > 0 &&
+	    text.at[text.len - 1] == '.')
+		v.kind = JSON_INT;
+	return v;
 }
 
 /* The tree of what is known to be JSON; NULL without memory, which json-c calls
@@ -232,7 +258,8 @@ json_open(struct json *root, struct span bytes)
 	bool good;
 
 	*root = (struct json){ JSON_MISSING, NULL };
-	good = bytes.len <= INT_MAX && scan(&s);
+	/* json-c counts in int; mending adds a byte to twenty at the most. */
+	good = bytes.len <= INT_MAX / 2 && scan(&s);
 	if (good && s.run > 0)
 		mend(&s, bytes.len, 0, (struct span){ NULL, 0 });
 	if (good && !s.out.broken)
@@ -318,6 +345,9 @@ json_scalar(struct json v)
 	case JSON_STRING:
 		return json_string(v);
 	case JSON_INT:
+		if (json_object_is_type(v.node, json_type_double))
+			return (struct span){ kept(v.node).at,
+			    kept(v.node).len - 1 };
 		return span_of(json_object_to_json_string_ext(v.node,
 		    JSON_C_TO_STRING_PLAIN));
 	case JSON_FLOAT:

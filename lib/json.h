@@ -38,7 +38,7 @@ struct json	json_at(struct json, size_t);
 size_t		json_count(struct json);
 
 /* A string's bytes, or a number or boolean as JavaScript's template would
- * print it (but 64-bit integers stay exact). { NULL, 0 } for everything else.
+ * print it (but integers keep all digits). { NULL, 0 } for everything else.
  * json_source() has floats as they came, and is asked for first. */
 struct span	json_scalar(struct json);
 struct span	json_source(struct json);

@@ -82,10 +82,8 @@ class Unreadable(Exception):
     pass
 
 
-def saturated(source):
-    if len(source) > 25:        # int() itself refuses thousands of digits
-        source = source[:25]
-    return min(max(int(source), -2 ** 63), 2 ** 64 - 1)
+if hasattr(sys, "set_int_max_str_digits"):
+    sys.set_int_max_str_digits(0)   # an integer keeps all of its digits
 
 
 def no_constant(name):
@@ -110,7 +108,7 @@ def mended(value, depth=1):
 def parse(body):
     try:
         root = json.loads(body.decode("utf-8"), parse_float=Float,
-                          parse_int=saturated, parse_constant=no_constant)
+                          parse_constant=no_constant)
     except (ValueError, RecursionError):
         raise Unreadable("not JSON") from None
     if not isinstance(root, dict):

@@ -138,6 +138,9 @@ scalars(void)
 		{ "neg", "-9223372036854775808" }, { "one", "1" },
 		{ "half", "0.5" }, { "exp", "1000" }, { "zero", "0" },
 		{ "big", "1e+22" }, { "tail", "1.5" },
+		{ "over", "18446744073709551616" },
+		{ "under", "-9223372036854775809" },
+		{ "long", "123456789012345678901234567890" },
 		{ "nanos", "1767225600123456789" }, { "minus", "0" },
 		{ "t", "true" }, { "f", "false" },
 		{ "s", "text" }, { "twice", "last" }, { "null", NULL },
@@ -148,7 +151,9 @@ scalars(void)
 	ok(json_open(&root, span_of("{\"int\":4509372106539008,"
 	    "\"max\":18446744073709551615,\"neg\":-9223372036854775808,"
 	    "\"one\":1.0,\"half\":0.5,\"exp\":1e3,\"zero\":-0.0,"
-	    "\"big\":1e+22,\"nanos\":1767225600123456789,\"minus\":-0,"
+	    "\"big\":1e+22,\"over\":18446744073709551616,"
+	    "\"under\":-9223372036854775809,\"nanos\":1767225600123456789,"
+	    "\"long\":123456789012345678901234567890,\"minus\":-0,"
 	    "\"tail\":1.50,\"t\":true,\"f\":false,\"s\":\"text\","
 	    "\"twice\":1,\"twice\":\"last\",\"null\":null,\"arr\":[1],"
 	    "\"obj\":{}}")) == 0, "a document of scalars is read");
@@ -165,6 +170,11 @@ scalars(void)
 	    "there is nothing behind an array's end");
 	ok(json_nullish(json_get(root, "null")) &&
 	    !json_nullish(json_get(root, "f")), "null is nullish, false not");
+	ok(json_get(root, "long").kind == JSON_INT &&
+	    span_is(json_source(json_get(root, "long")),
+	    "123456789012345678901234567890") &&
+	    json_truthy(json_get(root, "long")),
+	    "an integer of many digits is one");
 	ok(!json_truthy(json_get(root, "zero")) &&
 	    json_truthy(json_get(root, "half")) &&
 	    json_truthy(json_get(root, "obj")), "truth is JavaScript's");
@@ -176,16 +186,18 @@ writes(void)
 {
 	static const char *const want[JSON_STYLES] = {
 		[JSON_COMPACT_ASCII] = "{\"a\":[1,2.0,"
-		    "\"\\u00e9\\ud83d\\ude00\\ud836\\udc00\"],\"b\":null}",
+		    "\"\\u00e9\\ud83d\\ude00\\ud836\\udc00\","
+		    "-10000000000000000000000],\"b\":null}",
 		[JSON_COMPACT_UTF8] = "{\"a\":[1,2,"
-		    "\"\xc3\xa9\xf0\x9f\x98\x80\xf0\x9d\xa0\x80\"],\"b\":null}",
+		    "\"\xc3\xa9\xf0\x9f\x98\x80\xf0\x9d\xa0\x80\","
+		    "-10000000000000000000000],\"b\":null}",
 		[JSON_SPACED_ASCII] = "{\"a\": [1, 2.0, \"\\u00e9\\ud83d\\ude00"
-		    "\\ud836\\udc00\"], \"b\": null}",
+		    "\\ud836\\udc00\", -10000000000000000000000], \"b\": null}",
 	};
 	struct json root;
 
 	if (json_open(&root, span_of("{ \"a\": [1,2.0,\"\xc3\xa9\\ud83d\\ude00"
-	    "\\ud836\\udc00\"],\n\"b\":null}")) != 0)
+	    "\\ud836\\udc00\",-10000000000000000000000],\n\"b\":null}")) != 0)
 		abort();
 	for (int i = 0; i < JSON_STYLES; i++) {
 		struct text t = { 0 };
