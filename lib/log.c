@@ -1,11 +1,22 @@
 #include "log.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define VALUE_MAX	200	/* bytes of a value before escaping */
+
+/* How lines get out without anybody waiting for who reads them. */
+static enum { OUT_WRITE, OUT_SEND, OUT_POLL } how;
+static int		 out = STDERR_FILENO;
+static pthread_once_t	 once = PTHREAD_ONCE_INIT;
+static unsigned long	 dropped, unsaid;	/* atomic */
 
 static void
 add(struct log *l, const char *at, size_t len)
@@ -114,16 +125,72 @@ log_int(struct log *l, const char *key, int64_t n)
 	log_str(l, key, buf);
 }
 
+/* Whether a descriptor waits belongs to all who share it: a pipe is opened once
+ * more for ourselves. */
+static void
+open_out(void)
+{
+	struct stat st;
+
+	if (fstat(STDERR_FILENO, &st) != 0 || S_ISREG(st.st_mode))
+		return;
+	how = OUT_POLL;
+	if (S_ISSOCK(st.st_mode)) {
+		how = OUT_SEND;
+	} else if ((out = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK |
+	    O_NOCTTY | O_CLOEXEC)) >= 0) {
+		how = OUT_WRITE;
+	} else {
+		out = STDERR_FILENO;
+	}
+}
+
+/* One write, so that lines of many threads do not mix. */
+static bool
+put(struct log *l)
+{
+	struct pollfd p = { .fd = out, .events = POLLOUT };
+
+	l->buf[l->len++] = '\n';
+	if (how == OUT_SEND)
+		return send(out, l->buf, l->len, MSG_DONTWAIT |
+		    MSG_NOSIGNAL) >= 0;
+	if (how == OUT_POLL && (poll(&p, 1, 0) != 1 ||
+	    (p.revents & POLLOUT) == 0))
+		return false;
+	return write(out, l->buf, l->len) >= 0;
+}
+
+static bool
+say_dropped(unsigned long lines)
+{
+	struct log l;
+
+	log_begin(&l, "warning", "log-dropped");
+	log_int(&l, "lines", (int64_t)lines);
+	return put(&l);
+}
+
 void
 log_end(struct log *l)
 {
-	ssize_t n;
+	unsigned long lost;
 
-	l->buf[l->len++] = '\n';
-	/* One write, so that lines of many threads do not mix. There is
-	 * nowhere to complain about a failed one. */
-	n = write(STDERR_FILENO, l->buf, l->len);
-	(void)n;
+	pthread_once(&once, open_out);
+	lost = __atomic_exchange_n(&unsaid, 0, __ATOMIC_RELAXED);
+	if (lost > 0 && !say_dropped(lost))
+		__atomic_add_fetch(&unsaid, lost, __ATOMIC_RELAXED);
+	/* There is nowhere to complain about it. */
+	if (put(l))
+		return;
+	__atomic_add_fetch(&unsaid, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&dropped, 1, __ATOMIC_RELAXED);
+}
+
+unsigned long
+log_dropped(void)
+{
+	return __atomic_load_n(&dropped, __ATOMIC_RELAXED);
 }
 
 void

@@ -20,7 +20,10 @@ void	log_begin(struct log *, const char *level, const char *event);
 void	log_span(struct log *, const char *key, struct span);
 void	log_str(struct log *, const char *key, const char *);
 void	log_int(struct log *, const char *key, int64_t);
+/* Never waits: a line that standard error does not take now is dropped. The
+ * next one that it takes follows a line that says how many were. */
 void	log_end(struct log *);
+unsigned long	log_dropped(void);	/* since the start */
 
 /* A whole line that says one thing in words. */
 void	log_say(const char *level, const char *event, const char *msg);
