@@ -33,8 +33,11 @@ struct keyring {
 	struct secrets	*list;
 	int64_t		*list_used;	/* atomic, as in key_file */
 	const char	*path;
-	pthread_mutex_t	 lock;		/* guards file, stamp, known */
+	pthread_mutex_t	 lock;		/* guards file */
 	struct key_file	*file;
+	/* Held by the one who looks at the file, on which all below depends;
+	 * nobody waits for it. */
+	pthread_mutex_t	 looking;
 	struct stamp	 stamp;
 	bool		 known;		/* the stamp is that of a read file */
 	bool		 missing;	/* said so already */
@@ -71,11 +74,12 @@ stamp_of(const struct stat *st)
 	    st->st_mtim, st->st_ctim };
 }
 
-/* NULL with errno set, or without memory. */
+/* NULL with errno set, or without memory. Nothing but a regular file: who opens
+ * a FIFO waits for its writer. */
 static struct secrets *
 read_secrets(const char *path, struct stamp *stamp)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct secrets *set = NULL;
 	struct stat st;
 	char *buf = NULL;
@@ -83,7 +87,9 @@ read_secrets(const char *path, struct stamp *stamp)
 
 	if (fd < 0)
 		return NULL;
-	if (fstat(fd, &st) == 0 && (buf = malloc(FILE_MAX)) != NULL)
+	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
+		errno = EINVAL;
+	else if ((buf = malloc(FILE_MAX)) != NULL)
 		n = read(fd, buf, FILE_MAX);
 	if (n >= 0) {
 		*stamp = stamp_of(&st);
@@ -143,7 +149,7 @@ carry_over(const struct key_file *from, struct key_file *to)
 static void
 replace(struct keyring *k, struct secrets *set)
 {
-	struct key_file *f = calloc(1, sizeof(*f));
+	struct key_file *f = calloc(1, sizeof(*f)), *before = k->file;
 
 	if (f == NULL || (f->used = used_of(set)) == NULL) {
 		free(f);
@@ -152,15 +158,27 @@ replace(struct keyring *k, struct secrets *set)
 	}
 	f->set = set;
 	f->refs = 1;
-	if (k->file != NULL)
-		carry_over(k->file, f);
-	drop(k->file);
+	if (before != NULL)
+		carry_over(before, f);
+	pthread_mutex_lock(&k->lock);
 	k->file = f;
+	pthread_mutex_unlock(&k->lock);
+	drop(before);
 }
 
-/* With the lock held: reads the file if it is not the one that was read. A
- * file without any secret (one that is just being written, say) does not take
- * away those that worked. */
+static void
+say_unreadable(struct keyring *k, int e)
+{
+	if (!k->missing)
+		say(k, "warning", "secret-file", e == EINVAL ? "it is no "
+		    "regular file: secrets are read from no other" :
+		    strerror(e), 0);
+	k->missing = true;
+}
+
+/* Reads the file if it is not the one that was read. One without any secret
+ * (that is just being written, say), or with a line that is none, does not
+ * take away those that worked. */
 static void
 refresh(struct keyring *k)
 {
@@ -170,18 +188,14 @@ refresh(struct keyring *k)
 	bool again = k->known;
 
 	if (stat(k->path, &st) != 0) {
-		if (!k->missing)
-			say(k, "warning", "secret-file", strerror(errno), 0);
-		k->missing = true;
+		say_unreadable(k, errno);
 		return;
 	}
 	stamp = stamp_of(&st);
 	if (k->known && same(&stamp, &k->stamp))
 		return;
 	if ((set = read_secrets(k->path, &stamp)) == NULL) {
-		if (!k->missing)
-			say(k, "warning", "secret-file", strerror(errno), 0);
-		k->missing = true;
+		say_unreadable(k, errno);
 		return;
 	}
 	k->stamp = stamp;
@@ -190,11 +204,14 @@ refresh(struct keyring *k)
 	say_unlocked(k, set);
 	if (secrets_bad_line(set) > 0)
 		say(k, "warning", "secret-file", "this line is not "
-		    "understood: write `secret` or `name secret`",
-		    secrets_bad_line(set));
-	if (secrets_count(set) == 0 && k->file != NULL) {
-		say(k, "warning", "secret-file", "there is no secret in it: "
-		    "the ones it held before stay in use", 0);
+		    "understood: write `secret` or `name secret`, of 8 "
+		    "characters at least", secrets_bad_line(set));
+	if (k->file != NULL && secrets_count(k->file->set) > 0 &&
+	    (secrets_count(set) == 0 || secrets_bad_line(set) > 0)) {
+		say(k, "warning", "secret-file", secrets_count(set) == 0 ?
+		    "there is no secret in it: the ones it held before stay "
+		    "in use" : "it is not as it should be: the secrets it "
+		    "held before stay in use", 0);
 		secrets_free(set);
 		return;
 	}
@@ -211,14 +228,15 @@ keyring_open(const char *list, const char *file)
 	if (k == NULL)
 		return NULL;
 	pthread_mutex_init(&k->lock, NULL);
+	pthread_mutex_init(&k->looking, NULL);
 	k->path = file;
 	if (list != NULL)
 		k->list = secrets_read(span_of(list), SECRETS_LIST);
 	k->list_used = used_of(k->list);
 	if (k->list != NULL && secrets_bad_line(k->list) > 0)
 		log_say("warning", "secret-list", "SENTRY_CLIENT_SECRET: a "
-		    "secret in it is too long, is not printable, or is one "
-		    "too many");
+		    "secret in it is shorter than 8 characters, too long, not "
+		    "printable, or one too many");
 	say_unlocked(k, k->list);
 	if (file != NULL)
 		refresh(k);
@@ -233,6 +251,7 @@ keyring_close(struct keyring *k)
 	drop(k->file);
 	secrets_free(k->list);
 	free(k->list_used);
+	pthread_mutex_destroy(&k->looking);
 	pthread_mutex_destroy(&k->lock);
 	free(k);
 }
@@ -244,8 +263,11 @@ keyring_borrow(struct keyring *k, struct key_loan *loan)
 	    .used = { k->list_used, NULL } };
 	if (k->path == NULL)
 		return;
+	if (pthread_mutex_trylock(&k->looking) == 0) {
+		refresh(k);
+		pthread_mutex_unlock(&k->looking);
+	}
 	pthread_mutex_lock(&k->lock);
-	refresh(k);
 	if (k->file != NULL) {
 		loan->file = k->file;
 		__atomic_add_fetch(&k->file->refs, 1, __ATOMIC_RELAXED);

@@ -8,6 +8,7 @@
 
 /* The limits, said once more. */
 #define SECRETS	64
+#define KEY_LEAST	8
 #define KEY	512
 
 struct wanted {
@@ -45,7 +46,7 @@ shown(struct span s)
 static void
 want(struct wanted *w, struct span name, struct span key, unsigned line)
 {
-	if (w->count < SECRETS && key.len <= KEY &&
+	if (w->count < SECRETS && key.len >= KEY_LEAST && key.len <= KEY &&
 	    name.len <= SECRET_NAME_MAX && shown(name) && shown(key)) {
 		w->name[w->count] = name;
 		w->key[w->count++] = key;

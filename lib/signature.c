@@ -8,6 +8,7 @@
 
 #define SECRETS_MAX	64	/* more than a rotation ever needs */
 #define MARK		"\xef\xbb\xbf"	/* U+FEFF */
+#define SECRET_MIN	8	/* bytes; a shorter one is a slip */
 #define SECRET_MAX	512	/* bytes; Sentry's have 64 */
 
 struct secret {
@@ -64,7 +65,8 @@ add(struct secrets *set, struct span name, struct span key)
 
 	if (key.len == 0)	/* an empty line */
 		return true;
-	if (set->count == SECRETS_MAX || key.len > SECRET_MAX ||
+	if (set->count == SECRETS_MAX || key.len < SECRET_MIN ||
+	    key.len > SECRET_MAX ||
 	    name.len > SECRET_NAME_MAX || !printable(key) || !printable(name))
 		return false;
 	s = &set->secret[set->count++];

@@ -308,11 +308,11 @@ def _():
 @tap.test("SENTRY_CLIENT_SECRET holds several, by blanks and commas")
 def _():
     w = h.Worker(secret=None, env={
-        "SENTRY_CLIENT_SECRET": " first,second third\n\tfourth,, "})
-    for secret in ("first", "second", "third", "fourth"):
+        "SENTRY_CLIENT_SECRET": " first---,second-- third---\n\tfourth--,, "})
+    for secret in ("first---", "second--", "third---", "fourth--"):
         body = h.compact(h.issue())
         said(w.post(body, signed(body, secret=secret)), 200, h.RECEIVED)
-    for secret in ("first,second", "", ",", "fourth,", "fifth"):
+    for secret in ("first---,second--", "", ",", "fourth--,", "fifth---"):
         refused(w.post(FIRST, signed(FIRST, secret=secret)), 401, INVALID)
 
 
@@ -586,6 +586,11 @@ def store(body, worker=S, resource="issue", expect=200, **headers):
     return hook, out[0] if out else None
 
 
+def key(text):
+    """The 16 bytes that a dedupe key becomes."""
+    return hashlib.sha256(text.encode()).digest()[:16]
+
+
 @tap.test("an issue.created leaves the webhook row of section 3")
 def _():
     body = h.issue()
@@ -607,7 +612,7 @@ def _():
         headers["Sentry-Hook-Timestamp"])
     equal((row["outcome"], row["seen"], row["body"]), ("observed", 1, raw))
     id = body["data"]["issue"]["id"]
-    equal(row["dedupe_key"], f"{h.INSTALLATION}:issue:created:{id}")
+    equal(row["dedupe_key"], key(f"{h.INSTALLATION}:issue:created:{id}"))
 
 
 @tap.test("an issue.created leaves the outbox row of section 3")
@@ -634,8 +639,7 @@ def _():
     equal({k: row[k] for k in want}, want)
     assert isinstance(row["due_at"], int)
     assert abs(row["created_at"] - hook["received_at"]) < 60000
-    equal(row["event_id"], "sentry-" + hashlib.sha256(
-        hook["dedupe_key"].encode()).hexdigest()[:32])
+    equal(row["event_id"], "sentry-" + hook["dedupe_key"].hex())
 
 
 @tap.test("the source event equals what the plan's functions give")
@@ -688,8 +692,7 @@ def _():
     equal(event["actor"], {"id": "user:7", "name": "person@example.com",
                            "email": "person@example.com"})
     equal(event["references"][0], {"type": "release", "id": "shop@1.4.2"})
-    assert hook["dedupe_key"].startswith(
-        f"{h.INSTALLATION}:event_alert:event:{e['event_id']}:rule:")
+    equal(len(hook["dedupe_key"]), 16)
 
 
 @tap.test("two databases give the same hook the same event id")
@@ -720,15 +723,15 @@ def _(name, resource, body):
     hook, row = store(body, resource=resource)
     equal((hook["outcome"], hook["resource"], row),
           ("ignored", resource, None))
-    assert hook["dedupe_key"].startswith(
-        f"{hook['installation'] or ''}:{resource}:")
 
 
 @tap.test("a hook without an installation is led by an empty one")
 def _():
-    hook, _ = store(h.issue(installation=None))
+    body = h.issue(installation=None)
+    hook, _ = store(body)
     assert not hook["installation"]
-    assert hook["dedupe_key"].startswith(":issue:created:")
+    equal(hook["dedupe_key"],
+          key(f":issue:created:{body['data']['issue']['id']}"))
 
 
 # ---- duplicates ----------------------------------------------------------
