@@ -170,7 +170,8 @@ static enum metric
 metric_of_stored(const struct posting *x)
 {
 	if (x->waiting.stored.duplicate)
-		return METRIC_DUPLICATE;
+		return x->waiting.stored.differs ? METRIC_DIFFERENT :
+		    METRIC_DUPLICATE;
 	return x->outcome == OUTCOME_OBSERVED ? METRIC_STORED :
 	    x->outcome == OUTCOME_IGNORED ? METRIC_IGNORED :
 	    METRIC_UNREADABLE;
@@ -301,7 +302,8 @@ log_observation(struct log *l, const struct posting *x)
 		log_span(l, "taken_for",
 		    observation_get(o, OBSERVED_RESOURCE));
 	if (x->waiting.stored.duplicate)
-		log_str(l, "duplicate", "yes");
+		log_str(l, "duplicate", x->waiting.stored.differs ?
+		    "differs" : "yes");
 	if (x->waiting.stored.unmapped)
 		log_str(l, "unmapped", "yes");
 }
@@ -488,5 +490,6 @@ answer_handler(struct service *s)
 {
 	return (struct handler){ .size = sizeof(struct posting),
 	    .begin = begin, .withdraw = withdraw, .finish = finish,
-	    .release = release, .patience = s->commit_wait, .arg = s };
+	    .release = release, .patience = s->commit_wait,
+	    .moves = status_moves, .arg = s };
 }

@@ -49,6 +49,8 @@ struct handler {
 	void		 (*release)(struct exchange *);
 	unsigned	 patience;	/* ms */
 	bool		 waits;		/* begin() does, for a disk */
+	bool		 (*moves)(void *arg);	/* else the watchdog hears
+						 * nothing; NULL: always */
 	void		*arg;
 };
 

@@ -89,10 +89,10 @@ erase_all(struct db *d, const struct options *o,
 	enum fault f = go_through(d, o, wish, true, &c), left = FAULT_NONE;
 
 	if (f == FAULT_NONE)
-		left = erase_traces(d, o->db);
+		left = erase_traces(d);
 	audit(o, &c, f);
 	if (c.sent.len > 0)
-		printf("A sink has taken these; they have to be erased there, "
+		printf("A sink may have these; they have to be erased there, "
 		    "too:\n%.*s", (int)c.sent.len, c.sent.at);
 	text_release(&c.sent);
 	if (f != FAULT_NONE)
@@ -122,7 +122,7 @@ forget(const struct options *o)
 		show_plan(&plan);
 		/* An earlier run may have left the log as it was. */
 		if (plan.hooks + plan.spooled == 0)
-			(void)(erase_traces(d, o->db) == FAULT_NONE);
+			(void)(erase_traces(d) == FAULT_NONE);
 		else if (agreed(o))
 			status = erase_all(d, o, &wish);
 	}

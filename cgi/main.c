@@ -47,8 +47,28 @@ log_writer(void *arg, enum writer_event event, enum fault fault,
 	case WRITER_SET_ASIDE:
 		log_begin(&l, "error", "spool-set-aside");
 		log_str(&l, "file", why);
-		log_str(&l, "msg", "the database refuses this hook: it stays "
-		    "in the spool as .bad");
+		log_str(&l, "fault", fault_name(fault));
+		log_str(&l, "msg", fault == FAULT_REFUSED ? "it is no hook, "
+		    "or the database refuses it: it stays as .bad, and "
+		    "--retry-bad tries it again" : "it can be read or removed "
+		    "only once its mode, or the file system, allows that");
+		break;
+	case WRITER_RETIRING:
+		log_begin(&l, "warning", "database-moved");
+		log_str(&l, "msg", "somebody reads the database that was here "
+		    "before: hooks go to the spool until its log is in it");
+		break;
+	case WRITER_RETIRED:
+		log_begin(&l, fault == FAULT_NONE ? "info" : "error",
+		    "database-retired");
+		if (fault != FAULT_NONE) {
+			log_str(&l, "fault", fault_name(fault));
+			log_str(&l, "why", why);
+		}
+		log_str(&l, "msg", fault == FAULT_NONE ? "the log of the "
+		    "database that was here before is in it" : "the log of "
+		    "the database that was here before could not be moved "
+		    "into it: its last hooks may be in the -wal file alone");
 		break;
 	}
 	log_end(&l);
@@ -107,12 +127,11 @@ open_service(struct service *s, const struct options *o)
 	keyring_release(&keys);
 	if ((s->spool = spool_open(o->spool)) == NULL)
 		return fail("spool", "out of memory");
-	if (o->redact)
-		spool_redact(s->spool);
 	if ((f = spool_check(s->spool)) != FAULT_NONE)
 		log_say("error", "spool-fault", fault_name(f));
 	config.spool = s->spool;
 	config.observe_list = s->observe_list;
+	config.redact = o->redact;
 	if ((f = writer_start(&s->writer, &config, why)) != FAULT_NONE)
 		return fail(o->db, why[0] != '\0' ? why : fault_name(f));
 	guard_files(o->db, o->spool, log_open_file);
@@ -236,6 +255,19 @@ verify_mode(const struct options *o)
 	return status;
 }
 
+static int
+retry_bad(const struct options *o)
+{
+	unsigned long n;
+	enum fault f = spool_retry(o->spool, &n);
+
+	if (f != FAULT_NONE && f != FAULT_GONE)
+		return -fail(o->spool, fault_name(f));
+	printf("%lu %s for the worker to try again\n", n, n == 1 ? "file" :
+	    "files");
+	return 0;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -259,6 +291,8 @@ main(int argc, char *argv[])
 		return verify_mode(&o);
 	case MODE_ERASE:
 		return forget(&o);
+	case MODE_RETRY_BAD:
+		return retry_bad(&o);
 	case MODE_SERVE:
 		break;
 	}

@@ -1,5 +1,7 @@
 #include "metrics.h"
 
+#include "log.h"
+
 /* Sentry waits for one second. */
 static const int64_t	limits_us[] = {
 	500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 400000,
@@ -149,6 +151,13 @@ write_process(struct text *t)
 }
 
 static void
+write_log(struct text *t)
+{
+	one(t, "sentry_webhooks_log_dropped_total", "counter", "Lines of the "
+	    "log that nobody took in time.", (double)log_dropped());
+}
+
+static void
 write_hooks(struct text *t)
 {
 	static const char *const results[METRICS] = {
@@ -156,6 +165,7 @@ write_hooks(struct text *t)
 		[METRIC_IGNORED] = "ignored",
 		[METRIC_UNREADABLE] = "unreadable",
 		[METRIC_DUPLICATE] = "duplicate",
+		[METRIC_DIFFERENT] = "duplicate_differs",
 		[METRIC_SPOOLED] = "spooled",
 		[METRIC_LOST] = "lost",
 		[METRIC_UNCONFIGURED] = "unconfigured",
@@ -313,6 +323,7 @@ metrics_write(struct text *t, const struct writer_status *w,
 	write_secrets(t, keys);
 	write_writer(t, w);
 	write_spool(t, w, spool);
+	write_log(t);
 	if (c != NULL)
 		write_census(t, c, now_ms);
 }

@@ -13,7 +13,8 @@ enum metric {
 	METRIC_STORED,		/* a new row of webhook and outbox */
 	METRIC_IGNORED,		/* a new row, but not observed */
 	METRIC_UNREADABLE,	/* a new row, but no JSON object: 400 */
-	METRIC_DUPLICATE,	/* it had been there before */
+	METRIC_DUPLICATE,	/* it had been there before, */
+	METRIC_DIFFERENT,	/* or had with another body */
 	METRIC_SPOOLED,		/* it went to the spool */
 	METRIC_LOST,		/* authentic, and nothing took it: 500 */
 	METRIC_UNCONFIGURED,	/* no secret is configured */

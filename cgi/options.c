@@ -16,6 +16,7 @@ static const char help[] =
 "       sentry-webhooks --check [OPTION]...\n"
 "       sentry-webhooks --verify --signature HEX [OPTION]... [FILE]\n"
 "       sentry-webhooks --erase-person WHO | --erase-project WHICH [--yes]\n"
+"       sentry-webhooks --retry-bad [--db FILE | --spool DIR]\n"
 "\n"
 "Receives Sentry's webhooks behind nginx (FastCGI) and keeps every one in an\n"
 "SQLite outbox before it answers.\n"
@@ -42,6 +43,7 @@ static const char help[] =
 "                           address, user id or name; the plan comes first\n"
 "      --erase-project SLUG_OR_ID   the same for all hooks of a project\n"
 "      --yes                erase without asking\n"
+"      --retry-bad          try the spool's files again that were set aside\n"
 "      --help, --version\n"
 "\n"
 "Environment: SENTRY_CLIENT_SECRET, SENTRY_CLIENT_SECRET_FILE,\n"
@@ -65,7 +67,7 @@ enum {
 	SET_SECRET_FILE, SET_DB, SET_SOCKET, SET_SOCKET_MODE, SET_THREADS,
 	SET_MAX_BODY, SET_SPOOL, SET_COMMIT_WAIT, SET_OBSERVE, SET_CHECK,
 	SET_VERIFY, SET_SIGNATURE, SET_REDACT, SET_ALLOW_ROOT, SET_PERSON,
-	SET_PROJECT, SET_YES
+	SET_PROJECT, SET_YES, SET_RETRY_BAD
 };
 
 static const struct setting settings[] = {
@@ -87,6 +89,7 @@ static const struct setting settings[] = {
 	{ SET_PERSON, "erase-person", NULL, 0 },
 	{ SET_PROJECT, "erase-project", NULL, 0 },
 	{ SET_YES, "yes", NULL, SETTING_FLAG },
+	{ SET_RETRY_BAD, "retry-bad", NULL, SETTING_FLAG },
 };
 
 /* A flag by its option, which comes without a value, or by its variable. */
@@ -177,6 +180,9 @@ set(void *arg, int which, const char *name, const char *s)
 		break;
 	case SET_VERIFY:
 		o->mode = MODE_VERIFY;
+		break;
+	case SET_RETRY_BAD:
+		o->mode = MODE_RETRY_BAD;
 		break;
 	}
 }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum mode { MODE_SERVE, MODE_CHECK, MODE_VERIFY, MODE_ERASE };
+enum mode { MODE_SERVE, MODE_CHECK, MODE_VERIFY, MODE_ERASE, MODE_RETRY_BAD };
 
 struct options {
 	enum mode	 mode;

@@ -40,31 +40,38 @@ count(const struct service *s, struct census *c)
 	return f;
 }
 
-/* To count millions of rows takes its time: not for everyone who asks. */
+/* To count millions of rows takes its time: one at a time does, and not for
+ * everyone who asks. The others get what was counted before (-1: nothing yet),
+ * so that no thread waits for another one's disk. */
 static enum fault
 census(const struct service *s, struct census *c)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	static struct census last;	/* guarded, both */
+	/* Guarded, all of them: */
+	static struct census last = { .pending = -1, .unmapped = -1,
+	    .dead = -1 };
 	static int64_t until;		/* ms, monotonic */
+	static bool counting;
 	int64_t from = intake_now(), took;
 	enum fault f;
 	bool good;
 
 	pthread_mutex_lock(&lock);
-	good = from < until;
+	good = from < until || counting;
+	counting |= !good;
 	*c = last;
 	pthread_mutex_unlock(&lock);
 	if (good)
 		return FAULT_NONE;
 	f = count(s, c);
 	took = intake_now() - from;
-	if (f == FAULT_NONE && took > SLOW_MS) {
-		pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&lock);
+	counting = false;
+	if (f == FAULT_NONE) {
 		last = *c;
-		until = from + took + took * SLOW_SHARE;
-		pthread_mutex_unlock(&lock);
+		until = took > SLOW_MS ? from + took + took * SLOW_SHARE : 0;
 	}
+	pthread_mutex_unlock(&lock);
 	return f;
 }
 
@@ -105,22 +112,49 @@ backlog(struct text *t, const char *name, int64_t n)
 	text_str(t, t->at[t->len - 1] == '{' ? "\"" : ",\"");
 	text_str(t, name);
 	text_str(t, "\":");
-	text_int(t, n);
+	if (n < 0)
+		text_str(t, "null");
+	else
+		text_int(t, n);
+}
+
+static struct writer_status
+writer_now(const struct service *s)
+{
+	struct writer_status w = { .fault = FAULT_STUCK };
+
+	if (s->writer != NULL)
+		writer_status(s->writer, &w);
+	return w;
+}
+
+bool
+status_moves(void *service)
+{
+	return !writer_now(service).hangs;
+}
+
+/* A file that was set aside is a hook that nobody gets until somebody looks. */
+static const char *
+spool_fault(struct spool *s)
+{
+	enum fault f = spool_check(s);
+
+	return f != FAULT_NONE ? fault_name(f) : spool_bad(s) > 0 ?
+	    "files-set-aside" : NULL;
 }
 
 bool
 status_ready(struct service *s, struct text *t)
 {
-	struct writer_status w = { .fault = FAULT_STUCK };
+	struct writer_status w = writer_now(s);
 	struct text parts = { 0 };
 	struct census c = { 0 };
 	const char *why = NULL;
 
-	if (s->writer != NULL)
-		writer_status(s->writer, &w);
 	part(&parts, "database", name_of(census(s, &c)), &why);
 	part(&parts, "writer", name_of(w.fault), &why);
-	part(&parts, "spool", name_of(spool_check(s->spool)), &why);
+	part(&parts, "spool", spool_fault(s->spool), &why);
 	part(&parts, "secret", secrets_now(s) > 0 ? NULL : "none-configured",
 	    &why);
 	text_str(t, why == NULL ? "{\"status\":\"ready\"" :
@@ -132,6 +166,7 @@ status_ready(struct service *s, struct text *t)
 	backlog(t, "dead", c.dead);
 	backlog(t, "queued", w.queued);
 	backlog(t, "spooled", (int64_t)spool_waiting(s->spool));
+	backlog(t, "set_aside", (int64_t)spool_bad(s->spool));
 	text_str(t, "},\"why\":");
 	if (why == NULL)
 		text_str(t, "null");
@@ -146,13 +181,11 @@ status_ready(struct service *s, struct text *t)
 void
 status_metrics(struct service *s, struct text *t)
 {
-	struct writer_status w = { .fault = FAULT_STUCK };
+	struct writer_status w = writer_now(s);
 	struct key_loan keys;
 	struct census c;
-	bool counted = census(s, &c) == FAULT_NONE;
+	bool counted = census(s, &c) == FAULT_NONE && c.pending >= 0;
 
-	if (s->writer != NULL)
-		writer_status(s->writer, &w);
 	keyring_borrow(s->keyring, &keys);
 	metrics_write(t, &w, s->spool, &keys, counted ? &c : NULL, now_ms());
 	keyring_release(&keys);

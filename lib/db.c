@@ -5,60 +5,72 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <sqlite3.h>
 
-#include "gate.h"
+#include "checkpoint.h"
+#include "dbfiles.h"
 #include "migrate.h"
 #include "sql.h"
-#include "wal.h"
 
-#define BUSY_MS			50	/* one wait for another writer */
-#define OPEN_BUSY_MS		2000	/* the same while opening */
-/* Of the WAL, before a checkpoint pays. It holds up hooks for a moment: many
- * short ones do so less than a few long ones, and cost no more. */
-#define CHECKPOINT_BYTES	1048576
-#define WAL_LIMIT_BYTES		"67108864"
-#define INTERRUPT_STEPS		2000	/* of SQLite's machine */
+#define BUSY_MS		50	/* one wait for another writer */
+#define INSIST_MS	300	/* the same where the log is too long */
+#define OPEN_BUSY_MS	2000	/* the same while opening */
+#define BUSY_STEP_NS	300000	/* between attempts at a lock */
+/* Pages in the log at which it is emptied, so that it stays below 1,000 with
+ * one more transaction of ours (300 at most) and one of another's. */
+#define OWNER_PAGES	400
+#define OTHERS_PAGES	700
+#define LONG_PAGES	900
+#define LOG_LIMIT_BYTES	"8388608"	/* what is kept of a longer log */
+/* For the indexes of millions of rows: each hook reads some page of them. */
+#define OWNER_CACHE_KIB	"32768"
+#define INTERRUPT_STEPS	2000	/* of SQLite's machine */
 
 struct db {
 	sqlite3		*db;
+	struct checkpoint checkpoint;	/* none for DB_READ */
+	sqlite3		*blamed;	/* whose words say what happened */
 	sqlite3_stmt	*stmt[DB_STATEMENTS_MAX];
 	enum db_mode	 mode;
-	int		 gate;		/* gate.h */
 	int64_t		 page_bytes;
-	int		 wal_pages;	/* after our last commit */
-	struct timespec	 wal_mtime;	/* at the last checkpoint */
-	dev_t		 dev;
-	ino_t		 ino;
-	off_t		 size;		/* an owner's checkpoints change it */
+	int		 busy_ms;	/* one wait for a lock */
+	int64_t		 busy_until;	/* and its end, monotonic */
+	struct dbfiles	 files;
+	int64_t		 bytes;		/* its size when the log was empty */
 	char		 path[PATH_MAX];
 };
 
 const char *
 db_why(const struct db *d)
 {
-	return sqlite3_errmsg(d->db);
+	return sqlite3_errmsg(d->blamed);
 }
 
-const char *
-db_sqlite_version(void)
+static int64_t
+now_ms(void)
 {
-	return sqlite3_libversion();
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* SQLite's own waits longer each time, and may wait for ever beside others. */
+static int
+on_busy(void *arg, int tries)
+{
+	struct db *d = arg;
+
+	if (tries == 0)
+		d->busy_until = now_ms() + d->busy_ms;
+	if (now_ms() >= d->busy_until)
+		return 0;
+	nanosleep(&(struct timespec){ .tv_nsec = BUSY_STEP_NS }, NULL);
+	return 1;
 }
 
 /* ---- opening ---- */
-
-static int
-count_wal(void *arg, sqlite3 *db, const char *name, int pages)
-{
-	(void)db;
-	(void)name;
-	((struct db *)arg)->wal_pages = pages;
-	return SQLITE_OK;
-}
 
 static enum fault
 prepare(struct db *d, const char *const *statements, unsigned count)
@@ -72,34 +84,10 @@ prepare(struct db *d, const char *const *statements, unsigned count)
 }
 
 static enum fault
-remember_file(struct db *d)
-{
-	struct stat st;
-
-	if (stat(d->path, &st) != 0)
-		return fault_errno(errno);
-	d->dev = st.st_dev;
-	d->ino = st.st_ino;
-	d->size = st.st_size;
-	return FAULT_NONE;
-}
-
-/* WAL mode, and a file of the newest version. */
-static enum fault
-set_up_own(struct db *d, char why[DB_WHY])
-{
-	enum fault f = migrate(d->db, why, DB_WHY);
-
-	return f != FAULT_NONE ? f : sql_run(d->db,
-	    "PRAGMA journal_mode = WAL; "
-	    "PRAGMA journal_size_limit = " WAL_LIMIT_BYTES);
-}
-
-static enum fault
 set_up(struct db *d, char why[DB_WHY])
 {
 	static const char *const mode_pragmas[] = {
-		[DB_OWN] = "PRAGMA synchronous = FULL",	/* as wal_vfs() needs */
+		[DB_OWN] = "PRAGMA synchronous = FULL",
 		/* A verdict that a power cut takes back is found again: the
 		 * row is sent once more, with the same id. */
 		[DB_WRITE] = "PRAGMA synchronous = NORMAL",
@@ -108,10 +96,6 @@ set_up(struct db *d, char why[DB_WHY])
 	int64_t version;
 	enum fault f;
 
-	sqlite3_busy_timeout(d->db, OPEN_BUSY_MS);
-	sqlite3_extended_result_codes(d->db, 1);
-	sqlite3_db_config(d->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	sqlite3_db_config(d->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	/* Whose file it is comes first: WAL mode would already change it. */
 	if ((f = sql_run(d->db, mode_pragmas[d->mode])) != FAULT_NONE ||
 	    (f = migrate_check(d->db, &version, why, DB_WHY)) != FAULT_NONE)
@@ -122,16 +106,60 @@ set_up(struct db *d, char why[DB_WHY])
 		    (long long)version, MIGRATE_VERSION);
 		return FAULT_OLDER;
 	}
-	if (d->mode == DB_OWN && (f = set_up_own(d, why)) != FAULT_NONE)
+	if (d->mode == DB_OWN &&
+	    ((f = migrate(d->db, why, DB_WHY)) != FAULT_NONE ||
+	    (f = sql_run(d->db, "PRAGMA journal_mode = WAL; "
+	    "PRAGMA journal_size_limit = " LOG_LIMIT_BYTES "; "
+	    "PRAGMA cache_size = -" OWNER_CACHE_KIB)) != FAULT_NONE))
 		return f;
-	if ((f = sql_run(d->db, "PRAGMA wal_autocheckpoint = 0;"
-	    "PRAGMA temp_store = MEMORY")) != FAULT_NONE ||
-	    (f = sql_number(d->db, "PRAGMA page_size", &d->page_bytes)) !=
-	    FAULT_NONE)
+	if ((f = sql_run(d->db, "PRAGMA temp_store = MEMORY")) != FAULT_NONE)
 		return f;
-	/* After the pragma: that takes a hook away. */
-	sqlite3_wal_hook(d->db, count_wal, d);
-	d->wal_pages = CHECKPOINT_BYTES;	/* whatever a crash left */
+	return sql_number(d->db, "PRAGMA page_size", &d->page_bytes);
+}
+
+static enum fault
+open_one(struct db *d, sqlite3 **db, int create)
+{
+	enum fault f = sql_fault(sqlite3_open_v2(d->path, db, create |
+	    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE, NULL));
+
+	d->blamed = *db;
+	if (f != FAULT_NONE)
+		return f;
+	sqlite3_busy_handler(*db, on_busy, d);
+	sqlite3_extended_result_codes(*db, 1);
+	sqlite3_db_config(*db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	sqlite3_db_config(*db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_wal_autocheckpoint(*db, 0);
+	return f;
+}
+
+static enum fault
+open_second(struct db *d)
+{
+	sqlite3 *second;
+	enum fault f = open_one(d, &second, 0);
+
+	if (f == FAULT_NONE)
+		f = checkpoint_open(&d->checkpoint, second);
+	else
+		d->checkpoint.db = second;
+	if (f == FAULT_NONE)
+		checkpoint_watch(&d->checkpoint, d->db);
+	return f;
+}
+
+/* Once something was read, the log and its index are there. */
+static enum fault
+note_files(struct db *d)
+{
+	int64_t n;
+	enum fault f = sql_number(d->db, "SELECT count(*) FROM sqlite_schema",
+	    &n);
+
+	if (f == FAULT_NONE && dbfiles_remember(&d->files, d->path,
+	    sqlite3_db_filename(d->db, "main")) != 0)
+		f = errno == ENOENT ? FAULT_GONE : fault_errno(errno);
 	return f;
 }
 
@@ -139,25 +167,20 @@ static enum fault
 open_all(struct db *d, const char *const *statements, unsigned count,
     char why[DB_WHY])
 {
-	int create = d->mode == DB_OWN ? SQLITE_OPEN_CREATE : 0;
 	enum fault f;
 
 	assert(count <= DB_STATEMENTS_MAX);
-	if ((f = sql_fault(sqlite3_open_v2(d->path, &d->db, create |
-	    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE,
-	    d->mode == DB_OWN ? wal_vfs() : NULL))) != FAULT_NONE ||
-	    (f = set_up(d, why)) != FAULT_NONE)
+	d->busy_ms = OPEN_BUSY_MS;
+	if ((f = open_one(d, &d->db, d->mode == DB_OWN ?
+	    SQLITE_OPEN_CREATE : 0)) != FAULT_NONE ||
+	    (f = set_up(d, why)) != FAULT_NONE ||
+	    (d->mode != DB_READ && ((f = note_files(d)) != FAULT_NONE ||
+	    (f = open_second(d)) != FAULT_NONE)))
 		return f;
-	if (d->mode != DB_READ &&
-	    (d->gate = gate_open(d->path, d->mode == DB_OWN)) < 0) {
-		snprintf(why, DB_WHY, "its lock file %.200s-lock cannot be "
-		    "opened", d->path);
-		return fault_errno(errno);
-	}
-	if ((f = prepare(d, statements, count)) != FAULT_NONE)
-		return f;
-	sqlite3_busy_timeout(d->db, BUSY_MS);
-	return remember_file(d);
+	d->blamed = d->db;
+	f = prepare(d, statements, count);
+	d->busy_ms = BUSY_MS;
+	return f;
 }
 
 enum fault
@@ -171,13 +194,16 @@ db_open(struct db **out, const char *path, enum db_mode mode,
 	why[0] = '\0';
 	if (d == NULL)
 		return FAULT_MEMORY;
-	d->gate = -1;
 	d->mode = mode;
 	if ((size_t)snprintf(d->path, sizeof(d->path), "%s", path) >=
 	    sizeof(d->path))
 		snprintf(why, DB_WHY, "the path is too long");
 	else
 		f = open_all(d, statements, count, why);
+	/* Without a log SQLite says no more than that it cannot open one. */
+	if (f == FAULT_IO && d->db != NULL &&
+	    sqlite3_db_readonly(d->db, "main") == 1)
+		f = FAULT_DENIED;
 	if (f != FAULT_NONE && why[0] == '\0')
 		snprintf(why, DB_WHY, "%s", db_why(d));
 	if (f == FAULT_NONE)
@@ -192,9 +218,8 @@ db_abandon(struct db *d)
 {
 	for (unsigned i = 0; i < DB_STATEMENTS_MAX; i++)
 		sqlite3_finalize(d->stmt[i]);
+	checkpoint_close(&d->checkpoint);
 	sqlite3_close(d->db);
-	if (d->gate >= 0)
-		close(d->gate);
 	free(d);
 }
 
@@ -203,10 +228,11 @@ db_close(struct db *d)
 {
 	if (d == NULL)
 		return;
-	if (d->mode == DB_OWN && gate_take(d->gate, GATE_CHECKPOINT)) {
-		(void)sqlite3_wal_checkpoint_v2(d->db, NULL,
-		    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-		gate_leave(d->gate);
+	if (d->mode == DB_OWN && db_empty_log(d) == FAULT_NONE) {
+		checkpoint_close(&d->checkpoint);
+		/* Then SQLite removes the log, if it finds itself alone. */
+		sqlite3_db_config(d->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0,
+		    NULL);
 	}
 	db_abandon(d);
 }
@@ -298,36 +324,51 @@ db_changes(const struct db *d)
 
 /* ---- transactions ---- */
 
+/* A file that was cut is shorter than its header says. So is one whose log
+ * could be moved but in part; but that never gets shorter. Nor is one that
+ * VACUUM made smaller longer in its header. */
 static bool
-is_same(const struct db *d, const struct stat *st)
+is_cut(const struct db *d)
 {
-	return st->st_ino == d->ino && st->st_dev == d->dev;
+	int64_t bytes, header_bytes;
+
+	sql_size(d->db, d->page_bytes, &bytes, &header_bytes);
+	return bytes == 0 || (bytes < header_bytes && bytes < d->bytes);
+}
+
+static enum fault
+begin(struct db *d, int wait_ms)
+{
+	enum fault f;
+
+	d->busy_ms = wait_ms;
+	d->blamed = d->db;
+	f = sql_run(d->db, "BEGIN IMMEDIATE");
+	d->busy_ms = BUSY_MS;
+	return f;
+}
+
+static enum fault
+begin_ours(struct db *d, int wait_ms)
+{
+	enum fault f = begin(d, wait_ms);
+
+	if (dbfiles_same(&d->files) && (f != FAULT_NONE || !is_cut(d)))
+		return f;
+	db_rollback(d);
+	return FAULT_GONE;
 }
 
 enum fault
 db_begin(struct db *d)
 {
-	struct stat st;
-	enum fault f;
-
-	if (stat(d->path, &st) != 0 || !is_same(d, &st) ||
-	    (d->mode == DB_OWN && st.st_size < d->size))
-		return FAULT_GONE;
-	if (!gate_take(d->gate, GATE_WRITE))
-		return FAULT_BUSY;
-	if ((f = sql_run(d->db, "BEGIN IMMEDIATE")) != FAULT_NONE)
-		gate_leave(d->gate);
-	return f;
+	return begin_ours(d, BUSY_MS);
 }
 
 enum fault
 db_commit(struct db *d)
 {
-	enum fault f = sql_run(d->db, "COMMIT");
-
-	if (f == FAULT_NONE)
-		gate_leave(d->gate);
-	return f;
+	return sql_run(d->db, "COMMIT");
 }
 
 void
@@ -335,36 +376,92 @@ db_rollback(struct db *d)
 {
 	if (!sqlite3_get_autocommit(d->db))
 		(void)sql_run(d->db, "ROLLBACK");
-	gate_leave(d->gate);
+}
+
+enum fault
+db_look(struct db *d)
+{
+	return dbfiles_same(&d->files) ? FAULT_NONE : FAULT_GONE;
+}
+
+/* ---- the log ---- */
+
+static enum fault
+move_log(struct db *d)
+{
+	int64_t header_bytes;
+	enum fault f;
+
+	d->blamed = d->checkpoint.db;
+	f = checkpoint_move(&d->checkpoint, d->path);
+	if (f == FAULT_NONE)
+		sql_size(d->db, d->page_bytes, &d->bytes, &header_bytes);
+	return f;
+}
+
+static enum fault
+empty_log(struct db *d, int wait_ms)
+{
+	enum fault f = begin_ours(d, wait_ms);
+
+	if (f != FAULT_NONE)
+		return f;
+	f = move_log(d);
+	db_rollback(d);
+	return f;
 }
 
 enum fault
 db_checkpoint(struct db *d, bool look)
 {
-	int rc = SQLITE_BUSY;
-	struct stat st;
+	enum fault f;
 
-	if (d->wal_pages * d->page_bytes < CHECKPOINT_BYTES && (!look ||
-	    !wal_changed(d->path, CHECKPOINT_BYTES, &d->wal_mtime)))
+	if (!checkpoint_due(&d->checkpoint, d->mode == DB_OWN ? OWNER_PAGES :
+	    OTHERS_PAGES, look, d->path, d->page_bytes))
 		return FAULT_NONE;
-	if (d->mode == DB_OWN)
-		gate_own(d->gate);
-	else if (!gate_stand_in(d->gate))
-		return FAULT_NONE;
-	if (gate_take(d->gate, GATE_CHECKPOINT)) {
-		rc = sqlite3_wal_checkpoint_v2(d->db, NULL,
-		    SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-		gate_leave(d->gate);
-	}
-	if (rc == SQLITE_OK) {
-		d->wal_pages = 0;
-		wal_see(d->path, &d->wal_mtime);
-		if (stat(d->path, &st) == 0 && is_same(d, &st))
-			d->size = st.st_size;
-	}
-	if (d->mode != DB_OWN)
-		gate_stand_back(d->gate);
-	return sql_fault(rc) == FAULT_BUSY ? FAULT_NONE : sql_fault(rc);
+	f = empty_log(d, d->checkpoint.pages < LONG_PAGES ? BUSY_MS :
+	    INSIST_MS);
+	return f == FAULT_BUSY ? FAULT_NONE : f;
+}
+
+enum fault
+db_empty_log(struct db *d)
+{
+	return empty_log(d, BUSY_MS);
+}
+
+enum fault
+db_retire(struct db *d)
+{
+	enum fault f = begin(d, BUSY_MS);
+
+	if (f != FAULT_NONE)
+		return f;
+	f = move_log(d);
+	/* Before others can add to it. */
+	if (f == FAULT_NONE && dbfiles_remove_log(&d->files) != 0)
+		f = fault_errno(errno);
+	db_rollback(d);
+	return f;
+}
+
+enum fault
+db_wipe_log(struct db *d)
+{
+	char sql[96];
+	enum fault f = db_empty_log(d);
+
+	if (f != FAULT_NONE || (f = db_begin(d)) != FAULT_NONE)
+		return f;
+	/* The first page is written anew, at the log's beginning, and the rest
+	 * of it is cut off. */
+	snprintf(sql, sizeof(sql), "PRAGMA journal_size_limit = 0; "
+	    "PRAGMA user_version = %d", MIGRATE_VERSION);
+	if ((f = sql_run(d->db, sql)) == FAULT_NONE)
+		f = db_commit(d);
+	if (f != FAULT_NONE)
+		db_rollback(d);
+	return f == FAULT_NONE && d->checkpoint.pages > 1 ? FAULT_BUSY : f;
 }
 
 enum fault
@@ -387,8 +484,14 @@ db_shrink(struct db *d, unsigned pages)
 	return sql_run(d->db, sql);
 }
 
+const char *
+db_sqlite_version(void)
+{
+	return sqlite3_libversion();
+}
+
 int64_t
 db_wal_bytes(const struct db *d)
 {
-	return wal_bytes(d->path);
+	return dbfiles_log_bytes(d->path, NULL);
 }

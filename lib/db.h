@@ -1,4 +1,4 @@
-/* The database file, its locks and statements: the only door to SQLite. */
+/* The database, its transactions and statements: the only door to SQLite. */
 #ifndef DB_H
 #define DB_H
 
@@ -25,9 +25,10 @@ enum db_mode {
 enum fault	db_open(struct db **db, const char *path, enum db_mode,
 		    const char *const *statements, unsigned count,
 		    char why[DB_WHY]) __attribute__((warn_unused_result));
-/* With a last checkpoint if the file is our own and nobody is in the way. */
+/* In order: of an owner's file nothing is left in the log if nobody else has
+ * it open, and then the log goes, too. */
 void		db_close(struct db *);
-/* Without: after a fault, or when the file is no longer ours. */
+/* After a fault: nothing of it is written or removed any more. */
 void		db_abandon(struct db *);
 
 /* SQLite's words for the last fault; until the next call on db. */
@@ -37,19 +38,38 @@ const char	*db_why(const struct db *);
 const char	*db_sqlite_version(void);
 
 /* A transaction. db_begin() waits some 50 ms for another writer and says
- * FAULT_BUSY then; FAULT_GONE when the path no longer leads to the file that
- * is open, or that was cut. After any other fault but FAULT_REFUSED roll back,
- * close and open anew: after a failed sync nothing in memory may be trusted.
- * A commit that says FAULT_NONE is on stable storage. */
+ * FAULT_BUSY then. With the lock held, and nothing written yet, it looks whose
+ * files these are: FAULT_GONE when a path no longer leads to the one that is
+ * open, or when the database is shorter than its own header says. After any
+ * other fault but FAULT_REFUSED roll back, close and open anew: after a failed
+ * sync nothing in memory may be trusted. A commit that says FAULT_NONE is on
+ * stable storage (of DB_WRITE: is taken back by a power cut at most). */
 enum fault	db_begin(struct db *) __attribute__((warn_unused_result));
 enum fault	db_commit(struct db *) __attribute__((warn_unused_result));
 void		db_rollback(struct db *);
 
-/* Outside a transaction, cheap when there is little to do: moves what the WAL
- * has collected into the database. With `look` also what others have written.
- * Only an owner does, or whoever writes while there is none. */
-enum fault	db_checkpoint(struct db *, bool look);
+/* Whether the files are still those that were opened, now and without a lock:
+ * FAULT_GONE if not. */
+enum fault	db_look(struct db *) __attribute__((warn_unused_result));
+
+/* Between transactions, cheap when there is little to do: moves what the log
+ * has collected into the database while nobody can commit. An owner does so
+ * soon enough for the log to stay below SQLite's 1,000 pages, at which others'
+ * connections would begin; DB_WRITE only where no owner did. `look` at what
+ * others have written, too. */
+enum fault	db_checkpoint(struct db *, bool look)
+		    __attribute__((warn_unused_result));
+/* All of it, or FAULT_BUSY: a reader needs the log as it is, or another
+ * process does not let go of the lock. */
+enum fault	db_empty_log(struct db *) __attribute__((warn_unused_result));
+/* The same for files that are gone (FAULT_GONE), wherever they are by now.
+ * Then nothing is left of them at their path: db_abandon() is next. */
+enum fault	db_retire(struct db *) __attribute__((warn_unused_result));
 int64_t		db_wal_bytes(const struct db *);
+
+/* Empties the log and cuts it, so that no copy of what was deleted is left in
+ * it. FAULT_BUSY: as for db_empty_log(). */
+enum fault	db_wipe_log(struct db *) __attribute__((warn_unused_result));
 
 /* Reads all of it: FAULT_CORRUPT if anything is not as it should be. */
 enum fault	db_look_through(struct db *)

@@ -81,7 +81,9 @@ note_fault(struct deliver *d, enum fault f)
 	if (f == FAULT_NONE || f == FAULT_BUSY)
 		return;
 	trouble_database(&d->trouble, f, f == FAULT_GONE ?
-	    "the database file was moved or replaced" : db_why(d->db));
+	    "the database was moved or replaced" : db_why(d->db));
+	if (f == FAULT_GONE)		/* for where no worker does it */
+		(void)(db_retire(d->db) == FAULT_NONE);
 	db_abandon(d->db);
 	d->db = NULL;
 	d->reopen_at = now_ms() + REOPEN_MS;
@@ -326,8 +328,6 @@ settle(struct deliver *d)
 static void
 look_after(struct deliver *d)
 {
-	enum fault f = FAULT_NONE;
-
 	if (now_ms() < d->look_at)
 		return;
 	d->look_at = now_ms() + LOOK_MS;
@@ -335,12 +335,11 @@ look_after(struct deliver *d)
 		notify("WATCHDOG=1");
 	if (d->db == NULL)
 		return;
-	f = queue_look(d->db);
-	note_fault(d, f);
-	if (f == FAULT_NONE && d->sink->ops->look != NULL)
+	note_fault(d, queue_look(d->db));
+	if (d->db != NULL && d->sink->ops->look != NULL)
 		settle(d);
 	if (d->db != NULL)
-		(void)db_checkpoint(d->db, true);
+		note_fault(d, db_checkpoint(d->db, true));
 }
 
 static bool
@@ -353,7 +352,7 @@ prune(struct deliver *d)
 
 	if (d->db == NULL || d->config->keep_ms == 0 || now < d->prune_at)
 		return true;
-	f = queue_prune(d->db, &d->prune, now - d->config->keep_ms,
+	f = queue_prune(d->db, &d->prune, now - d->config->keep_ms, now,
 	    PRUNE_SPAN, &n, &end);
 	d->tally.count[COUNT_PRUNED] += n;
 	d->prune_at = now_ms() + (f == FAULT_NONE && end ? PRUNE_MS :

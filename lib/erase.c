@@ -5,29 +5,33 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "gate.h"
 #include "observe.h"
 #include "personal.h"
 #include "record.h"
 #include "redact.h"
+#include "spool.h"
 
 #define BATCH		32	/* hooks looked at, and erased, at once */
 #define TRIES		100	/* for a lock that another one has */
 #define TRY_MS		20	/* between them */
+#define NUMBER_MAX	4	/* digits of a replay's number: it has an end */
 #define ISSUE_MAX	64	/* bytes of an issue's id; Sentry's have 20 */
 
 enum statement {
-	SQL_NEXT, SQL_ROW, SQL_HOOK, SQL_RELEASE, SQL_OVERWRITE, SQL_FLUSH,
+	SQL_NEXT, SQL_ROW, SQL_HOOK, SQL_RELEASE, SQL_OVERWRITE,
 	STATEMENTS
 };
 
 static const char *const statements[STATEMENTS] = {
 	[SQL_NEXT] =
 	    "SELECT w.id, w.body, w.resource, o.state, o.event_id,"
-	    " o.project_id, o.project_slug, o.issue_id"
+	    " o.project_id, o.project_slug, o.issue_id,"
+	    " o.sink IS NOT NULL OR o.attempts > 0"
+	    " OR o.state IN ('acked', 'delivered', 'dead')"
 	    " FROM webhook w LEFT JOIN outbox o ON o.webhook_id = w.id"
 	    " WHERE w.id > ?1 ORDER BY w.id LIMIT ?2",
 	[SQL_ROW] = "DELETE FROM outbox WHERE webhook_id = ?1",
@@ -35,7 +39,6 @@ static const char *const statements[STATEMENTS] = {
 	[SQL_RELEASE] = "DELETE FROM issue_release WHERE issue_id = ?1",
 	/* What is deleted is overwritten with zeros. */
 	[SQL_OVERWRITE] = "PRAGMA secure_delete = ON",
-	[SQL_FLUSH] = "PRAGMA wal_checkpoint(TRUNCATE)",
 };
 
 static_assert(STATEMENTS <= DB_STATEMENTS_MAX, "raise DB_STATEMENTS_MAX");
@@ -125,6 +128,48 @@ struct target {
 	char	issue[ISSUE_MAX];	/* of a project's */
 };
 
+/* The number N of an event id ...-rN, which replay with new ids has made; 1 of
+ * any other. *base: without it. */
+static unsigned long
+replay_number(struct span id, struct span *base)
+{
+	size_t n = id.len, digits;
+	char number[NUMBER_MAX + 1] = "";
+
+	while (n > 0 && id.at[n - 1] >= '0' && id.at[n - 1] <= '9')
+		n--;
+	digits = id.len - n;
+	*base = id;
+	if (digits == 0 || digits > NUMBER_MAX || n < 2 ||
+	    memcmp(id.at + n - 2, "-r", 2) != 0)
+		return 1;
+	memcpy(number, id.at + n, digits);
+	base->len = n - 2;
+	return strtoul(number, NULL, 10);
+}
+
+/* All ids by which a sink may have the row: `tried` says that this one was
+ * sent, and those before it were, or nobody would have replayed it. */
+static void
+name_sent(struct text *sent, struct span id, bool tried)
+{
+	struct span base;
+	unsigned long last = replay_number(id, &base);
+
+	for (unsigned long i = 1; i < last; i++) {
+		text_span(sent, base);
+		if (i > 1) {
+			text_str(sent, "-r");
+			text_int(sent, (int64_t)i);
+		}
+		text_str(sent, "\n");
+	}
+	if (tried || last > 1) {
+		text_span(sent, id);
+		text_str(sent, "\n");
+	}
+}
+
 /* The row that stands ready in SQL_NEXT. */
 static void
 count_row(struct db *d, struct erase_count *c)
@@ -139,10 +184,8 @@ count_row(struct db *d, struct erase_count *c)
 	for (int i = 0; i < 5; i++)
 		if (span_is(state, names[i]))
 			++*counts[i];
-	if (span_is(state, "delivered") || span_is(state, "acked")) {
-		text_span(&c->sent, db_text(d, SQL_NEXT, 4));
-		text_str(&c->sent, "\n");
-	}
+	name_sent(&c->sent, db_text(d, SQL_NEXT, 4),
+	    db_int(d, SQL_NEXT, 8) != 0);
 }
 
 static int
@@ -240,35 +283,14 @@ erase_hooks(struct db *d, const struct erase_wish *wish, int64_t *place,
 	    delete_all(d, targets, count);
 }
 
-/* Behind the gate no other program of ours commits meanwhile (gate.h). */
-static enum fault
-flush(struct db *d, int gate)
-{
-	enum fault f;
-	bool row;
-
-	if (!gate_take(gate, GATE_CHECKPOINT))
-		return FAULT_BUSY;
-	f = db_step(d, SQL_FLUSH, &row);
-	/* Its first column says that somebody was in the way. */
-	if (f == FAULT_NONE && row && db_int(d, SQL_FLUSH, 0) != 0)
-		f = FAULT_BUSY;
-	db_finish(d, SQL_FLUSH);
-	gate_leave(gate);
-	return f;
-}
-
 enum fault
-erase_traces(struct db *d, const char *path)
+erase_traces(struct db *d)
 {
-	int gate = gate_open(path, false), tries = 0;
 	enum fault f;
+	int tries = 0;
 
-	if (gate < 0)
-		return fault_errno(errno);
-	while ((f = flush(d, gate)) == FAULT_BUSY && ++tries < TRIES)
+	while ((f = db_wipe_log(d)) == FAULT_BUSY && ++tries < TRIES)
 		rest();
-	close(gate);
 	return f;
 }
 
@@ -277,17 +299,13 @@ erase_traces(struct db *d, const char *path)
 static enum fault
 read_file(int dir, const char *name, struct text *file)
 {
-	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	char buf[16384];
-	ssize_t n;
+	enum fault f = spool_read(dir, name, file);
 
-	/* Brought in meanwhile: it is looked at there. */
-	if (fd < 0)
-		return errno == ENOENT ? FAULT_NONE : fault_errno(errno);
-	while ((n = read(fd, buf, sizeof(buf))) > 0)
-		text_add(file, buf, (size_t)n);
-	close(fd);
-	return n < 0 ? FAULT_IO : file->broken ? FAULT_MEMORY : FAULT_NONE;
+	/* Brought in meanwhile: it is looked at there. What is no file, or
+	 * longer than any hook, is none of ours. */
+	if (f == FAULT_REFUSED || f == FAULT_GONE)
+		text_release(file);
+	return f == FAULT_GONE || f == FAULT_REFUSED ? FAULT_NONE : f;
 }
 
 static enum fault

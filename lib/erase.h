@@ -16,7 +16,8 @@ struct erase_count {
 	unsigned long	hooks;
 	unsigned long	pending, unmapped, acked, delivered, dead;
 	unsigned long	spooled;
-	/* Event ids of what a sink has taken, one a line. */
+	/* Event ids of what a sink may have, earlier ones with them, one a
+	 * line. */
 	struct text	sent;
 };
 
@@ -37,9 +38,8 @@ enum fault	erase_spooled(const char *path, const struct erase_wish *,
 		    bool really, struct erase_count *)
 		    __attribute__((warn_unused_result));
 
-/* Empties the write-ahead log of the database at `path`, which holds copies
- * of what was erased. FAULT_BUSY: a reader keeps it. */
-enum fault	erase_traces(struct db *, const char *path)
-		    __attribute__((warn_unused_result));
+/* Empties and cuts the write-ahead log, which holds copies of what was erased.
+ * FAULT_BUSY: a reader keeps it. */
+enum fault	erase_traces(struct db *) __attribute__((warn_unused_result));
 
 #endif

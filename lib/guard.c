@@ -87,7 +87,7 @@ void
 guard_files(const char *db, const char *spool,
     void say(const char *, bool closed))
 {
-	static const char *const suffixes[] = { "", "-wal", "-shm", "-lock" };
+	static const char *const suffixes[] = { "", "-wal", "-shm" };
 	char path[PATH_MAX + 8];
 
 	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {

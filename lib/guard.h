@@ -23,8 +23,8 @@ void	guard_cores(void);
  * 0 for none, or where there is nothing. */
 unsigned guard_others(const char *path);
 
-/* Takes away from others what they may do with the database, its -wal, -shm
- * and -lock, and the spool. Each that was open, and whether it is now closed,
+/* Takes away from others what they may do with the database, its -wal and
+ * -shm, and the spool. Each that was open, and whether it is now closed,
  * is told to `say`. */
 void	guard_files(const char *db, const char *spool,
 	    void say(const char *path, bool closed));

@@ -94,7 +94,7 @@ intake_put(struct intake *in, struct waiting *w)
 	enum fault f = FAULT_NONE;
 	bool first = false;
 
-	w->stored = (struct stored){ false, false };
+	w->stored = (struct stored){ false, false, false };
 	if (j == NULL)
 		return FAULT_MEMORY;
 	j->receipt = receipt_hold(w->receipt);
@@ -181,13 +181,17 @@ intake_wait(struct intake *in, unsigned wait_ms)
 }
 
 struct job *
-intake_take(struct intake *in, unsigned limit)
+intake_take(struct intake *in, unsigned limit, size_t bytes)
 {
 	struct job *taken = NULL, **end = &taken;
+	size_t all = 0;
 	unsigned n;
 
 	pthread_mutex_lock(&in->lock);
 	for (n = 0; n < limit && in->head != NULL; n++) {
+		all += size_of(in->head);
+		if (n > 0 && all > bytes)
+			break;
 		*end = in->head;
 		in->head = in->head->next;
 		(*end)->place = JOB_TAKEN;

@@ -64,8 +64,9 @@ struct job {
  * was stopped and is empty. */
 bool		 intake_wait(struct intake *, unsigned wait_ms);
 
-/* Takes up to `limit` receipts off the queue; NULL when there is none. */
-struct job	*intake_take(struct intake *, unsigned limit);
+/* Takes up to `limit` receipts off the queue, of bodies that come to `bytes`,
+ * or a single one; NULL when there is none. */
+struct job	*intake_take(struct intake *, unsigned limit, size_t bytes);
 
 /* Tells the callers of all these jobs how it ended. They are no longer the
  * writer's then. */

@@ -23,6 +23,11 @@ enum statement {
 		" AND substr(event_id, 1, 95) = ?2"
 static_assert(ROW_EVENT_ID == 96, "STILL holds it as well");
 
+/* Likewise for the row that was looked at in the stream: it may have been
+ * replayed, and acked again. */
+#define SAME	" WHERE id = ?1 AND state = 'acked' AND sink_seq = ?3" \
+		" AND due_at = ?4"
+
 static const char *const statements[STATEMENTS] = {
 	[SQL_NEXT] =
 	    "SELECT id, due_at, attempts, event_id, created_at, workspace_id,"
@@ -49,12 +54,10 @@ static const char *const statements[STATEMENTS] = {
 	    " WHERE state = 'acked' AND due_at <= ?1 AND sink = ?2"
 	    " ORDER BY due_at, sink_seq LIMIT ?3",
 	[SQL_SETTLED] =
-	    "UPDATE outbox SET state = 'delivered', delivered_at = ?2"
-	    " WHERE id = ?1 AND state = 'acked'",
+	    "UPDATE outbox SET state = 'delivered', delivered_at = ?2" SAME,
 	[SQL_LOST] =
 	    "UPDATE outbox SET state = 'pending', due_at = ?2,"
-	    " sink_seq = NULL, last_error = 'the stream has lost it'"
-	    " WHERE id = ?1 AND state = 'acked'",
+	    " sink_seq = NULL, last_error = 'the stream has lost it'" SAME,
 	[SQL_HIGHEST] =
 	    "SELECT max(sink_seq) FROM outbox WHERE state = 'acked'"
 	    " AND sink = ?1",
@@ -205,15 +208,18 @@ judge(struct db *d, const struct row *r, int64_t now, const char *sink)
 	return db_run(d, which);
 }
 
-/* Ends a transaction by its result. */
+/* Ends a transaction by its result. Where no worker runs the log is ours to
+ * empty. */
 static enum fault
 conclude(struct db *d, enum fault f)
 {
 	if (f == FAULT_NONE)
 		f = db_commit(d);
-	if (f != FAULT_NONE)
+	if (f != FAULT_NONE) {
 		db_rollback(d);
-	return f;
+		return f;
+	}
+	return db_checkpoint(d, false);
 }
 
 enum fault
@@ -268,6 +274,8 @@ queue_settle(struct db *d, const struct acked *a, unsigned count, int64_t now)
 
 		db_bind_int(d, which, 1, a[i].id);
 		db_bind_int(d, which, 2, now);
+		db_bind_int(d, which, 3, (int64_t)a[i].seq);
+		db_bind_int(d, which, 4, a[i].due_at);
 		f = db_run(d, which);
 	}
 	return conclude(d, f);
@@ -308,18 +316,20 @@ queue_redrive(struct db *d, const char *stream, const char *sink,
 /* ---- pruning ---- */
 
 /* Deletes among the next `span` ids of a table; *place is 0 when that has come
- * to rows that are younger, or to the end. */
+ * to rows that are younger, or to the end. One that is dated after `now` came
+ * while the clock was wrong, and says nothing about those behind it. */
 static enum fault
 prune_table(struct db *d, unsigned at, unsigned prune, int64_t *place,
-    int64_t before, unsigned span, unsigned *deleted)
+    int64_t before, int64_t now, unsigned span, unsigned *deleted)
 {
-	int64_t first;
+	int64_t first, dated;
 	enum fault f;
 	bool row;
 
 	db_bind_int(d, at, 1, *place);
 	f = db_step(d, at, &row);
-	first = row && db_int(d, at, 1) < before ? db_int(d, at, 0) : 0;
+	dated = row ? db_int(d, at, 1) : 0;
+	first = row && (dated < before || dated > now) ? db_int(d, at, 0) : 0;
 	db_finish(d, at);
 	*place = first == 0 ? 0 : first + span - 1;
 	if (f != FAULT_NONE || first == 0)
@@ -335,7 +345,7 @@ prune_table(struct db *d, unsigned at, unsigned prune, int64_t *place,
 
 enum fault
 queue_prune(struct db *d, struct prune_place *place, int64_t before,
-    unsigned span, unsigned *deleted, bool *end)
+    int64_t now, unsigned span, unsigned *deleted, bool *end)
 {
 	enum fault f = db_begin(d);
 
@@ -346,9 +356,9 @@ queue_prune(struct db *d, struct prune_place *place, int64_t before,
 	/* First the rows, then the hooks that have none (any more). */
 	f = place->hooks ?
 	    prune_table(d, SQL_PRUNE_HOOK_AT, SQL_PRUNE_HOOK, &place->id,
-	    before, span, deleted) :
-	    prune_table(d, SQL_PRUNE_AT, SQL_PRUNE, &place->id, before, span,
-	    deleted);
+	    before, now, span, deleted) :
+	    prune_table(d, SQL_PRUNE_AT, SQL_PRUNE, &place->id, before, now,
+	    span, deleted);
 	if (place->id == 0) {
 		*end = place->hooks;
 		place->hooks = !place->hooks;

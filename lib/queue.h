@@ -65,14 +65,15 @@ enum fault	queue_redrive(struct db *, const char *stream,
 		    __attribute__((warn_unused_result));
 
 /* Deletes rows that are delivered, and hooks without a row, received before
- * `before` (ms), among the next `span` ids of each table; *place moves on.
- * *end: the pass is over. Then gives some free pages back to the disk. */
+ * `before` (ms; it is `now`), among the next `span` ids of each table; *place
+ * moves on. *end: the pass is over. Then gives some free pages back to the
+ * disk. */
 struct prune_place {		/* { 0 } is the beginning */
 	bool	hooks;
 	int64_t	id;
 };
 enum fault	queue_prune(struct db *, struct prune_place *, int64_t before,
-		    unsigned span, unsigned *deleted, bool *end)
+		    int64_t now, unsigned span, unsigned *deleted, bool *end)
 		    __attribute__((warn_unused_result));
 
 enum fault	queue_census(struct db *, struct census *)

@@ -1,9 +1,11 @@
 -- The database of sentry-webhooks: mapping, webhooks, outbox. Version 1.
 --
 -- Times are integer milliseconds since 1970 UTC unless said otherwise.
--- One process writes and checkpoints: sentry-webhooks. Before you edit with the
--- sqlite3 shell, say `PRAGMA wal_autocheckpoint=0;`: SQLite before 3.51.3 can
--- lose a commit that falls into the instant of another process's checkpoint.
+-- Edit with the plain sqlite3 shell, while all is running: the write-ahead log
+-- is kept below 1,000 pages, at which a shell would begin to checkpoint.
+--
+-- Each index says what it costs: a page of it is written with every hook, or
+-- shared by those of one commit where it grows at its end.
 
 -- The mapping table: which workspace a Sentry project's hooks belong to.
 --
@@ -74,7 +76,8 @@ CREATE TRIGGER workspace_map_deleted AFTER DELETE ON workspace_map
 
 -- Every authentic request, as it came.
 CREATE TABLE webhook (
-	id		INTEGER PRIMARY KEY,
+	-- Never used again, even if the newest row is deleted by hand.
+	id		INTEGER PRIMARY KEY AUTOINCREMENT,
 	received_at	INTEGER NOT NULL,
 	resource	TEXT NOT NULL,	-- what the body is; '' when unknown
 	action		TEXT,
@@ -83,7 +86,9 @@ CREATE TABLE webhook (
 	idempotency_key	TEXT,
 	hook_timestamp	TEXT,		-- seconds, as Sentry sent it
 	secret_name	TEXT,		-- the secret that signed it
-	dedupe_key	TEXT NOT NULL UNIQUE,	-- the same delivery, again
+	-- Tells the same delivery, again: a hash of 16 bytes. Its index is the
+	-- one whose pages come in no order; what it costs grows with its size.
+	dedupe_key	BLOB NOT NULL UNIQUE,
 	outcome		TEXT NOT NULL
 		CHECK (outcome IN ('observed', 'ignored', 'unreadable')),
 	seen		INTEGER NOT NULL DEFAULT 1,	-- 1 + duplicates
@@ -101,8 +106,12 @@ CREATE TABLE webhook (
 -- dead       given up; last_error says why
 CREATE TABLE outbox (
 	id		INTEGER PRIMARY KEY AUTOINCREMENT,
+	-- For the view `recent`, pruning and erasure; grows at its end.
 	webhook_id	INTEGER NOT NULL UNIQUE REFERENCES webhook (id),
-	event_id	TEXT NOT NULL UNIQUE,	-- the same on every host
+	-- The same on every host: sentry- and dedupe_key in hex, so that it is
+	-- unique without an index of its own; -r2 and so on behind it once it
+	-- was replayed as new.
+	event_id	TEXT NOT NULL,
 	created_at	INTEGER NOT NULL,	-- when the hook was received
 	workspace_id	TEXT,
 	store_id	TEXT,
@@ -130,12 +139,15 @@ CREATE TABLE outbox (
 	CHECK (state = 'unmapped' OR workspace_id IS NOT NULL)
 ) STRICT;
 
--- Delivery scans these; a row that is done stands in none of them.
+-- Delivery scans these; a row that is done stands in none of them. A hook
+-- enters one of the first two, at its end.
 CREATE INDEX outbox_pending ON outbox (due_at, id) WHERE state = 'pending';
 CREATE INDEX outbox_unmapped ON outbox (id) WHERE state = 'unmapped';
 CREATE INDEX outbox_acked ON outbox (sink, due_at, sink_seq)
 	WHERE state = 'acked';
 CREATE INDEX outbox_dead ON outbox (id) WHERE state = 'dead';
+-- For the view `release_issue` and sentry-replay --issue. Newer issues have
+-- higher numbers, so that most hooks share its last pages.
 CREATE INDEX outbox_issue ON outbox (issue_id) WHERE issue_id IS NOT NULL;
 
 -- What error and event_alert hooks taught about an issue: the hooks about the

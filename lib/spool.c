@@ -13,28 +13,22 @@
 
 #include "record.h"
 
-#define SUFFIX		".hook"
-#define FILE_MAX	(256l << 20)	/* bytes; far above any body's limit */
+#define FILE_MAX	(129l << 20)	/* bytes; above any body's limit */
 #define PROBE_BYTES	16384	/* as much as a hook may have */
-#define STALE_SECONDS	600		/* a temporary file of a dead process */
 
 struct spool {
 	const char	*path;
-	bool		 redact;
 	pthread_mutex_t	 lock;		/* guards opening the folder */
 	int		 dir;		/* atomic; -1: not yet there */
 	unsigned long	 waiting;	/* atomic */
 	unsigned long	 bad;		/* atomic */
 	unsigned	 sequence;	/* atomic */
+	uint64_t	 origin;	/* nobody else's, on any host */
 	enum fault	 fault;		/* atomic; of the last hook put here */
-	/* The round: names in order, read once. */
-	char		(*names)[SPOOL_NAME_SIZE];
-	size_t		 count, next;
-	char		 current[SPOOL_NAME_SIZE];
 };
 
-static bool
-has_suffix(const char *name, const char *suffix)
+bool
+spool_is(const char *name, const char *suffix)
 {
 	size_t n = strlen(name), m = strlen(suffix);
 
@@ -42,11 +36,9 @@ has_suffix(const char *name, const char *suffix)
 	    strcmp(name + n - m, suffix) == 0;
 }
 
-/* Calls `each` for every name; the folder is opened anew, so that rounds do
- * not share a position. */
-static enum fault
-for_names(struct spool *s, int dir,
-    enum fault (*each)(struct spool *, int dir, const char *))
+/* The folder is opened anew, so that nobody shares a position. */
+enum fault
+spool_names(int dir, enum fault (*each)(void *, int, const char *), void *arg)
 {
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -60,25 +52,9 @@ for_names(struct spool *s, int dir,
 		return f;
 	}
 	while (f == FAULT_NONE && (e = readdir(d)) != NULL)
-		f = each(s, dir, e->d_name);
+		f = each(arg, dir, e->d_name);
 	closedir(d);
 	return f;
-}
-
-static enum fault
-survey(struct spool *s, int dir, const char *name)
-{
-	struct stat st;
-
-	if (has_suffix(name, SUFFIX))
-		__atomic_add_fetch(&s->waiting, 1, __ATOMIC_RELAXED);
-	else if (has_suffix(name, ".bad"))
-		__atomic_add_fetch(&s->bad, 1, __ATOMIC_RELAXED);
-	else if (has_suffix(name, ".tmp") &&
-	    fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    time(NULL) - st.st_mtime > STALE_SECONDS)
-		(void)unlinkat(dir, name, 0);
-	return FAULT_NONE;
 }
 
 /* A folder that was just made is itself a change of the one above. */
@@ -96,9 +72,9 @@ sync_parent(int dir)
 	return f;
 }
 
-/* Opens the folder, and makes it where there is none. One that was removed
- * under us (it has no links any more) is made anew, behind the same
- * descriptor: others may be using it now. */
+/* Opens the folder, and makes it where there is none. One that was removed or
+ * moved under us makes place for the one that is there now, behind the same
+ * descriptor: others may be using it. */
 static enum fault
 open_folder(struct spool *s)
 {
@@ -113,8 +89,7 @@ open_folder(struct spool *s)
 		return fault_errno(errno);
 	if (made)
 		f = sync_parent(fd);
-	if (f == FAULT_NONE && s->dir < 0 &&
-	    (f = for_names(s, fd, survey)) == FAULT_NONE) {
+	if (f == FAULT_NONE && s->dir < 0) {
 		__atomic_store_n(&s->dir, fd, __ATOMIC_RELEASE);
 		return f;
 	}
@@ -124,17 +99,27 @@ open_folder(struct spool *s)
 	return f;
 }
 
-static enum fault
-folder(struct spool *s, int *dir)
+/* Whether the path still leads to what is open. */
+static bool
+is_there(const struct spool *s, int dir)
+{
+	struct stat open, now;
+
+	return dir >= 0 && fstat(dir, &open) == 0 &&
+	    stat(s->path, &now) == 0 && open.st_dev == now.st_dev &&
+	    open.st_ino == now.st_ino;
+}
+
+enum fault
+spool_folder(struct spool *s, int *dir)
 {
 	enum fault f = FAULT_NONE;
-	struct stat st;
 
 	*dir = __atomic_load_n(&s->dir, __ATOMIC_ACQUIRE);
-	if (*dir >= 0 && fstat(*dir, &st) == 0 && st.st_nlink > 0)
+	if (is_there(s, *dir))
 		return FAULT_NONE;
 	pthread_mutex_lock(&s->lock);
-	if (s->dir < 0 || fstat(s->dir, &st) != 0 || st.st_nlink == 0)
+	if (!is_there(s, s->dir))
 		f = open_folder(s);
 	*dir = s->dir;
 	pthread_mutex_unlock(&s->lock);
@@ -150,14 +135,11 @@ spool_open(const char *path)
 		return NULL;
 	s->path = path;
 	s->dir = -1;
+	/* Without dice two processes could have the same: the time helps. */
+	if (getentropy(&s->origin, sizeof(s->origin)) != 0)
+		s->origin = (uint64_t)time(NULL) << 32 | (uint32_t)getpid();
 	pthread_mutex_init(&s->lock, NULL);
 	return s;
-}
-
-void
-spool_redact(struct spool *s)
-{
-	s->redact = true;
 }
 
 void
@@ -168,7 +150,6 @@ spool_close(struct spool *s)
 	if (s->dir >= 0)
 		close(s->dir);
 	pthread_mutex_destroy(&s->lock);
-	free(s->names);
 	free(s);
 }
 
@@ -182,6 +163,24 @@ unsigned long
 spool_bad(const struct spool *s)
 {
 	return __atomic_load_n(&s->bad, __ATOMIC_RELAXED);
+}
+
+void
+spool_counted(struct spool *s, unsigned long waiting, unsigned long bad)
+{
+	__atomic_store_n(&s->waiting, waiting, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->bad, bad, __ATOMIC_RELAXED);
+}
+
+void
+spool_one_less(struct spool *s, bool bad)
+{
+	unsigned long n = spool_waiting(s);
+
+	while (n > 0 && !__atomic_compare_exchange_n(&s->waiting, &n, n - 1,
+	    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	__atomic_add_fetch(&s->bad, bad, __ATOMIC_RELAXED);
 }
 
 /* ---- putting ---- */
@@ -221,18 +220,29 @@ put_temporary(int dir, const char *temporary, struct span bytes)
 	return f;
 }
 
+/* Never in another file's place; not every file system can promise that. */
+bool
+spool_rename(int dir, const char *from, const char *to)
+{
+	if (renameat2(dir, from, dir, to, RENAME_NOREPLACE) == 0)
+		return true;
+	return (errno == EINVAL || errno == ENOSYS) &&
+	    faccessat(dir, to, F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
+	    renameat(dir, from, dir, to) == 0;
+}
+
 static enum fault
 put_file(struct spool *s, const char *temporary, const char *name,
     struct span bytes)
 {
 	int dir;
-	enum fault f = folder(s, &dir);
+	enum fault f = spool_folder(s, &dir);
 
 	if (f == FAULT_NONE)
 		f = put_temporary(dir, temporary, bytes);
 	if (f != FAULT_NONE)
 		return f;
-	if (renameat(dir, temporary, dir, name) != 0) {
+	if (!spool_rename(dir, temporary, name)) {
 		f = fault_errno(errno);
 		(void)unlinkat(dir, temporary, 0);
 		return f;
@@ -249,13 +259,13 @@ spool_put(struct spool *s, const struct hook *h)
 	struct text file = { 0 };
 	enum fault f = FAULT_MEMORY;
 
-	/* The order of names is the order of receipt; the process id keeps
-	 * two processes apart. */
-	snprintf(name, sizeof(name), "%013" PRId64 "-%010u-%d" SUFFIX,
-	    h->received_at, __atomic_add_fetch(&s->sequence, 1,
-	    __ATOMIC_RELAXED), (int)getpid());
+	/* The order of names is the order of receipt; behind it stands what
+	 * keeps processes apart, in two containers, say. */
+	snprintf(name, sizeof(name), "%013" PRId64 "-%010u-%016" PRIx64
+	    SPOOL_HOOK, h->received_at, __atomic_add_fetch(&s->sequence, 1,
+	    __ATOMIC_RELAXED), s->origin);
 	snprintf(temporary, sizeof(temporary), "%.*s.tmp",
-	    (int)(strlen(name) - strlen(SUFFIX)), name);
+	    (int)(strlen(name) - strlen(SPOOL_HOOK)), name);
 	record_format(&file, h);
 	if (!file.broken)
 		f = put_file(s, temporary, name, text_view(&file));
@@ -274,9 +284,8 @@ try_again(struct spool *s, int dir)
 
 	if (f == FAULT_NONE)
 		return f;
-	snprintf(name, sizeof(name), "probe-%u-%d.tmp",
-	    __atomic_add_fetch(&s->sequence, 1, __ATOMIC_RELAXED),
-	    (int)getpid());
+	snprintf(name, sizeof(name), "probe-%u-%016" PRIx64 ".tmp",
+	    __atomic_add_fetch(&s->sequence, 1, __ATOMIC_RELAXED), s->origin);
 	f = put_temporary(dir, name, (struct span){ zeros, sizeof(zeros) });
 	if (f == FAULT_NONE) {
 		(void)unlinkat(dir, name, 0);
@@ -291,172 +300,69 @@ enum fault
 spool_check(struct spool *s)
 {
 	int dir;
-	enum fault f = folder(s, &dir);
+	enum fault f = spool_folder(s, &dir);
 
 	if (f == FAULT_NONE && faccessat(dir, ".", R_OK | W_OK | X_OK, 0) != 0)
 		f = fault_errno(errno);
 	return f == FAULT_NONE ? try_again(s, dir) : f;
 }
 
-/* ---- bringing in ---- */
+/* ---- reading, and the second try ---- */
 
-static enum fault
-collect(struct spool *s, int dir, const char *name)
+enum fault
+spool_read(int dir, const char *name, struct text *file)
 {
-	(void)dir;
-	if (!has_suffix(name, SUFFIX))
-		return FAULT_NONE;
-	/* Grows by doubling: count is a power of two when it is full. */
-	if ((s->count & (s->count - 1)) == 0) {
-		size_t size = s->count == 0 ? 1 : s->count * 2;
-		void *names = realloc(s->names, size * sizeof(*s->names));
-
-		if (names == NULL)
-			return FAULT_MEMORY;
-		s->names = names;
-	}
-	memcpy(s->names[s->count++], name, strlen(name) + 1);
-	return FAULT_NONE;
-}
-
-static int
-by_name(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
-static enum fault
-begin_round(struct spool *s)
-{
-	enum fault f;
-	int dir;
-
-	spool_again(s);
-	if ((f = folder(s, &dir)) != FAULT_NONE ||
-	    (f = for_names(s, dir, collect)) != FAULT_NONE) {
-		spool_again(s);
-		return f;
-	}
-	if (s->count > 0)
-		qsort(s->names, s->count, sizeof(*s->names), by_name);
-	return FAULT_NONE;
-}
-
-void
-spool_again(struct spool *s)
-{
-	free(s->names);
-	s->names = NULL;
-	s->count = s->next = 0;
-}
-
-static enum fault
-read_file(struct spool *s, const char *name, struct text *file)
-{
-	int fd = openat(s->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	/* Who opens a FIFO would wait for its writer. */
+	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
+	    O_CLOEXEC);
 	enum fault f = FAULT_NONE;
 	char buf[16384];
-	ssize_t n;
+	struct stat st;
+	ssize_t n = 0;
 
 	if (fd < 0)
-		return fault_errno(errno);
-	while ((n = read(fd, buf, sizeof(buf))) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 || file->len > FILE_MAX) {
-			f = FAULT_IO;
-			break;
-		}
-		text_add(file, buf, (size_t)n);
+		return errno == ENOENT ? FAULT_GONE : errno == ELOOP ||
+		    errno == ENXIO ? FAULT_REFUSED : fault_errno(errno);
+	if (fstat(fd, &st) != 0)
+		f = fault_errno(errno);
+	else if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
+		f = FAULT_REFUSED;
+	while (f == FAULT_NONE && file->len <= FILE_MAX &&
+	    (n = read(fd, buf, sizeof(buf))) != 0) {
+		if (n < 0 && errno != EINTR)
+			f = fault_errno(errno);
+		else if (n > 0)
+			text_add(file, buf, (size_t)n);
 	}
 	close(fd);
 	return file->broken ? FAULT_MEMORY : f;
 }
 
-/* FAULT_REFUSED for a file that is no hook. */
 static enum fault
-read_receipt(struct spool *s, const char *name, struct span observe_list,
-    struct receipt **receipt)
+restore(void *count, int dir, const char *name)
 {
-	struct text file = { 0 };
-	struct hook hook;
-	enum fault f = read_file(s, name, &file);
-	char *body = NULL;
+	char old[SPOOL_NAME_SIZE];
 
-	if (f == FAULT_NONE && !record_parse(&hook, text_view(&file)))
-		f = FAULT_REFUSED;
-	if (f == FAULT_NONE &&
-	    (body = malloc(hook.body.len + 1)) == NULL)
-		f = FAULT_MEMORY;
-	if (f == FAULT_NONE) {
-		memcpy(body, hook.body.at, hook.body.len);
-		hook.body.at = body;
-		hook.redact = s->redact;
-		*receipt = receipt_new(&hook, body, observe_list);
-		f = *receipt == NULL ? FAULT_MEMORY : FAULT_NONE;
-	}
-	text_release(&file);
-	/* cppcheck-suppress memleak; receipt_new() has taken the body. */
-	return f;
-}
-
-enum fault
-spool_take(struct spool *s, struct span observe_list,
-    struct receipt **receipt, const char **name)
-{
-	enum fault f;
-
-	*receipt = NULL;
-	*name = s->current;
-	if (s->next == s->count) {
-		bool over = s->count > 0;
-
-		spool_again(s);
-		if (over)
-			return FAULT_NONE;
-		if ((f = begin_round(s)) != FAULT_NONE)
-			return f;
-	}
-	while (s->next < s->count) {
-		memcpy(s->current, s->names[s->next++], SPOOL_NAME_SIZE);
-		f = read_receipt(s, s->current, observe_list, receipt);
-		if (f == FAULT_NONE || f == FAULT_MEMORY)
-			return f;
-		/* What cannot be read now, but is a hook, waits for the next
-		 * round; what is none never will be. */
-		if (f == FAULT_REFUSED)
-			spool_set_aside(s, s->current);
-	}
+	if (!spool_is(name, SPOOL_HOOK SPOOL_BAD))
+		return FAULT_NONE;
+	snprintf(old, sizeof(old), "%.*s",
+	    (int)(strlen(name) - strlen(SPOOL_BAD)), name);
+	if (!spool_rename(dir, name, old))
+		return fault_errno(errno);
+	++*(unsigned long *)count;
 	return FAULT_NONE;
 }
 
-/* One fewer, wherever it went; another process may have added files that
- * were never counted here. */
-static void
-count_down(struct spool *s)
+enum fault
+spool_retry(const char *path, unsigned long *count)
 {
-	unsigned long n = spool_waiting(s);
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum fault f;
 
-	while (n > 0 && !__atomic_compare_exchange_n(&s->waiting, &n, n - 1,
-	    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		;
-}
-
-void
-spool_remove(struct spool *s, const char *name)
-{
-	if (unlinkat(s->dir, name, 0) == 0 || errno == ENOENT)
-		count_down(s);
-}
-
-void
-spool_set_aside(struct spool *s, const char *name)
-{
-	char bad[SPOOL_NAME_SIZE + 8];
-
-	snprintf(bad, sizeof(bad), "%s.bad", name);
-	if (renameat(s->dir, name, s->dir, bad) == 0) {
-		count_down(s);
-		__atomic_add_fetch(&s->bad, 1, __ATOMIC_RELAXED);
-	}
+	*count = 0;
+	if (dir < 0)
+		return errno == ENOENT ? FAULT_GONE : fault_errno(errno);
+	f = spool_names(dir, restore, count);
+	close(dir);
+	return f;
 }

@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <stddef.h>
 
+#define HEADER_BYTES	32	/* as far as it is read, */
+#define HEADER_PAGES	28	/* and where its size in pages stands */
+
 enum fault
 sql_fault(int rc)
 {
@@ -30,7 +33,7 @@ sql_fault(int rc)
 	case SQLITE_MISMATCH:
 		return FAULT_REFUSED;
 	case SQLITE_CANTOPEN:
-		return errno == ENOSPC ? FAULT_FULL : FAULT_IO;
+		return fault_errno(errno);
 	}
 	return FAULT_IO;
 }
@@ -53,4 +56,26 @@ sql_number(sqlite3 *db, const char *sql, int64_t *n)
 		*n = sqlite3_column_int64(stmt, 0);
 	sqlite3_finalize(stmt);
 	return sql_fault(rc);
+}
+
+/* Through SQLite's own descriptor: whoever opens the file a second time, and
+ * closes that, loses all locks that the process has on it. */
+void
+sql_size(sqlite3 *db, int64_t page_bytes, int64_t *bytes,
+    int64_t *header_bytes)
+{
+	sqlite3_file *file = NULL;
+	unsigned char h[HEADER_BYTES];
+	const unsigned char *n = h + HEADER_PAGES;
+	sqlite3_int64 size;
+
+	*bytes = *header_bytes = 0;
+	if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER,
+	    &file) != SQLITE_OK || file->pMethods == NULL ||
+	    file->pMethods->xFileSize(file, &size) != SQLITE_OK ||
+	    file->pMethods->xRead(file, h, sizeof(h), 0) != SQLITE_OK)
+		return;
+	*bytes = size;
+	*header_bytes = page_bytes * ((int64_t)n[0] << 24 | n[1] << 16 |
+	    n[2] << 8 | n[3]);
 }

@@ -19,4 +19,9 @@ enum fault	sql_run(sqlite3 *, const char *sql);
 enum fault	sql_number(sqlite3 *, const char *sql, int64_t *n)
 		    __attribute__((warn_unused_result));
 
+/* How long the file is, and how long its own header says that it is (bytes 28
+ * to 31 of it: its size in pages). 0 and 0 where it cannot be read. */
+void		sql_size(sqlite3 *, int64_t page_bytes, int64_t *bytes,
+		    int64_t *header_bytes);
+
 #endif

@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#define KEY_BYTES	16	/* of webhook.dedupe_key */
+
 enum statement {
 	SQL_WEBHOOK, SQL_SEEN, SQL_OUTBOX,
 	SQL_MAP, SQL_TEACH, SQL_LEARN,
@@ -19,15 +21,15 @@ static const char *const statements[STATEMENTS] = {
 	    " ON CONFLICT (dedupe_key) DO NOTHING",
 	[SQL_SEEN] =
 	    "UPDATE webhook SET seen = seen + 1 WHERE dedupe_key = ?1"
-	    " AND NOT (?4 AND received_at = ?2 AND request_id IS ?3)",
+	    " AND NOT (?4 AND received_at = ?2 AND request_id IS ?3)"
+	    " RETURNING body <> ?5",
 	[SQL_OUTBOX] =
 	    "INSERT INTO outbox (webhook_id, event_id, created_at,"
 	    " workspace_id, store_id, source_type, source_id, title,"
 	    " occurred_at, project_id, project_slug, issue_id, short_id,"
 	    " level, release, environment, source_event, state, due_at)"
 	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
-	    " ?14, ?15, ?16, ?17, ?18, ?3)"
-	    " ON CONFLICT (event_id) DO NOTHING",
+	    " ?14, ?15, ?16, ?17, ?18, ?3)",
 	/* From the most specific rank to the least, each by an index that its
 	 * WHERE names: coalesce() stops at the first; ?1 project id, ?2 slug,
 	 * ?3 installation. */
@@ -85,35 +87,61 @@ store_open(struct db **d, const char *path, enum db_mode mode,
 
 /* ---- keeping ---- */
 
+/* The 16 bytes that the event id has in hex behind its dash. */
+static struct span
+dedupe_key(char key[KEY_BYTES], const struct observation *o)
+{
+	static const char digits[] = "0123456789abcdef";
+	struct span id = observation_get(o, OBSERVED_EVENT_ID);
+	const char *hex = id.at + id.len - 2 * KEY_BYTES;
+
+	for (size_t i = 0; i < KEY_BYTES; i++)
+		key[i] = (char)((strchr(digits, hex[2 * i]) - digits) << 4 |
+		    (strchr(digits, hex[2 * i + 1]) - digits));
+	return (struct span){ key, KEY_BYTES };
+}
+
 static enum fault
 put_webhook(struct db *d, const struct hook *h, const struct observation *o)
 {
+	char key[KEY_BYTES];
 	const struct span text[] = {
 		observation_get(o, OBSERVED_RESOURCE),
 		observation_get(o, OBSERVED_ACTION),
 		observation_get(o, OBSERVED_INSTALLATION),
 		h->request_id, h->idempotency_key, h->timestamp,
 		h->secret_name,
-		observation_get(o, OBSERVED_DEDUPE_KEY),
-		span_of(outcome_name(o->outcome)),
 	};
 
 	db_bind_int(d, SQL_WEBHOOK, 1, h->received_at);
 	for (int i = 0; i < (int)(sizeof(text) / sizeof(text[0])); i++)
 		db_bind_text(d, SQL_WEBHOOK, 2 + i, text[i]);
+	db_bind_blob(d, SQL_WEBHOOK, 9, dedupe_key(key, o));
+	db_bind_text(d, SQL_WEBHOOK, 10, span_of(outcome_name(o->outcome)));
 	db_bind_blob(d, SQL_WEBHOOK, 11, h->body);
 	return db_run(d, SQL_WEBHOOK);
 }
 
 static enum fault
 count_seen(struct db *d, const struct hook *h, const struct observation *o,
-    enum origin origin)
+    enum origin origin, bool *differs)
 {
-	db_bind_text(d, SQL_SEEN, 1, observation_get(o, OBSERVED_DEDUPE_KEY));
+	char key[KEY_BYTES];
+	enum fault f;
+	bool row;
+
+	db_bind_blob(d, SQL_SEEN, 1, dedupe_key(key, o));
 	db_bind_int(d, SQL_SEEN, 2, h->received_at);
 	db_bind_text(d, SQL_SEEN, 3, h->request_id);
 	db_bind_int(d, SQL_SEEN, 4, origin == FROM_SPOOL);
-	return db_run(d, SQL_SEEN);
+	db_bind_blob(d, SQL_SEEN, 5, h->body);
+	f = db_step(d, SQL_SEEN, &row);
+	*differs = row && db_int(d, SQL_SEEN, 0) != 0;
+	/* To its end, or it is not written. */
+	if (row)
+		f = db_step(d, SQL_SEEN, &row);
+	db_finish(d, SQL_SEEN);
+	return f;
 }
 
 static enum fault
@@ -234,12 +262,12 @@ store_put(struct db *d, const struct hook *h, struct observation *o,
 {
 	enum fault f;
 
-	*stored = (struct stored){ false, false };
+	*stored = (struct stored){ false, false, false };
 	if ((f = put_webhook(d, h, o)) != FAULT_NONE)
 		return f;
 	if (db_changes(d) == 0) {
 		stored->duplicate = true;
-		return count_seen(d, h, o, origin);
+		return count_seen(d, h, o, origin, &stored->differs);
 	}
 	if (o->outcome == OUTCOME_OBSERVED) {
 		if (o->asks && (f = learn(d, o)) != FAULT_NONE)

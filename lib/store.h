@@ -10,7 +10,8 @@ enum fault	store_open(struct db **, const char *path, enum db_mode,
 		    char why[DB_WHY]) __attribute__((warn_unused_result));
 
 struct stored {
-	bool	duplicate;	/* the delivery was there before */
+	bool	duplicate;	/* the delivery was there before, */
+	bool	differs;	/* with another body */
 	bool	unmapped;	/* no row of workspace_map fits */
 };
 

@@ -5,38 +5,41 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BATCH_MAX	256	/* receipts in a transaction: WRITER_BATCHES */
-#define SPOOL_BATCH	64	/* spooled hooks in a transaction */
+#include "bringin.h"
+
+/* Of a transaction, so that the log stays short (checkpoint.h). */
+#define BATCH_MAX	128	/* receipts: WRITER_BATCHES */
+#define BATCH_BYTES	1048576	/* of their bodies, or a single one */
 #define REMAP_BATCH	500	/* unmapped rows in a transaction */
 #define TICK_MS		500	/* between looks at the mapping table */
-#define SPOOL_LOOK_MS	5000	/* between looks for what others spooled */
-#define SPOOL_REST_MS	1000	/* after a round that brought nothing in */
 #define REOPEN_MS	100	/* between attempts at a database */
 #define CORRUPT_MS	5000	/* the same at one that is corrupt */
 #define SOUND_MS	1000	/* between looks whether others can read it */
+#define HANGS_MS	2000	/* in one call */
+#define RETIRE_SAY_MS	1000	/* until that is worth a word */
 #define BUSY_SAY_MS	250	/* a lock held longer is worth a word */
 
 struct writer {
 	struct writer_config	 config;
 	pthread_t		 thread;
 	struct intake		*intake;
-
+	int64_t			 busy_from;	/* atomic: ms; 0: idle */
 	pthread_mutex_t	 lock;		/* guards status */
 	struct writer_status status;
 
 	/* ---- the writer thread's own ---- */
 	struct db	*db;
+	struct db	*old;		/* moved, its log not yet with it */
+	int64_t		 old_since;	/* ms; 0: and that was said */
+	bool		 unsynced;	/* empty its log before it is used */
 	bool		 suspect;	/* look through it before it is used */
 	unsigned	 reopen_ms;
 	int64_t		 sound_at;	/* ms, intake_now() */
-	char		 spooled[SPOOL_BATCH][SPOOL_NAME_SIZE];
-	unsigned	 spooled_count;
-	char		 refused[SPOOL_NAME_SIZE];	/* once */
+	struct bringin	*bringin;
 	int64_t		 edits, cursor;	/* of the mapping table */
 	bool		 remap;
 	bool		 tick;		/* in this round */
 	int64_t		 tick_at, busy_since;	/* ms, intake_now() */
-	int64_t		 look_at, rest_until;	/* of the spool, likewise */
 };
 
 static void
@@ -62,10 +65,32 @@ writer_withdraw(struct writer *w, struct waiting *waiting)
 void
 writer_status(struct writer *w, struct writer_status *status)
 {
+	int64_t from = __atomic_load_n(&w->busy_from, __ATOMIC_RELAXED);
+
 	pthread_mutex_lock(&w->lock);
 	*status = w->status;
 	pthread_mutex_unlock(&w->lock);
 	status->queued = intake_queued(w->intake);
+	status->hangs = from != 0 && intake_now() - from > HANGS_MS;
+	if (!status->hangs)
+		return;
+	status->fault = FAULT_STUCK;
+	snprintf(status->why, sizeof(status->why), "the writer hangs");
+}
+
+/* It moves: before each step that should not take long. */
+static void
+sign_of_life(struct writer *w)
+{
+	__atomic_store_n(&w->busy_from, intake_now(), __ATOMIC_RELAXED);
+}
+
+/* The same in the midst of one. */
+static int
+still_at_it(void *writer)
+{
+	sign_of_life(writer);
+	return 0;
 }
 
 static void
@@ -88,25 +113,29 @@ set_fault(struct writer *w, enum fault f, const char *why)
 		say(w, WRITER_RECOVERED, before, "", 0);
 }
 
-/* A sync that failed leaves frames in the WAL that are perhaps nowhere but in
- * memory, however well the next sync goes: they move into the database before
- * any hook is written behind them. What was replaced, cut or corrupt must be
- * sound. */
+/* A sync that failed leaves pages in the log that are perhaps nowhere but in
+ * memory, however well the next sync goes: all of it moves into the database
+ * before any hook is written behind them. What was replaced, cut or corrupt
+ * must be sound. */
 static enum fault
 trust(struct writer *w, char why[DB_WHY])
 {
-	enum fault f = db_checkpoint(w->db, true);
+	enum fault f = db_empty_log(w->db);
 
-	if (f == FAULT_NONE && w->suspect)
-		f = db_look_through(w->db);
-	if (f == FAULT_NONE)
+	if (f == FAULT_BUSY && w->unsynced) {
+		snprintf(why, DB_WHY, "a sync has failed, and somebody reads: "
+		    "the log cannot be emptied");
 		return f;
-	snprintf(why, DB_WHY, "%s", f == FAULT_CORRUPT ? "it is damaged: "
-	    "move it away, or put a sound one in its place" : db_why(w->db));
-	w->suspect |= f == FAULT_CORRUPT;
-	w->reopen_ms = f == FAULT_CORRUPT ? CORRUPT_MS : REOPEN_MS;
-	db_abandon(w->db);
-	w->db = NULL;
+	}
+	if ((f == FAULT_NONE || f == FAULT_BUSY) && w->suspect) {
+		db_interrupt(w->db, still_at_it, w);
+		f = db_look_through(w->db);
+		db_interrupt(w->db, NULL, NULL);
+	}
+	if (f == FAULT_BUSY)
+		f = FAULT_NONE;
+	snprintf(why, DB_WHY, "%s", f == FAULT_CORRUPT ? "it is damaged: move "
+	    "it away, or put a sound one in its place" : db_why(w->db));
 	return f;
 }
 
@@ -115,14 +144,19 @@ open_store(struct writer *w, char why[DB_WHY])
 {
 	enum fault f = store_open(&w->db, w->config.db, DB_OWN, why);
 
-	if (f == FAULT_NONE)
-		f = trust(w, why);
-	if (f == FAULT_NONE) {
-		w->suspect = false;
-		w->sound_at = intake_now() + SOUND_MS;
-		w->edits = -1;		/* look through the unmapped rows */
-		say(w, WRITER_OPENED, f, "", 0);
+	if (f != FAULT_NONE)
+		return f;
+	if ((f = trust(w, why)) != FAULT_NONE) {
+		w->suspect |= f == FAULT_CORRUPT;
+		w->reopen_ms = f == FAULT_CORRUPT ? CORRUPT_MS : REOPEN_MS;
+		db_abandon(w->db);
+		w->db = NULL;
+		return f;
 	}
+	w->suspect = w->unsynced = false;
+	w->sound_at = intake_now() + SOUND_MS;
+	w->edits = -1;		/* look through the unmapped rows */
+	say(w, WRITER_OPENED, f, "", 0);
 	return f;
 }
 
@@ -220,7 +254,7 @@ write_queued(struct writer *w)
 
 	if (f != FAULT_NONE)
 		return f;
-	jobs = intake_take(w->intake, BATCH_MAX);
+	jobs = intake_take(w->intake, BATCH_MAX, BATCH_BYTES);
 	if (jobs == NULL && (f = store_probe(w->db)) != FAULT_NONE) {
 		db_rollback(w->db);
 		return f;
@@ -232,87 +266,26 @@ write_queued(struct writer *w)
 	return f;
 }
 
-/* With a transaction open: stores the next of the spool and commits. */
-static enum fault
-put_spooled(struct writer *w)
-{
-	struct receipt *r;
-	struct stored stored;
-	const char *name;
-	enum fault f;
-
-	while (w->spooled_count < SPOOL_BATCH) {
-		f = spool_take(w->config.spool, w->config.observe_list, &r,
-		    &name);
-		if (f != FAULT_NONE || r == NULL)
-			break;
-		memcpy(w->spooled[w->spooled_count++], name, SPOOL_NAME_SIZE);
-		f = store_put(w->db, &r->hook, &r->observation, FROM_SPOOL,
-		    &stored);
-		receipt_drop(r);
-		if (f != FAULT_NONE)
-			return f;
-	}
-	/* A folder that cannot be read is no fault of the database. */
-	return db_commit(w->db);
-}
-
-static void
-forget_spooled(struct writer *w)
-{
-	for (unsigned i = 0; i < w->spooled_count; i++)
-		spool_remove(w->config.spool, w->spooled[i]);
-	pthread_mutex_lock(&w->lock);
-	count_commit(w, w->spooled_count);
-	w->status.brought_in += w->spooled_count;
-	pthread_mutex_unlock(&w->lock);
-	say(w, WRITER_BROUGHT_IN, FAULT_NONE, "", w->spooled_count);
-}
-
-/* Without memory json_valid() says no, and a CHECK fails: the second time it
- * is the hook. */
-static void
-refused(struct writer *w, const char *name)
-{
-	if (strcmp(w->refused, name) != 0) {
-		memcpy(w->refused, name, SPOOL_NAME_SIZE);
-		return;
-	}
-	say(w, WRITER_SET_ASIDE, FAULT_REFUSED, name, 1);
-	spool_set_aside(w->config.spool, name);
-}
-
 static enum fault
 bring_in(struct writer *w)
 {
-	enum fault f = db_begin(w->db);
+	unsigned n;
+	enum fault f = bringin_next(w->bringin, w->db, &n);
 
-	if (f != FAULT_NONE)
+	if (n == 0)
 		return f;
-	w->spooled_count = 0;
-	if ((f = put_spooled(w)) != FAULT_NONE) {
-		db_rollback(w->db);
-		spool_again(w->config.spool);
-		if (f != FAULT_REFUSED)
-			return f;
-		refused(w, w->spooled[w->spooled_count - 1]);
-		return FAULT_NONE;
-	}
-	w->look_at = intake_now() + SPOOL_LOOK_MS;
-	if (w->spooled_count > 0)
-		forget_spooled(w);
-	else
-		w->rest_until = intake_now() + SPOOL_REST_MS;
+	pthread_mutex_lock(&w->lock);
+	count_commit(w, n);
+	w->status.brought_in += n;
+	pthread_mutex_unlock(&w->lock);
+	say(w, WRITER_BROUGHT_IN, FAULT_NONE, "", n);
 	return f;
 }
 
-/* When files are known to wait, and now and then because another process may
- * have left some. */
-static bool
-spool_due(struct writer *w)
+static void
+say_set_aside(void *writer, enum fault f, const char *name)
 {
-	return intake_now() >= w->rest_until &&
-	    (intake_now() >= w->look_at || spool_waiting(w->config.spool) > 0);
+	say(writer, WRITER_SET_ASIDE, f, name, 1);
 }
 
 static enum fault
@@ -325,6 +298,9 @@ look_at_mapping(struct writer *w)
 	if (!w->tick)
 		return FAULT_NONE;
 	w->tick_at = intake_now() + TICK_MS;
+	/* An idle worker has to notice, too. */
+	if ((f = db_look(w->db)) != FAULT_NONE)
+		return f;
 	if ((f = store_map_edits(w->db, &edits)) == FAULT_NONE &&
 	    edits != w->edits) {
 		w->edits = edits;
@@ -352,15 +328,57 @@ remap(struct writer *w)
 	return f;
 }
 
-/* Sleeps until there is something to do; returns false when it is over. */
+/* Sleeps until there is something to do; false when it is over. */
 static bool
 wait_for_work(struct writer *w)
 {
 	if (w->db == NULL)
 		return intake_wait(w->intake, w->reopen_ms);
-	if (w->remap || spool_due(w) || intake_is_stuck(w->intake))
+	if (w->remap || bringin_due(w->bringin) || intake_is_stuck(w->intake))
 		return intake_wait(w->intake, 0);
 	return intake_wait(w->intake, TICK_MS);
+}
+
+/* What is in the log still belongs to the files that were moved: it goes after
+ * them, and not into those that have come. Until then hooks go to the spool.
+ * Where it cannot go, there is nothing left to wait for. */
+static enum fault
+retire(struct writer *w)
+{
+	enum fault f = db_retire(w->old);
+
+	if (f == FAULT_BUSY) {
+		if (w->old_since != 0 &&
+		    intake_now() - w->old_since > RETIRE_SAY_MS) {
+			say(w, WRITER_RETIRING, f, "", 0);
+			w->old_since = 0;
+		}
+		return FAULT_GONE;
+	}
+	if (f != FAULT_NONE || w->old_since == 0)
+		say(w, WRITER_RETIRED, f, f == FAULT_NONE ? "" :
+		    db_why(w->old), 0);
+	db_abandon(w->old);
+	w->old = NULL;
+	return FAULT_NONE;
+}
+
+static void
+give_up(struct writer *w, enum fault f)
+{
+	set_fault(w, f, f == FAULT_GONE ? "the database, or its log, was "
+	    "moved, replaced or cut" : f == FAULT_CORRUPT ? "the database is "
+	    "damaged" : db_why(w->db));
+	w->suspect = f == FAULT_GONE || f == FAULT_CORRUPT;
+	w->unsynced |= f != FAULT_GONE;
+	w->reopen_ms = REOPEN_MS;
+	if (f == FAULT_GONE) {
+		w->old = w->db;
+		w->old_since = intake_now();
+	} else {
+		db_abandon(w->db);
+	}
+	w->db = NULL;
 }
 
 /* Everything that is due, a transaction each. */
@@ -370,44 +388,31 @@ work(struct writer *w)
 	char why[DB_WHY];
 	enum fault f = FAULT_NONE;
 
+	if (w->old != NULL && (f = retire(w)) != FAULT_NONE)
+		return f;
 	if (w->db == NULL && (f = open_store(w, why)) != FAULT_NONE) {
 		set_fault(w, f, why);
 		return f;
 	}
 	f = look_whether_sound(w);
+	sign_of_life(w);
 	if (f == FAULT_NONE && (intake_queued(w->intake) > 0 ||
 	    intake_is_stuck(w->intake)))
 		f = write_queued(w);
+	sign_of_life(w);
 	if (f == FAULT_NONE)
 		f = look_at_mapping(w);
-	if (f == FAULT_NONE && spool_due(w))
+	if (f == FAULT_NONE && bringin_due(w->bringin))
 		f = bring_in(w);
+	sign_of_life(w);
 	if (f == FAULT_NONE && w->remap)
 		f = remap(w);
 	return f;
 }
 
-/* What is in the WAL still belongs to a file that was moved: it goes after
- * it, and not into the one that has come. */
-static void
-give_up(struct writer *w, enum fault f)
-{
-	set_fault(w, f, f == FAULT_GONE ? "the database file was moved, "
-	    "replaced or cut" : f == FAULT_CORRUPT ? "the database is "
-	    "damaged" : db_why(w->db));
-	w->suspect = f == FAULT_GONE || f == FAULT_CORRUPT;
-	w->reopen_ms = REOPEN_MS;
-	if (f == FAULT_GONE)
-		db_close(w->db);
-	else
-		db_abandon(w->db);
-	w->db = NULL;
-}
-
 static enum fault
 judge(struct writer *w, enum fault f)
 {
-	/* A WAL that cannot be emptied would only grow. */
 	if (f == FAULT_NONE)
 		f = db_checkpoint(w->db, w->tick);
 	if (f == FAULT_NONE) {
@@ -432,11 +437,14 @@ run(void *arg)
 	enum fault f;
 
 	while (wait_for_work(w)) {
+		sign_of_life(w);
 		f = judge(w, work(w));
 		/* Nobody waits for a database that cannot be opened. */
 		assert(w->db != NULL || f != FAULT_NONE);
 		if (w->db == NULL)
-			finish(w, intake_take(w->intake, UINT32_MAX), f);
+			finish(w, intake_take(w->intake, UINT32_MAX,
+			    SIZE_MAX), f);
+		__atomic_store_n(&w->busy_from, 0, __ATOMIC_RELAXED);
 	}
 	return NULL;
 }
@@ -444,7 +452,10 @@ run(void *arg)
 static void
 writer_free(struct writer *w)
 {
+	if (w->old != NULL && retire(w) != FAULT_NONE)
+		db_abandon(w->old);
 	db_close(w->db);
+	bringin_close(w->bringin);
 	intake_close(w->intake);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
@@ -463,7 +474,9 @@ writer_start(struct writer **out, const struct writer_config *config,
 	w->config = *config;
 	w->reopen_ms = REOPEN_MS;
 	pthread_mutex_init(&w->lock, NULL);
-	if ((w->intake = intake_open()) == NULL) {
+	w->bringin = bringin_open(config->spool, config->observe_list,
+	    config->redact, say_set_aside, w);
+	if (w->bringin == NULL || (w->intake = intake_open()) == NULL) {
 		writer_free(w);
 		return FAULT_MEMORY;
 	}

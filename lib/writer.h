@@ -13,7 +13,10 @@ enum writer_event {
 	WRITER_FAULT,		/* it does not take hooks; once a fault */
 	WRITER_RECOVERED,	/* it does again */
 	WRITER_BROUGHT_IN,	/* `count` hooks from the spool */
-	WRITER_SET_ASIDE	/* a spooled hook that it refuses; why: file */
+	WRITER_SET_ASIDE,	/* a spool file that cannot be; why: its name */
+	WRITER_RETIRING,	/* files that were moved: their log is not yet
+				 * in them, a reader needs it */
+	WRITER_RETIRED		/* it is now; or given up, with a fault */
 };
 typedef void	writer_say(void *arg, enum writer_event, enum fault,
 		    const char *why, unsigned long count);
@@ -22,6 +25,7 @@ struct writer_config {
 	const char	*db;		/* outlives the writer */
 	struct spool	*spool;
 	struct span	 observe_list;	/* outlives the writer */
+	bool		 redact;	/* what was spooled without */
 	writer_say	*say;
 	void		*arg;
 };
@@ -43,7 +47,9 @@ bool		writer_withdraw(struct writer *, struct waiting *);
 
 #define WRITER_BATCHES	9	/* up to 256 rows */
 struct writer_status {
-	enum fault	fault;		/* why it is stuck, or FAULT_NONE */
+	bool		hangs;		/* in a call, for over two seconds */
+	enum fault	fault;		/* then FAULT_STUCK, else why it does
+					 * not take hooks, or FAULT_NONE */
 	char		why[DB_WHY];
 	unsigned	queued;		/* receipts that wait now */
 	unsigned long	commits, rows;	/* since the start */

@@ -34,8 +34,8 @@ class Outbox:
             for i in range(self.next, self.next + n):
                 db.execute(
                     "INSERT INTO webhook (id, received_at, resource, "
-                    "dedupe_key, outcome, body) VALUES (?, ?, 'issue', ?, "
-                    "'observed', x'')", (i, now + i, str(i)))
+                    "dedupe_key, outcome, body) VALUES (?, ?, 'issue', "
+                    "CAST(? AS BLOB), 'observed', x'')", (i, now + i, str(i)))
                 db.execute(
                     "INSERT INTO outbox (webhook_id, event_id, created_at, "
                     "workspace_id, store_id, source_type, source_id, title,"

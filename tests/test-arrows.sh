@@ -38,16 +38,18 @@ notify:
 log: span
 fault:
 receipt: observe redact
-spool: fault receipt record
-gate:
-wal:
+spool: fault hook record
+round: receipt record spool
 guard:
+dbfiles:
 sql: fault
+checkpoint: dbfiles fault sql
 migrate: fault schema_sql sql
-db: fault gate migrate span sql wal
+db: checkpoint dbfiles fault migrate span sql
 store: db observe
 intake: receipt store
-erase: db gate observe personal record redact text
+bringin: intake round spool store
+erase: db observe personal record redact spool text
 queue: envelope sink store
 sink_print: sink
 sink_http: batch response
@@ -59,9 +61,9 @@ settle: log queue tally
 trouble: fault log sink
 pace: queue
 deliver: flight log notify pace queue settle tally trouble
-writer: intake spool
+writer: bringin intake spool
 keyring: log signature
-metrics: keyring text writer
+metrics: keyring log text writer
 exchange: text
 memory:
 answer: exchange keyring log memory metrics status writer
@@ -90,7 +92,7 @@ main: answer args check forget guard log memory options plain serve status verif
 doors='
 json-c/json.h lib/json.c
 sodium.h lib/signature.c
-sqlite3.h lib/db.c lib/migrate.h lib/sql.h lib/wal.c
+sqlite3.h lib/checkpoint.h lib/db.c lib/migrate.h lib/sql.h
 curl/curl.h lib/sink_http.c
 nats/nats.h lib/stream.c
 '

@@ -187,7 +187,7 @@ def _():
             shell.close()
         until(lambda: dead() or spool_is_empty(w))
     calls = calls_of(w, lambda: act(lambda: False))
-    steps = ["fdatasync", "pread64", "pwrite64", "renameat", "unlinkat"]
+    steps = ["fdatasync", "pread64", "pwrite64", "renameat2", "unlinkat"]
     assert set(steps) <= set(calls), calls
     assert matrix(w, calls if h.FULL else steps, act) >= len(steps)
     books.close(w)

@@ -100,7 +100,8 @@ def seed(path, count, prefix="e", size=2000, state="pending", age=0, due=0,
     for id in ids:
         hook = db.execute(
             "INSERT INTO webhook (received_at, resource, dedupe_key, "
-            "outcome, body) VALUES (?, 'issue', ?, 'observed', x'7b7d')",
+            "outcome, body) VALUES (?, 'issue', CAST(? AS BLOB), 'observed', "
+            "x'7b7d')",
             (now, id)).lastrowid
         db.execute(
             "INSERT INTO outbox (webhook_id, event_id, created_at, "
@@ -621,11 +622,11 @@ def keep():
     seed(db, 3000, "older", 2000, "delivered", age=40 * DAY)
     harness.shell_ok(db, "INSERT INTO webhook (received_at, resource, "
                      "dedupe_key, outcome, body) VALUES "
-                     "(1, 'x', 'lone-old', 'ignored', x'00')")
+                     "(1, 'x', CAST('lone-old' AS BLOB), 'ignored', x'00')")
     seed(db, 30, "new", 20, "delivered", age=20 * DAY)
     harness.shell_ok(db, "INSERT INTO webhook (received_at, resource, "
                      "dedupe_key, outcome, body) SELECT received_at, 'x', "
-                     "'lone-new', 'unreadable', x'00' FROM webhook "
+                     "CAST('lone-new' AS BLOB), 'unreadable', x'00' FROM webhook "
                      "WHERE id = (SELECT max(id) FROM webhook)")
     equal(once(db, "--keep", "0", to=api.url)[0], 1)
     equal(states(db)["delivered"], 6030, "with --keep 0")
@@ -649,7 +650,7 @@ def keep():
           {"pending": 20, "acked": 20, "dead": 20, "delivered": 30})
     equal(states(db)["unmapped"], 20 + len(took))
     equal([r[0] for r in rows(db, "SELECT dedupe_key FROM webhook WHERE "
-                              "dedupe_key LIKE 'lone%'")], ["lone-new"])
+                              "CAST(dedupe_key AS TEXT) LIKE 'lone%'")], [b"lone-new"])
     equal(rows(db, "SELECT count(*) FROM outbox WHERE webhook_id NOT IN "
                "(SELECT id FROM webhook)")[0][0], 0)
     equal(d.stop(), 0)

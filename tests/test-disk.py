@@ -389,7 +389,7 @@ def by_spool(name, inject, path, words):
      "outbox.db-spool", "permission-denied"),
     ("writing a file in the spool", by_spool, "write:error=ENOSPC", None,
      "disk-full"),
-    ("renaming a file in the spool", by_spool, "renameat:error=EIO", None,
+    ("renaming a file in the spool", by_spool, "renameat2:error=EIO", None,
      None),
 ])
 def _(name, how, inject, path, words):

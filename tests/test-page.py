@@ -81,7 +81,7 @@ def add(db, title="a title", state="delivered", at=NOW, **more):
         "INSERT INTO webhook (received_at, resource, action, installation, "
         "secret_name, request_id, dedupe_key, outcome, body) VALUES "
         "(?, 'issue', 'created', CAST(? AS TEXT), 'the-secret-name', "
-        "'the-request-id', ?, "
+        "'the-request-id', CAST(? AS BLOB), "
         "'observed', CAST('the raw body' AS BLOB))",
         (at, installation, row["event_id"])).lastrowid
     # Bytes that are no UTF-8 come in as a text all the same.
@@ -602,8 +602,8 @@ def big(path, rows):
     numbers = f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 " \
         f"FROM n WHERE i < {rows})"
     db.execute(f"{numbers} INSERT INTO webhook (id, received_at, resource, "
-               "dedupe_key, outcome, body) SELECT i, ? + i, 'issue', i, "
-               "'observed', x'78' FROM n", (NOW - rows,))
+               "dedupe_key, outcome, body) SELECT i, ? + i, 'issue', "
+               "CAST(i AS BLOB), 'observed', x'78' FROM n", (NOW - rows,))
     db.execute(f"{numbers} INSERT INTO outbox (id, webhook_id, event_id, "
                "created_at, workspace_id, store_id, source_type, source_id, "
                "title, occurred_at, project_slug, source_event, state, "

@@ -378,7 +378,7 @@ def _():
 
 # ---- files ---------------------------------------------------------------
 
-FILES = ("", "-wal", "-shm", "-lock")
+FILES = ("", "-wal", "-shm")
 
 
 def mode(path):
@@ -394,9 +394,8 @@ def _():
     finally:
         os.umask(old)
     equal(w.post(BODY, signed(BODY)).status, 200)   # the -wal comes with it
-    equal([mode(w.db + end) for end in FILES], [0o640] * 4)
+    equal([mode(w.db + end) for end in FILES], [0o640] * 3)
     db = h.sqlite3.connect(w.db, isolation_level=None)
-    db.execute("PRAGMA wal_autocheckpoint=0")
     db.execute("BEGIN IMMEDIATE")
     other = h.compact(h.issue())
     equal(w.post(other, signed(other)).status, 200)
@@ -413,12 +412,12 @@ def _():
 def _():
     w = h.Worker()
     equal(w.post(BODY, signed(BODY)).status, 200)
-    w.kill()                            # leaves all four of them
+    w.kill()                            # leaves all three of them
     for end in FILES:
         os.chmod(w.db + end, 0o666)
     os.chmod(w.spool, 0o755)
     w.start()
-    equal([mode(w.db + end) for end in FILES], [0o660] * 4)
+    equal([mode(w.db + end) for end in FILES], [0o660] * 3)
     equal(mode(w.spool), 0o750)
     said = [h.logfmt(line) for line in w.log_lines()]
     equal(sorted(x["file"] for x in said if x["event"] == "file-mode"),

@@ -30,7 +30,8 @@ fill(int n)
 	snprintf(sql, sizeof(sql), "WITH RECURSIVE n (i) AS (SELECT 1 "
 	    "UNION ALL SELECT i + 1 FROM n WHERE i < %d) "
 	    "INSERT INTO webhook (id, received_at, resource, dedupe_key, "
-	    "outcome, body) SELECT i, i, 'issue', i, 'observed', x'' FROM n;"
+	    "outcome, body) SELECT i, i, 'issue', CAST(i AS BLOB), 'observed', "
+	    "x'' FROM n;"
 	    "INSERT INTO outbox (id, webhook_id, event_id, created_at, "
 	    "workspace_id, store_id, source_type, source_id, title, "
 	    "occurred_at, source_event, state, due_at) SELECT id, id, "
@@ -194,6 +195,8 @@ settles(struct db *d)
 }
 
 /* Passes until the end; returns how much was deleted. */
+#define PRUNE_NOW	1000	/* ms */
+
 static unsigned
 prune(struct db *d, int64_t before, unsigned span)
 {
@@ -202,7 +205,7 @@ prune(struct db *d, int64_t before, unsigned span)
 	bool end = false;
 
 	for (int i = 0; i < 100 && !end; i++) {
-		if (queue_prune(d, &place, before, span, &n, &end) !=
+		if (queue_prune(d, &place, before, PRUNE_NOW, span, &n, &end) !=
 		    FAULT_NONE)
 			abort();
 		sum += n;
@@ -221,8 +224,8 @@ prunes(struct db *d)
 	    "UPDATE outbox SET state = 'unmapped' WHERE id = 5; "
 	    "UPDATE webhook SET received_at = 5 WHERE id = 12; "
 	    "INSERT INTO webhook (id, received_at, resource, dedupe_key, "
-	    "outcome, body) VALUES (13, 5, 'x', 'x', 'ignored', x''), "
-	    "(21, 50, 'x', 'y', 'ignored', x'')"))
+	    "outcome, body) VALUES (13, 5, 'x', x'aa', 'ignored', x''), "
+	    "(21, 50, 'x', x'bb', 'ignored', x'')"))
 		abort();
 	ok(prune(d, 12, 3) == 7 + 7 + 1, "old rows that are delivered go, "
 	    "with their hooks, and old hooks without a row");
@@ -232,6 +235,13 @@ prunes(struct db *d)
 	    "(SELECT id FROM webhook ORDER BY id)") == 1,
 	    "and so do their hooks");
 	ok(prune(d, 12, 3) == 0, "a second pass finds nothing");
+	fill(9);
+	if (!run("UPDATE outbox SET state = 'delivered', created_at = "
+	    "CASE WHEN id < 4 THEN 999999 ELSE id END; "
+	    "UPDATE webhook SET received_at = 999999 WHERE id < 4"))
+		abort();
+	ok(prune(d, 8, 3) == 4 + 4, "what is dated in the future stays, and "
+	    "holds up nobody behind it");
 }
 
 int

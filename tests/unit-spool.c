@@ -5,7 +5,7 @@
 
 #include "signature.h"
 #include "record.h"
-#include "spool.h"
+#include "round.h"
 #include "tap.h"
 
 static char folder[] = "/tmp/unit-spool-XXXXXX";
@@ -63,14 +63,18 @@ torn(void)
 
 /* ---- the folder ---- */
 
+/* What is no hook is set aside, as the writer does. */
 static struct receipt *
-take(struct spool *s, const char **name)
+take(struct round *r, const char **name)
 {
-	struct receipt *r;
+	struct receipt *receipt;
+	enum fault f;
 
-	if (spool_take(s, list, &r, name) != FAULT_NONE)
+	while ((f = round_take(r, &receipt, name)) == FAULT_REFUSED)
+		(void)round_set_aside(r, *name);
+	if (f != FAULT_NONE)
 		abort();
-	return r;
+	return receipt;
 }
 
 static void
@@ -79,6 +83,7 @@ in_order(void)
 	static const int64_t times[] = { 1767225600500, 1767225600100,
 	    1767225600900, 1767225600100 };
 	struct spool *s = spool_open(folder);
+	struct round *round = round_open(s, list, false);
 	const char *name;
 	int64_t last = 0;
 	int n = 0, ordered = 1;
@@ -90,18 +95,19 @@ in_order(void)
 		ordered &= spool_put(s, &h) == FAULT_NONE;
 	}
 	ok(ordered && spool_waiting(s) == 4, "four hooks wait");
-	for (; (r = take(s, &name)) != NULL; n++) {
+	for (; (r = take(round, &name)) != NULL; n++) {
 		ordered &= r->hook.received_at >= last;
 		last = r->hook.received_at;
 		receipt_drop(r);
 	}
 	ok(n == 4 && ordered, "they are taken by time of receipt");
 	ok(spool_waiting(s) == 4, "what is only taken still waits");
-	while ((r = take(s, &name)) != NULL) {
-		spool_remove(s, name);
+	while ((r = take(round, &name)) != NULL) {
+		(void)round_remove(round, name);
 		receipt_drop(r);
 	}
 	ok(spool_waiting(s) == 0, "what is removed does not");
+	round_close(round);
 	spool_close(s);
 }
 
@@ -120,26 +126,63 @@ static void
 strangers(void)
 {
 	struct spool *s = spool_open(folder);
+	struct round *round = round_open(s, list, false);
 	struct hook h = hook_at(1767225600100, "{}");
 	char path[128];
 	const char *name;
+	unsigned long n;
 	struct receipt *r;
 
 	snprintf(path, sizeof(path), "%s/0000000000000-0-0.hook", folder);
 	write_file(path, "no hook");
+	snprintf(path, sizeof(path), "%s/0000000000001-0-0.hook", folder);
+	if (mkfifo(path, 0600) != 0)
+		abort();
+	snprintf(path, sizeof(path), "%s/0000000000002-0-0.hook", folder);
+	write_file(path, "");
+	if (truncate(path, 300l << 20) != 0)
+		abort();
 	snprintf(path, sizeof(path), "%s/README", folder);
 	write_file(path, "");
 	if (spool_put(s, &h) != FAULT_NONE)
 		abort();
-	r = take(s, &name);
+	r = take(round, &name);
 	ok(r != NULL && r->hook.received_at == h.received_at,
 	    "a file that is no hook does not hold up one that is");
-	ok(spool_bad(s) == 1 && spool_waiting(s) == 1,
-	    "it is set aside and counted");
-	spool_remove(s, name);
+	ok(spool_bad(s) == 3 && spool_waiting(s) == 1,
+	    "it is set aside and counted, as are a FIFO and 300 MiB");
+	(void)round_remove(round, name);
 	receipt_drop(r);
 	ok(access(path, F_OK) == 0, "somebody else's file stays");
+	ok(spool_retry(folder, &n) == FAULT_NONE && n == 3,
+	    "what was set aside can be tried again");
+	round_again(round);
+	ok(take(round, &name) == NULL && spool_bad(s) == 3,
+	    "and is no better for it");
+	round_close(round);
 	spool_close(s);
+}
+
+static void
+unique_names(void)
+{
+	struct spool *one = spool_open(folder), *two = spool_open(folder);
+	struct hook h = hook_at(5, "{}");
+	struct round *round = round_open(one, list, false);
+	const char *name;
+	struct receipt *r;
+	int n = 0;
+
+	ok(spool_put(one, &h) == FAULT_NONE && spool_put(two, &h) ==
+	    FAULT_NONE, "two of one process id, at one time, keep a hook each");
+	for (; (r = take(round, &name)) != NULL; n++) {
+		(void)round_remove(round, name);
+		receipt_drop(r);
+	}
+	ok(n == 2, "and there are two (%d)", n);
+	round_close(round);
+	spool_close(one);
+	spool_close(two);
 }
 
 static void
@@ -159,6 +202,12 @@ comes_back(void)
 		abort();
 	ok(spool_put(s, &h) == FAULT_NONE && stat(path, &st) == 0,
 	    "a folder that was removed is made again");
+	snprintf(away, sizeof(away), "%s/moved", folder);
+	if (rename(path, away) != 0)
+		abort();
+	ok(spool_put(s, &h) == FAULT_NONE && stat(path, &st) == 0,
+	    "and so is one that was renamed");
+	snprintf(away, sizeof(away), "%s/missing/sub", folder);
 	spool_close(s);
 	s = spool_open(away);
 	ok(spool_put(s, &h) != FAULT_NONE && spool_check(s) != FAULT_NONE,
@@ -190,6 +239,7 @@ main(void)
 	torn();
 	in_order();
 	strangers();
+	unique_names();
 	comes_back();
 	clean_up();
 	return tap_done();

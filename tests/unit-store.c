@@ -44,7 +44,11 @@ keeps(struct db *s)
 	ok(put(s, RESOLVED("{\"id\":5,\"slug\":\"Web\"}"), "a", 2,
 	    FROM_REQUEST, &stored) == FAULT_NONE && stored.duplicate,
 	    "the same delivery is a duplicate");
-	ok(ask("SELECT seen FROM webhook") == 2, "and is counted");
+	ok(ask("SELECT seen FROM webhook") == 2 && !stored.differs,
+	    "and is counted");
+	ok(ask("SELECT length(dedupe_key) = 16 AND event_id = 'sentry-' || "
+	    "lower(hex(dedupe_key)) FROM webhook w, outbox") == 1,
+	    "the event id is the key of 16 bytes in hex");
 	ok(put(s, RESOLVED("{\"id\":5,\"slug\":\"Web\"}"), "a", 1,
 	    FROM_SPOOL, &stored) == FAULT_NONE && stored.duplicate &&
 	    ask("SELECT seen FROM webhook") == 2,
@@ -53,7 +57,27 @@ keeps(struct db *s)
 	    FROM_SPOOL, &stored) == FAULT_NONE &&
 	    ask("SELECT seen FROM webhook") == 3,
 	    "another receipt from the spool is");
+	ok(put(s, RESOLVED("{\"id\":5,\"slug\":\"web\"}"), "a", 4,
+	    FROM_REQUEST, &stored) == FAULT_NONE && stored.duplicate &&
+	    stored.differs, "one with another body is told from it");
 	ok(ask("SELECT count(*) FROM outbox") == 1, "it stays one row");
+}
+
+/* By hand, as an operator may. */
+static void
+loses_its_newest(struct db *s)
+{
+	struct stored stored;
+
+	ok(put(s, RESOLVED("{}"), "n1", 1, FROM_REQUEST, &stored) ==
+	    FAULT_NONE && run("DELETE FROM webhook WHERE id = "
+	    "(SELECT max(id) FROM webhook)") && put(s, RESOLVED("{}"), "n2",
+	    1, FROM_REQUEST, &stored) == FAULT_NONE,
+	    "a hook is kept where the newest row was deleted by hand");
+	if (!run("DELETE FROM outbox WHERE webhook_id NOT IN (SELECT id FROM "
+	    "webhook); DELETE FROM outbox WHERE issue_id = '7' AND id > 1; "
+	    "DELETE FROM webhook WHERE id > 1"))
+		abort();
 }
 
 static void
@@ -187,6 +211,7 @@ main(void)
 	    ask("PRAGMA application_id") != 0 &&
 	    ask("PRAGMA auto_vacuum") == 2, "with its marks");
 	keeps(s);
+	loses_its_newest(s);
 	maps_later(s);
 	waits_its_turn(s);
 	sees_another_file(s);

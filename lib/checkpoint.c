@@ -1,0 +1,67 @@
+#include "checkpoint.h"
+
+#include "dbfiles.h"
+#include "sql.h"
+
+#define UNKNOWN_PAGES	1000	/* whatever a crash left */
+
+enum fault
+checkpoint_open(struct checkpoint *c, sqlite3 *db)
+{
+	int64_t n;
+
+	*c = (struct checkpoint){ .db = db, .pages = UNKNOWN_PAGES };
+	/* Reading something opens the log. */
+	return sql_number(db, "SELECT count(*) FROM sqlite_schema", &n);
+}
+
+void
+checkpoint_close(struct checkpoint *c)
+{
+	sqlite3_close(c->db);
+	c->db = NULL;
+}
+
+static int
+count_pages(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	(void)db;
+	(void)name;
+	((struct checkpoint *)arg)->pages = pages;
+	return SQLITE_OK;
+}
+
+void
+checkpoint_watch(struct checkpoint *c, sqlite3 *first)
+{
+	sqlite3_wal_hook(first, count_pages, c);
+}
+
+bool
+checkpoint_due(const struct checkpoint *c, int most, bool look,
+    const char *path, int64_t page_bytes)
+{
+	struct timespec written;
+
+	/* One that was in vain is tried again when there is more. */
+	if (c->pages >= most + c->tried)
+		return true;
+	return look && dbfiles_log_bytes(path, &written) >=
+	    most * page_bytes && (written.tv_sec != c->written.tv_sec ||
+	    written.tv_nsec != c->written.tv_nsec);
+}
+
+enum fault
+checkpoint_move(struct checkpoint *c, const char *path)
+{
+	int pages = 0, moved = 0;
+	enum fault f = sql_fault(sqlite3_wal_checkpoint_v2(c->db, NULL,
+	    SQLITE_CHECKPOINT_PASSIVE, &pages, &moved));
+
+	if (f != FAULT_NONE)
+		return f;
+	(void)dbfiles_log_bytes(path, &c->written);
+	c->pages = moved < pages ? pages : 0;
+	c->tried = c->pages;
+	return moved < pages ? FAULT_BUSY : FAULT_NONE;
+}

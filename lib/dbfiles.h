@@ -1,0 +1,38 @@
+/* The three files of a database: itself, its log (-wal) and the log's index
+ * (-shm). What others do to them while they are open is seen here. */
+#ifndef DBFILES_H
+#define DBFILES_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+#include <sys/types.h>
+
+enum { DBFILE_MAIN, DBFILE_LOG, DBFILE_INDEX, DBFILES };
+
+struct dbfiles {
+	char	path[DBFILES][PATH_MAX + 8];
+	dev_t	dev[DBFILES];
+	ino_t	ino[DBFILES];
+};
+
+/* Notes which files these are: `path` as it was given, since a symbolic link
+ * may lead elsewhere one day, `real` as SQLite opened it, which names the other
+ * two after that. 0, or -1 with errno when one of them is not there. */
+int	dbfiles_remember(struct dbfiles *, const char *path, const char *real);
+
+/* Whether each path still leads to the file that was noted. Whoever writes
+ * asks with the write lock held: nobody else replaces them under it. */
+bool	dbfiles_same(const struct dbfiles *);
+
+/* Removes the log and its index where they still are those that were noted. A
+ * new database in their midst would take them for its own. 0, or -1 with
+ * errno. */
+int	dbfiles_remove_log(const struct dbfiles *);
+
+/* Of the log of the database at `path`: its length in bytes, 0 where there is
+ * none, and when it was last written to. A checkpoint does not shorten it. */
+int64_t	dbfiles_log_bytes(const char *path, struct timespec *written);
+
+#endif
