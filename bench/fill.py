@@ -13,10 +13,11 @@ DAY = 86400000      # ms
 
 # Each row its own; ids come in the order of their keys, all over the range.
 KEY = "printf('%08x%024x', n.i * 4294967295 / :rows, n.i)"
+BYTES = "key(n.i * 4294967295 / :rows, n.i)"     # of KEY
 WEBHOOK = {
     "id": "n.i", "received_at": "t.received_at - :age",
     "request_id": KEY, "idempotency_key": KEY,
-    "dedupe_key": f"replace(t.dedupe_key, t.idempotency_key, {KEY})",
+    "dedupe_key": BYTES,
 }
 OUTBOX = {
     "id": "n.i", "webhook_id": "n.i", "event_id": f"'sentry-' || {KEY}",
@@ -57,6 +58,8 @@ def outbox(report, folder, name, rows, state, days=0, slim=False):
                load.long_issue())
     begin = time.monotonic()
     db = sqlite3.connect(path, isolation_level=None)
+    db.create_function("key", 2, lambda high, i: high.to_bytes(4, "big") +
+                       i.to_bytes(12, "big"))
     # Nobody else is there, and after a crash it is made anew.
     for pragma in ("journal_mode=DELETE", "journal_mode=OFF",
                    "synchronous=OFF", "cache_size=-262144",
