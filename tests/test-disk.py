@@ -4,6 +4,7 @@ a database that is moved, cut or overwritten; a spool full of strangers.
 Root may see more of it."""
 import os
 import shutil
+import subprocess
 import sys
 import time
 
@@ -51,6 +52,130 @@ def _():
     shutil.rmtree(w.spool)
     w.kill()
     w.start()
+    site.close()
+
+
+def log_count(w, words):
+    return sum(words in line for line in w.log_lines())
+
+
+def set_aside(w, name, make):
+    """make(path) puts a file into the spool: it is set aside, said once, and
+    /ready says so until somebody has looked at it."""
+    path = os.path.join(w.spool, name)
+    make(path)
+    until(lambda: os.path.lexists(path + ".bad"), w.log()[-900:])
+    equal(post(w)[0].status, 200)
+    until(lambda: ready(w).status == 503, "a hook is set aside, and it is "
+          "ready")
+    assert b"files-set-aside" in ready(w).body, ready(w)
+    equal(metric(w, "spool_bad_files"), 1)
+    equal(log_count(w, "event=spool-set-aside"), 1, w.log())
+    os.unlink(path + ".bad")
+    until(lambda: ready(w).status == 200, "nothing is left, but not ready")
+
+
+def too_large(path):
+    with open(path, "wb") as f:
+        f.truncate(300 << 20)
+
+
+@tap.table("{} named like a hook in the spool is set aside, and holds up "
+           "nobody", [
+               ("a FIFO", os.mkfifo), ("a folder", os.mkdir),
+               ("a link", lambda path: os.symlink("/dev/zero", path)),
+               ("a file of 300 MiB", too_large),
+               ("a file of chance bytes",
+                lambda path: h.write(path, os.urandom(5000)))])
+def _(name, make):
+    w = h.Worker(*h.BRIEF)
+    if make is os.mkdir:
+        folder = os.path.join(w.spool, "1.hook")
+        os.mkdir(folder)
+        until(lambda: os.path.exists(folder + ".bad"), w.log()[-900:])
+        os.rmdir(folder + ".bad")
+    else:
+        set_aside(w, "1.hook", make)
+    equal(post(w)[0].status, 200)
+    until(lambda: spool_is_empty(w))
+    equal(w.stop(), 0)
+
+
+@tap.test("--retry-bad brings in what the database refused, once it takes it")
+def _():
+    site = Site()
+    w = site.worker
+    books = Books("refused by the database, and tried again")
+    h.shell_ok(w.db, "CREATE TRIGGER no BEFORE INSERT ON outbox BEGIN "
+               "SELECT RAISE(ABORT, 'not now'); END")
+    for _ in range(3):
+        equal(books.post(w), 200)
+    until(lambda: len(w.spooled()) == 3 and all(
+        name.endswith(".hook.bad") for name in w.spooled()), w.log()[-900:])
+    until(lambda: b"files-set-aside" in ready(w).body)
+    equal(ready(w).status, 503)
+    equal(metric(w, "spool_bad_files"), 3)
+    h.shell_ok(w.db, "DROP TRIGGER no")
+    equal(h.run_program("--retry-bad", "--db", w.db).returncode, 0)
+    until(lambda: spool_is_empty(w), "they do not come in")
+    until(lambda: ready(w).status == 200)
+    equal(metric(w, "spool_bad_files"), 0)
+    books.close(w, exactly=True)
+    done = h.run_program("--retry-bad", "--spool", w.spool)
+    equal((done.returncode, done.stdout[:2]), (0, "0 "), done)
+    site.close()
+
+
+@tap.test("a spool folder that was renamed gets no more hooks, the new one "
+          "does")
+def _():
+    site = Site()
+    w = site.worker
+    books = Books("spool folder renamed")
+    shell = held(w)
+    equal(books.post(w), 200)
+    equal(books.post(w), 200)
+    os.rename(w.spool, w.spool + ".old")
+    equal(books.post(w), 200)
+    equal((len(w.spooled()), len(os.listdir(w.spool + ".old"))), (1, 2))
+    for name in os.listdir(w.spool + ".old"):
+        os.rename(os.path.join(w.spool + ".old", name),
+                  os.path.join(w.spool, name))
+    shell.execute("ROLLBACK")
+    shell.close()
+    books.close(w, exactly=True)
+    site.close()
+
+
+def several(books, w, count):
+    """So many hooks in the spool of a worker that is killed then."""
+    shell = held(w)
+    for _ in range(count):
+        equal(books.post(w), 200)
+    equal(len(w.spooled()), count)
+    w.kill()
+    shell.execute("ROLLBACK")
+    shell.close()
+
+
+@tap.test("spool files of others come in one after the other, with no rest")
+def _():
+    need_strace()
+    site = Site()
+    w = site.worker
+    other = h.Worker(*h.BRIEF)
+    books = Books("others' spool files")
+    several(books, other, 300)
+    trace = Strace(w, calls=["getdents64"])
+    for name in other.spooled():
+        os.rename(os.path.join(other.spool, name),
+                  os.path.join(w.spool, name))
+    until(lambda: hooks(w) == 300)
+    looks = sum(" = 0" in line for line in trace.lines())
+    trace.stop()
+    # One may have come too early, and one after the last.
+    assert looks <= 4, f"{looks} looks at the folder"
+    books.close(w, exactly=True)
     site.close()
 
 
@@ -325,6 +450,40 @@ def _(disks, start):
     books.close(w, exactly=True)
 
 
+def rests(w):
+    """Nothing to do, and it does nothing: a busy loop would make thousands
+    of calls in a second."""
+    trace = Strace(w, calls=["openat", "unlinkat", "renameat2"])
+    time.sleep(1)                       # a measure's length, not luck
+    trace.stop()
+    equal(len(trace.lines()) < 100, True, f"{len(trace.lines())} calls")
+
+
+@tap.test("a spool that cannot be emptied is said once a file, and left alone")
+@on_disks
+def _(disks, start):
+    need_strace()
+    w = start(0, 1)
+    disks[1].remount("size=64m")
+    books = Books("spool cannot be emptied")
+    several(books, w, 70)               # more than a transaction takes
+    disks[1].remount("ro")
+    w.start()
+    until(lambda: hooks(w) == 70)
+    until(lambda: log_count(w, "event=spool-set-aside") == 70,
+          f"{log_count(w, 'event=spool-set-aside')} are said")
+    lines = len(w.log_lines())
+    rests(w)
+    equal(len(w.log_lines()), lines, "it goes on saying so")
+    equal(ready(w).status, 503, ready(w))
+    disks[1].remount("rw")
+    if not h.FULL:                      # by itself only after a minute
+        equal(w.stop(), 0)
+        w.start()
+    well_again(w, books)
+    books.close(w, exactly=True)
+
+
 # ---- errors from the kernel ----------------------------------------------
 
 WAL = "outbox.db-wal"
@@ -422,6 +581,33 @@ def _():
     equal(w.stop(), 0)
 
 
+@tap.test("after a failed sync a reader keeps the log, and all is spooled")
+def _():
+    need_strace()
+    w = h.Worker(*h.BRIEF)
+    h.map_everything(w.db)
+    books = Books("fdatasync fails once beside a reader")
+    equal(books.post(w), 200)
+    reader = h.open_db(w.db)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM webhook").fetchone()
+    equal(books.post(w), 200)           # so the log has what it needs not
+    trace = Strace(w, "fdatasync:error=EIO:when=1", path=w.db + "-wal")
+    equal(books.post(w), 200)
+    until(lambda: "somebody reads" in w.log(), w.log()[-900:])
+    trace.stop()
+    for _ in range(5):
+        equal(books.post(w), 200)
+    equal(len(w.spooled()), 6)
+    says(w, 0, '"writer":"busy"')
+    assert "event=database-recovered" not in w.log(), w.log()
+    equal(hooks(w), 2)
+    reader.close()
+    well_again(w, books)
+    books.close(w, exactly=True)
+    equal(w.stop(), 0)
+
+
 @tap.test("checkpoints that fail are said, and hooks go to the spool")
 def _():
     need_strace()
@@ -497,6 +683,181 @@ def _():
     no_answer_but_200(other_books.load(load))
     until(lambda: spool_is_empty(w))
     account(other_books, w.db, w.db + ".old")
+    site.close()
+
+
+def deliverer(w):
+    """sentry-deliver, connected and idle: no row is mapped."""
+    return h.start([os.path.join(h.BUILD, "sentry-deliver"), "--db", w.db,
+                    "--to", "-"], stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL,
+                   env=h.clean_environment())
+
+
+def stop_deliverer(process):
+    process.terminate()
+    h.finish(process)
+
+
+def unmapped_site():
+    site = Site()
+    h.shell_ok(site.worker.db, "DELETE FROM workspace_map")
+    return site
+
+
+def moved(w):
+    os.rename(w.db, w.db + ".old")
+
+
+def replaced(w):
+    other = h.Worker()
+    other.stop()
+    os.link(w.db, w.db + ".old")
+    os.rename(other.db, w.db)
+
+
+def moved_with_all(w):
+    for suffix in "-shm", "-wal", "":
+        os.rename(w.db + suffix, w.db + ".old" + suffix)
+
+
+@tap.table("a database {} while others are connected: none is lost", [
+    ("moved", moved, False), ("replaced", replaced, False),
+    ("moved with its log", moved_with_all, False),
+    ("moved amid a reader's look", moved, True),
+    ("replaced amid a reader's look", replaced, True)])
+def _(name, away, snapshot):
+    site = unmapped_site()
+    w = site.worker
+    idle = deliverer(w)
+    books = Books(f"database {name}, others connected")
+    load = site.hammer()
+    until(lambda: hooks(w) > 300, "no hook comes in")
+    reader = h.open_db(w.db)
+    if snapshot:
+        reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM webhook").fetchone()
+    before = hooks(w)
+    until(lambda: hooks(w) > before + 100, "no hook comes in")
+    away(w)
+    if snapshot:                        # its log cannot go with it yet
+        until(lambda: len(w.spooled()) > 50, w.log()[-900:])
+        until(lambda: "event=database-moved" in w.log(), w.log()[-900:])
+        reader.execute("COMMIT")
+    # Before that one would see the old log in the new file.
+    until(lambda: log_count(w, "event=database-open") > 1, w.log()[-900:])
+    until(lambda: count(w) > 100, "no hook comes in")
+    no_answer_but_200(books.load(load))
+    until(lambda: spool_is_empty(w))
+    reader.close()
+    stop_deliverer(idle)
+    account(books, w.db, w.db + ".old")
+    site.close()
+
+
+@tap.table("the {} deleted under the worker: what was answered stays", [
+    ("write-ahead log", ["-wal"]), ("log's index", ["-shm"]),
+    ("log and its index", ["-wal", "-shm"])])
+def _(name, suffixes):
+    site = Site()
+    w = site.worker
+    books = Books(f"{name} deleted under the worker")
+    for _ in range(13):
+        equal(books.post(w), 200)
+    for suffix in suffixes:
+        os.unlink(w.db + suffix)
+    until(lambda: log_count(w, "event=database-open") == 2,
+          f"it goes unnoticed: {w.log()[-900:]}")
+    for _ in range(3):
+        equal(books.post(w), 200)
+    w.kill()
+    w.start()
+    books.close(w, exactly=True)
+    load = site.hammer()
+    until(lambda: count(w) > 100, "no hook comes in")
+    opened = log_count(w, "event=database-open")
+    for suffix in suffixes:             # the same under load
+        os.unlink(w.db + suffix)
+    until(lambda: log_count(w, "event=database-open") > opened)
+    before = hooks(w)
+    until(lambda: hooks(w) > before + 100, w.log()[-900:])
+    no_answer_but_200(books.load(load))
+    w.kill()
+    w.start()
+    books.close(w, exactly=True)
+    site.close()
+
+
+@tap.test("VACUUM by a shell under load is taken for what it is")
+def _():
+    site = Site()
+    w = site.worker
+    books = Books("VACUUM under load")
+    for _ in range(100):
+        equal(post(w, h.issue(padding=BIG))[0].status, 200)
+    load = site.hammer(clients=2)
+    before = hooks(w)
+    until(lambda: hooks(w) > before + 100, "no hook comes in")
+    size = os.path.getsize(w.db)
+    h.shell_ok(w.db, "DELETE FROM outbox WHERE id <= 100; DELETE FROM "
+               "webhook WHERE id <= 100; VACUUM")
+    until(lambda: os.path.getsize(w.db) < size, "it does not get smaller")
+    before = hooks(w)
+    until(lambda: hooks(w) > before + 100, "no hook comes in")
+    no_answer_but_200(books.load(load))
+    for fault in ("file-replaced", "corrupt", "io-error"):
+        assert f"fault={fault}" not in w.log(), fault
+    books.close(w, exactly=True)
+    site.close()
+
+
+@tap.test("through a symbolic link it is the same database to all, and a link "
+          "that is moved is followed")
+def _():
+    folder = h.Scratch.new("link")
+    real = [os.path.join(h.Scratch.new("real"), "o.db") for _ in range(2)]
+    link = os.path.join(folder, "outbox.db")
+    for path in real:
+        h.Worker(db=path).stop()
+    os.symlink(real[0], link)
+    site = Site(db=link, env={"SENTRY_WEBHOOKS_SPOOL": folder + "/spool"})
+    w = site.worker
+    w.spool = folder + "/spool"
+    h.shell_ok(real[0], "DELETE FROM workspace_map")
+    books = Books("through a symbolic link")
+    idle = deliverer(w)
+    load = site.hammer()
+    until(lambda: hooks(w) > 300, "no hook comes in")
+    equal(sorted(os.listdir(folder)), ["outbox.db", "spool"])
+    # A shell knows nothing of the link.
+    h.shell_ok(real[0], "INSERT INTO workspace_map (project_id, "
+               "workspace_id) VALUES ('7', 'w')")
+    os.symlink(real[1], link + ".new")
+    os.rename(link + ".new", link)
+    until(lambda: count(w) > 100, w.log()[-900:])
+    no_answer_but_200(books.load(load))
+    until(lambda: spool_is_empty(w))
+    stop_deliverer(idle)
+    account(books, *real)
+    site.close()
+
+
+@tap.test("the newest hook's row is deleted by hand: those that follow come "
+          "in")
+def _():
+    site = Site()
+    w = site.worker
+    books = Books("newest row deleted by hand")
+    for _ in range(3):
+        equal(post(w)[0].status, 200)
+    h.shell_ok(w.db, "DELETE FROM webhook WHERE id = 3")
+    for _ in range(5):
+        equal(books.post(w), 200)
+    until(lambda: hooks(w) == 7 or any(
+        name.endswith(".bad") for name in w.spooled()))
+    equal((hooks(w), w.spooled()), (7, []), w.log()[-900:])
+    equal(w.value("SELECT count(*) FROM outbox"), 8)
+    equal(ready(w).status, 200)
     site.close()
 
 
