@@ -687,7 +687,7 @@ def _():
 
 
 def deliverer(w):
-    """sentry-deliver, connected and idle: no row is mapped."""
+    """sentry-deliver, connected; idle where no row is mapped."""
     return h.start([os.path.join(h.BUILD, "sentry-deliver"), "--db", w.db,
                     "--to", "-"], stdout=subprocess.DEVNULL,
                    stderr=subprocess.DEVNULL,
@@ -722,14 +722,17 @@ def moved_with_all(w):
 
 
 @tap.table("a database {} while others are connected: none is lost", [
-    ("moved", moved, False), ("replaced", replaced, False),
-    ("moved with its log", moved_with_all, False),
-    ("moved amid a reader's look", moved, True),
-    ("replaced amid a reader's look", replaced, True)])
-def _(name, away, snapshot):
-    site = unmapped_site()
+    ("moved", moved, False, unmapped_site),
+    ("replaced", replaced, False, unmapped_site),
+    ("moved with its log", moved_with_all, False, unmapped_site),
+    ("moved amid a reader's look", moved, True, unmapped_site),
+    ("replaced amid a reader's look", replaced, True, unmapped_site),
+    ("replaced under a busy deliverer", replaced, False, Site),
+    ("replaced under a busy deliverer and a reader", replaced, True, Site)])
+def _(name, away, snapshot, make):
+    site = make()
     w = site.worker
-    idle = deliverer(w)
+    other = deliverer(w)
     books = Books(f"database {name}, others connected")
     load = site.hammer()
     until(lambda: hooks(w) > 300, "no hook comes in")
@@ -750,7 +753,7 @@ def _(name, away, snapshot):
     no_answer_but_200(books.load(load))
     until(lambda: spool_is_empty(w))
     reader.close()
-    stop_deliverer(idle)
+    stop_deliverer(other)
     account(books, w.db, w.db + ".old")
     site.close()
 
