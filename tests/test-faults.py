@@ -3,12 +3,16 @@
 nginx, a locked database, crowds, clients that vanish, no descriptors, clocks
 that jump. RUNTESTS_FULL=1 for the long forms. Every hook that was answered
 200 is there, once."""
+import fcntl
 import os
+import re
 import resource
 import selectors
+import shutil
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -128,21 +132,28 @@ def _():
     site.close()
 
 
-@tap.test("edits of the map under load are neither refused nor in the way")
+@tap.test("edits of the map by a plain shell under load are neither refused "
+          "nor in the way, and the log stays short of its checkpoints")
 def _():
     site = Site()
     w = site.worker
+    pages = 1000                        # a shell's wal_autocheckpoint
+    longest = 0
     with h.Pace(site.folder) as pace:
         load = site.hammer()
         for n in range(100):
-            h.shell_ok(w.db, "PRAGMA wal_autocheckpoint=0; INSERT INTO "
-                       "workspace_map (project_slug, workspace_id) VALUES "
-                       f"('shop-{n}', 'w'); UPDATE workspace_map SET note = "
-                       f"'{n}'")
-        until(lambda: hooks(w) > 100, "no hook comes in")
+            h.shell_ok(w.db, "INSERT INTO workspace_map (project_slug, "
+                       f"workspace_id) VALUES ('shop-{n}', 'w'); UPDATE "
+                       f"workspace_map SET note = '{n}'")
+            longest = max(longest, os.path.getsize(w.db + "-wal"))
+        until(lambda: hooks(w) > 1000, "no hook comes in")
         figures = load.result()
     no_answer_but_200(figures)
     pace.keeps(figures["max_ms"] / 1000, SECOND, figures)
+    longest = max(longest, os.path.getsize(w.db + "-wal"))
+    longest //= 24 + w.value("PRAGMA page_size")
+    print(f"# {longest} pages in the log at most", flush=True)
+    assert longest < pages, f"{longest} pages"
     kept_once(site.worker, load.ids(), exactly=True)
     site.close()
 
@@ -409,6 +420,183 @@ def _():
     pace.keeps(max(took), SECOND)
     until(lambda: hooks(w) == 30)
     site.close()
+
+
+# ---- what hangs ----------------------------------------------------------
+
+class Manager:
+    """The service manager's end: what it was told."""
+
+    def __init__(self):
+        path = os.path.join(h.Scratch.new("notify"), "socket")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path)
+        self.env = {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "300000"}
+
+    def pings(self):
+        """All that came since the last time."""
+        count = 0
+        try:
+            while self.socket.recv(4096, socket.MSG_DONTWAIT):
+                count += 1
+        except BlockingIOError:
+            return count
+
+
+@tap.test("a sync that hangs: unready, no ping, hooks go to the spool, and "
+          "it recovers")
+def _():
+    need_strace()
+    manager = Manager()
+    site = Site(env=manager.env)
+    w = site.worker
+    books = Books("fdatasync hangs")
+    equal(books.post(w), 200)
+    until(manager.pings, "no sign of life")
+    trace = Strace(w, f"fdatasync:delay_enter={h.LIMIT * 1000000}",
+                   path=w.db + "-wal")
+    for _ in range(3):
+        equal(books.post(w), 200)
+    until(lambda: ready(w).status == 503, "it says that it is ready")
+    assert b'"writer":"stuck"' in ready(w).body, ready(w)
+    equal(metric(w, "writer_up"), 0)
+    manager.pings()
+    time.sleep(1)                       # the fault's length, not luck
+    equal(manager.pings(), 0, "pings")
+    equal(books.post(w), 200)
+    equal(ready(w).status, 503)
+    trace.stop()
+    until(lambda: ready(w).status == 200, w.log()[-900:])
+    until(manager.pings, "no sign of life")
+    equal(metric(w, "writer_up"), 1)
+    books.close(w, exactly=True)
+    site.close()
+    manager.socket.close()
+
+
+@tap.test("a FIFO in the place of the secrets file holds up nobody")
+def _():
+    site = Site()
+    w = site.worker
+    books = Books("a FIFO for a secrets file")
+    equal(books.post(w), 200)
+    os.unlink(w.secret_file)
+    os.mkfifo(w.secret_file)
+    for _ in range(20):                 # one a thread, and more
+        equal(books.post(w), 200)
+    equal(ready(w).status, 200)
+    equal(metric(w, "writer_up"), 1)
+    equal(w.stop(), 0)
+    w.start()                           # with no secret at all
+    equal(w.get().status, 200)
+    equal(post(w)[0].status, 500)
+    equal(ready(w).status, 503)
+    os.unlink(w.secret_file)
+    h.write(w.secret_file, h.SECRET + "\n")
+    until(lambda: post(w)[0].status == 200)
+    books.ids.append("issue:" + w.value(
+        "SELECT issue_id FROM outbox ORDER BY id DESC LIMIT 1"))
+    books.close(w, exactly=True)
+    site.close()
+
+
+def read_pipe(end):
+    try:
+        return os.read(end, 1 << 20).decode()
+    except BlockingIOError:
+        return ""
+
+
+@tap.test("a log that nobody reads holds up no hook: lines are dropped, "
+          "counted, and that is said")
+def _():
+    folder = h.Scratch.new("pipe")
+    path = os.path.join(folder, "stderr")
+    os.mkfifo(path)
+    end = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 4096)
+    w = h.Worker(*h.BRIEF, folder=folder)
+    h.map_everything(w.db)
+    books = Books("the log's reader stops")
+    for _ in range(200):
+        equal(books.post(w), 200)
+    equal(ready(w).status, 200)
+    dropped = metric(w, "log_dropped_total")
+    assert dropped >= 150, f"{dropped} dropped"
+    text = read_pipe(end)
+
+    def said():
+        nonlocal text
+        equal(books.post(w), 200)
+        text += read_pipe(end)
+        return sum(map(int, re.findall(r"event=log-dropped lines=(\d+)",
+                                       text)))
+    until(said)
+    equal(said(), metric(w, "log_dropped_total"))
+    for line in text.splitlines():
+        h.logfmt(line)
+    books.close(w, exactly=True)
+    equal(w.stop(), 0)
+    os.close(end)
+    os.unlink(path)
+    h.write(path, text)
+
+
+# ---- two of them ---------------------------------------------------------
+
+def one_in_a_namespace(db):
+    """A worker that is process 1 to itself, as in a container."""
+    before = h.WRAPPER
+    h.WRAPPER = ["unshare", "-p", "-f", "--mount-proc", "--kill-child",
+                 *before]
+    try:
+        return h.Worker(*h.BRIEF, "--threads", "8", db=db)
+    finally:
+        h.WRAPPER = before
+
+
+def stop_in_namespace(w):
+    pid = w.process.pid
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        os.kill(int(f.read().split()[0]), signal.SIGTERM)
+    w.expected = True
+    equal(h.finish(w.process), 0)
+
+
+@tap.test("two workers, each process 1 of its own, share a spool: none is "
+          "overwritten")
+def _():
+    if not shutil.which("unshare") or subprocess.run(
+            ["unshare", "-p", "-f", "--mount-proc", "true"],
+            stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        raise h.Skip("no namespaces here")
+    db = os.path.join(h.Scratch.new("shared"), "outbox.db")
+    two = [one_in_a_namespace(db) for _ in range(2)]
+    h.map_everything(db)
+    books = Books("two process namespaces, one spool")
+    shell = held(two[0])
+    for w in two:
+        equal(books.post(w), 200)
+        until(lambda w=w: metric(w, "writer_up") == 0)  # spooled at once
+    start_together = threading.Barrier(2)
+
+    def send(w):
+        for _ in range(400):
+            start_together.wait(h.LIMIT)
+            books.post(w)
+    threads = [threading.Thread(target=send, args=(w,)) for w in two]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    equal(books.refused, [])
+    equal(len([n for n in two[0].spooled() if n.endswith(".hook")]),
+          len(books.ids))
+    shell.execute("ROLLBACK")
+    shell.close()
+    books.close(two[0], exactly=True)
+    for w in two:
+        stop_in_namespace(w)
 
 
 # ---- crowds --------------------------------------------------------------

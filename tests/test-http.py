@@ -339,11 +339,12 @@ def _():
 
 
 @tap.table("a secret of {} counts as none", [
-    ("nothing but comments", "# abc\n\n   \n"), ("nothing", "")])
+    ("nothing but comments", "# abc\n\n   \n"), ("nothing", ""),
+    ("one byte", "x\n"), ("seven bytes, named", "name 1234567\n")])
 def _(name, text):
     w = h.Worker(secret=text)
     said(w.get(), 200, ALIVE)
-    for secret in ("", "abc", "# abc"):
+    for secret in ("", "abc", "# abc", "x", "1234567"):
         refused(w.post(FIRST, signed(FIRST, secret=secret)), 500,
                 "Webhook secret not configured")
 

@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import re
+import select
 import shutil
 import subprocess
 import threading
@@ -13,6 +14,7 @@ import time
 import urllib.parse
 import urllib.request
 
+import faults
 import harness as h
 from harness import FULL, Scratch, Skip, Tap, Worker, equal, until
 
@@ -205,6 +207,54 @@ def _():
     equal(now["sentry_webhooks_writer_up"], 1)
     equal((now["sentry_webhooks_commit_rows_sum"],
            now["sentry_webhooks_commit_rows_count"]), (1, 1))
+
+
+@tap.test("a spool that somebody removes counts as empty")
+def _():
+    worker = Worker("--commit-wait", "50")
+    lock = h.open_db(worker.db, write=True)
+    lock.execute("BEGIN IMMEDIATE")
+    for _ in range(5):
+        equal(post(worker, h.issue()), 200)
+    files = "sentry_webhooks_spool_files"
+    equal(series(scrape(worker))[files], 5)
+    shutil.rmtree(worker.spool)
+    lock.execute("ROLLBACK")
+    lock.close()
+    until(lambda: series(scrape(worker))[files] == 0)
+
+
+# ---- many who look -------------------------------------------------------
+
+@tap.test("while one counts the rows nobody else does: scrapes and hooks are "
+          "answered")
+def _():
+    faults.need_strace()
+    worker = Worker(*h.BRIEF, "--threads", "4")
+    scrape(worker)
+    trace = faults.Strace(worker, f"openat:delay_enter={h.LIMIT * 1000000}",
+                          path=worker.db)
+    request = h.fcgi_request(h.params("GET", h.PATH + "/metrics"))
+    all_of_them = []
+    for _ in range(20):
+        s = h.connect(worker.socket)
+        s.sendall(request)
+        all_of_them.append(s)
+    answered = {}
+
+    def most():
+        for s in select.select(all_of_them, [], [], 0.02)[0]:
+            if s not in answered:
+                answered[s] = h.fcgi_answer(h.read_all(s)).status
+        return len(answered) == 19
+    until(most, f"{len(answered)} of 20 are answered")
+    equal(set(answered.values()), {200})
+    equal(post(worker, h.issue()), 200)
+    trace.stop()
+    last, = (s for s in all_of_them if s not in answered)
+    equal(h.fcgi_answer(h.read_all(last)).status, 200)
+    for s in all_of_them:
+        s.close()
 
 
 # ---- times ---------------------------------------------------------------

@@ -640,10 +640,29 @@ def binary(path):
     h.write(path, b"\0\0\0\0\n")
 
 
+def chance(path):
+    h.write(path, os.urandom(4096))
+
+
+def too_short(path):
+    h.write(path, "x\n")
+
+
+def in_part(path):
+    h.write(path, "another-good-secret\nx\n")
+
+
+def a_fifo(path):
+    os.unlink(path)
+    os.mkfifo(path)
+
+
 @tap.table("a secrets file that is {} keeps the last good secrets", [
     ("emptied", emptied), ("removed", os.unlink), ("made a folder",
                                                    a_folder),
-    ("nothing but comments", only_comments), ("binary", binary)])
+    ("nothing but comments", only_comments), ("binary", binary),
+    ("bytes of chance", chance), ("one byte", too_short),
+    ("good in part", in_part), ("a FIFO", a_fifo)])
 def _(name, spoil):
     w = h.Worker(secret="good-secret")
     assert accepts(w, "good-secret")
@@ -654,6 +673,8 @@ def _(name, spoil):
         time.sleep(0.05)
     if os.path.isdir(w.secret_file):
         os.rmdir(w.secret_file)
+    elif spoil is a_fifo:
+        os.unlink(w.secret_file)
     h.write(w.secret_file, "next-secret\n")
     until(lambda: accepts(w, "next-secret"))
     assert not accepts(w, "good-secret")
