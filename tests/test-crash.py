@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 """The process that ends anywhere: kill -9 at each system call between accept
-and answer, and an allocation that fails, each one in turn. RUNTESTS_FULL=1
-for every call and every allocation; else a choice of them."""
+and answer, and a thousand times amid all who use the database at once; an
+allocation that fails, each one in turn. RUNTESTS_FULL=1 for every call, every
+kill and every allocation; else a choice of them."""
 import ctypes
 import os
+import random
 import re
 import select
 import subprocess
 import sys
+import threading
 import time
 
 sys.dont_write_bytecode = True
+import faults  # noqa: E402
 import harness as h  # noqa: E402
 from faults import (Books, Strace, held, hooks, need_strace,  # noqa: E402
                     post, spool_is_empty)
@@ -19,6 +23,7 @@ from harness import equal, signed, until  # noqa: E402
 h.need_program()
 tap = h.Tap()
 MOST = 60           # calls of one name that a hook may need
+KILLS = 1000 if h.FULL else 10
 
 
 # ---- kill -9 at each system call -----------------------------------------
@@ -191,6 +196,105 @@ def _():
     assert set(steps) <= set(calls), calls
     assert matrix(w, calls if h.FULL else steps, act) >= len(steps)
     books.close(w)
+    site.close()
+
+
+# ---- kill -9 amid all others ----------------------------------------------
+
+class Others:
+    """Who else uses the database meanwhile, in threads: a reader that comes
+    and goes, and a person at the shell who edits the mapping."""
+
+    def __init__(self, db):
+        self.db, self.over, self.wrong = db, threading.Event(), []
+        self.reads = self.edits = 0
+        self.threads = [threading.Thread(target=self.repeat, args=(what,))
+                        for what in (self.read, self.edit)]
+        for t in self.threads:
+            t.start()
+
+    def repeat(self, what):
+        while not self.over.is_set() and not self.wrong:
+            try:
+                what()
+            except Exception as e:
+                self.wrong.append(f"{what.__name__}: {e!r}")
+
+    def read(self):
+        db = h.open_db(self.db)
+        db.execute("BEGIN")
+        db.execute("SELECT max(id) FROM webhook").fetchone()
+        self.over.wait(random.random() / 5)
+        db.execute("SELECT state, count(*) FROM outbox GROUP BY state "
+                   ).fetchall()
+        db.close()
+        self.reads += 1
+
+    def edit(self):
+        h.shell_ok(self.db, "INSERT INTO workspace_map (project_slug, "
+                   f"workspace_id) VALUES ('other-{self.edits}', 'w'); "
+                   "UPDATE workspace_map SET note = 'seen' WHERE note IS "
+                   f"NULL; DELETE FROM workspace_map WHERE project_slug = "
+                   f"'other-{self.edits - 20}'")
+        self.edits += 1
+        self.over.wait(random.random() / 10)
+
+    def stop(self):
+        self.over.set()
+        for t in self.threads:
+            t.join()
+        print(f"# {self.reads} reads, {self.edits} edits", flush=True)
+        equal(self.wrong, [])
+
+
+def deliverer(w):
+    return h.start([os.path.join(h.BUILD, "sentry-deliver"), "--db", w.db,
+                    "--to", "-"], stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL, env=h.clean_environment())
+
+
+def newest(w):
+    return w.value("SELECT ifnull(max(id), 0) FROM webhook")
+
+
+@tap.test(f"killed -9 {KILLS} times amid load, a deliverer, a reader and edits "
+          "by a shell: none is lost or doubled, and the database is sound")
+def _():
+    site = faults.Site()
+    w = site.worker
+    delivers = deliverer(w)
+    others = Others(w.db)
+    load = site.hammer(clients=16)
+    for n in range(KILLS):
+        before = newest(w)
+        until(lambda: newest(w) > before + 10 or others.wrong,
+              "no hook comes in")
+        time.sleep(random.random() / 20)        # anywhere in a batch
+        w.kill()
+        if n % 10 == 9:
+            delivers.kill()
+            h.finish(delivers)
+            delivers = deliverer(w)
+        w.start()
+    figures = load.result()
+    others.stop()
+    until(lambda: spool_is_empty(w), f"{len(w.spooled())} files")
+    until(lambda: w.value("SELECT count(*) FROM outbox WHERE state <> "
+                          "'delivered'") == 0, "not all is delivered")
+    w.kill()
+    delivers.kill()
+    h.finish(delivers)
+    found = [row[0].removeprefix("error:")
+             for row in w.rows("SELECT source_id FROM outbox")]
+    lost = set(load.ids()) - set(found)
+    faults.table_line(f"kill -9, {KILLS} times amid all others",
+                      int(figures["sent"]), len(load.ids()),
+                      len(load.ids()) - len(lost),
+                      len(found) - len(set(found)))
+    equal((sorted(lost)[:3], len(found)), ([], len(set(found))))
+    equal(hooks(w), len(found))
+    equal(w.value("PRAGMA integrity_check"), "ok")
+    w.start()
     site.close()
 
 
