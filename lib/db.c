@@ -216,6 +216,8 @@ db_open(struct db **out, const char *path, enum db_mode mode,
 void
 db_abandon(struct db *d)
 {
+	if (d == NULL)
+		return;
 	for (unsigned i = 0; i < DB_STATEMENTS_MAX; i++)
 		sqlite3_finalize(d->stmt[i]);
 	checkpoint_close(&d->checkpoint);

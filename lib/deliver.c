@@ -36,6 +36,7 @@ struct deliver {
 	const struct deliver_config *config;
 	struct sink		*sink;
 	struct db		*db;		/* NULL: out of order */
+	struct db		*old;		/* moved, its log not yet */
 	struct flight		 flight;
 	size_t			 bytes;		/* of envelopes in flight */
 	struct row		*judged, **judged_tail;
@@ -66,12 +67,6 @@ now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static bool
-stopped(const struct deliver *d)
-{
-	return *d->config->stop || d->failed;
-}
-
 /* ---- the database ---- */
 
 /* FAULT_BUSY passes; after any other the file is opened anew, in a while. */
@@ -82,11 +77,11 @@ note_fault(struct deliver *d, enum fault f)
 		return;
 	trouble_database(&d->trouble, f, f == FAULT_GONE ?
 	    "the database was moved or replaced" : db_why(d->db));
-	if (f == FAULT_GONE)		/* for where no worker does it */
-		(void)(db_retire(d->db) == FAULT_NONE);
-	db_abandon(d->db);
+	if (f == FAULT_GONE && db_retire(d->db) == FAULT_BUSY)
+		d->old = d->db;
+	else
+		db_abandon(d->db);
 	d->db = NULL;
-	d->reopen_at = now_ms() + REOPEN_MS;
 	d->failed |= d->config->once;
 }
 
@@ -99,6 +94,12 @@ reopen(struct deliver *d)
 	if (now_ms() < d->reopen_at)
 		return FAULT_NONE;
 	d->reopen_at = now_ms() + REOPEN_MS;
+	/* While its log stands beside the file that came in its place it would
+	 * be taken for that one's; and there may be no worker to see to it. */
+	if (d->old != NULL && (f = db_retire(d->old)) == FAULT_BUSY)
+		return f;
+	db_abandon(d->old);
+	d->old = NULL;
 	if ((f = queue_open(&d->db, d->config->db, why)) != FAULT_NONE)
 		trouble_database(&d->trouble, f, why);
 	d->place = (struct queue_place){ 0, 0 };
@@ -478,7 +479,7 @@ deliver_run(const struct deliver_config *config)
 	if (d->db != NULL || (!config->once && f != FAULT_FOREIGN &&
 	    f != FAULT_NEWER && f != FAULT_CORRUPT)) {
 		notify("READY=1");
-		while (!stopped(d) && !is_done(d))
+		while (!*config->stop && !d->failed && !is_done(d))
 			step(d);
 		say_goodbye(d);
 		if (config->once && !d->failed) {
@@ -492,8 +493,8 @@ deliver_run(const struct deliver_config *config)
 	}
 	d->sink->ops->close(d->sink);
 	row_free_all(d->judged);
-	if (d->db != NULL)
-		db_close(d->db);
+	db_abandon(d->old);
+	db_close(d->db);
 	free(d);
 	return status;
 }

@@ -711,6 +711,9 @@ def moved(w):
 
 def replaced(w):
     other = h.Worker()
+    h.map_everything(other.db)
+    for _ in range(20):
+        equal(post(other)[0].status, 200)
     other.stop()
     os.link(w.db, w.db + ".old")
     os.rename(other.db, w.db)
@@ -719,6 +722,41 @@ def replaced(w):
 def moved_with_all(w):
     for suffix in "-shm", "-wal", "":
         os.rename(w.db + suffix, w.db + ".old" + suffix)
+
+
+def has_open(process, path):
+    folder = f"/proc/{process.pid}/fd/"
+    return os.path.exists(path) and any(
+        os.path.exists(folder + fd) and os.path.samefile(folder + fd, path)
+        for fd in os.listdir(folder))
+
+
+@tap.test("a deliverer does not open what came in its database's place while "
+          "the old log stands beside it")
+def _():
+    site = Site()
+    w = site.worker
+    busy = deliverer(w)
+    books = Books("replaced, and a deliverer waits for the old log")
+    load = site.hammer(clients=8)
+    until(lambda: hooks(w) > 300, "no hook comes in")
+    reader = h.open_db(w.db)
+    reader.execute("BEGIN")
+    before = reader.execute("SELECT count(*) FROM webhook").fetchone()[0]
+    until(lambda: hooks(w) > before + 100, "no hook comes in")
+    until(lambda: has_open(busy, w.db))
+    replaced(w)
+    until(lambda: "event=database-moved" in w.log(), w.log()[-900:])
+    time.sleep(2.5)                     # the fault's length, not luck
+    assert not has_open(busy, w.db), "it has opened the new one"
+    reader.close()
+    until(lambda: log_count(w, "event=database-open") > 1, w.log()[-900:])
+    until(lambda: has_open(busy, w.db), "it never opens the new one")
+    no_answer_but_200(books.load(load))
+    until(lambda: spool_is_empty(w))
+    stop_deliverer(busy)
+    account(books, w.db, w.db + ".old")
+    site.close()
 
 
 @tap.table("a database {} while others are connected: none is lost", [
