@@ -232,8 +232,10 @@ def _():
     faults.need_strace()
     worker = Worker(*h.BRIEF, "--threads", "4")
     scrape(worker)
+    # A connection more opens the log (what it has of the database itself
+    # may be an old descriptor).
     trace = faults.Strace(worker, f"openat:delay_enter={h.LIMIT * 1000000}",
-                          path=worker.db)
+                          path=worker.db + "-wal")
     request = h.fcgi_request(h.params("GET", h.PATH + "/metrics"))
     all_of_them = []
     for _ in range(20):
@@ -246,8 +248,9 @@ def _():
         for s in select.select(all_of_them, [], [], 0.02)[0]:
             if s not in answered:
                 answered[s] = h.fcgi_answer(h.read_all(s)).status
-        return len(answered) == 19
+        return len(answered) >= 19
     until(most, f"{len(answered)} of 20 are answered")
+    equal(len(answered), 19)
     equal(set(answered.values()), {200})
     equal(post(worker, h.issue()), 200)
     trace.stop()

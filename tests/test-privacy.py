@@ -4,6 +4,7 @@
 import json
 import os
 import sqlite3
+import subprocess
 import sys
 import threading
 
@@ -309,6 +310,31 @@ def _():
     equal([line for line in done.stdout.splitlines()
            if line.startswith("sentry-")],
           [first, second, third[:-3], third[:-3] + "-r2", third])
+
+
+@tap.test("--erase-project names every id under which a sink may have a row, "
+          "of dead ones and from before a replay as new")
+def _():
+    w = filled()
+    db = h.open_db(w.db, write=True)
+    db.execute("UPDATE outbox SET state = 'delivered', workspace_id = 'w', "
+               "sink = 'http', delivered_at = created_at WHERE id = 1")
+    db.execute("UPDATE outbox SET state = 'dead', attempts = 20, "
+               "workspace_id = 'w' WHERE id = 3")
+    first, third = (row[0] for row in db.execute(
+        "SELECT event_id FROM outbox WHERE id IN (1, 3) ORDER BY id"))
+    db.close()
+    for _ in range(2):
+        done = subprocess.run(
+            [os.path.join(h.SRC, "tools", "sentry-replay"), "--db", w.db,
+             "--id", "1", "--new-id", "--yes"], capture_output=True,
+            text=True, timeout=h.LIMIT, env=h.clean_environment())
+        equal(done.returncode, 0, done)
+    done = erase(w, "--erase-project", "shop", "--yes")
+    equal(done.returncode, 0, done)
+    named = {line for line in done.stdout.splitlines()
+             if line.startswith("sentry-")}
+    equal(named, {first, first + "-r2", first + "-r3", third})
 
 
 @tap.test("a thousand hooks are erased while others come in, all of which are "
