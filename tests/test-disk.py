@@ -126,6 +126,45 @@ def _():
     site.close()
 
 
+@tap.test("large hooks come in from the spool beside a writer, some refused: "
+          "the database stays sound")
+def _():
+    site = Site()
+    w = site.worker
+    books = Books("large hooks from the spool, some refused")
+    shell = held(w)
+    for _ in range(120):
+        equal(books.post(w, padding="x" * 200000), 200)
+    w.kill()
+    shell.execute("ROLLBACK")
+    shell.close()
+    h.shell_ok(w.db, "CREATE TRIGGER no BEFORE INSERT ON outbox WHEN "
+               "new.issue_id % 9 = 0 BEGIN SELECT RAISE(ABORT, 'no'); END")
+    other = h.open_db(w.db, write=True)
+    w.start()
+    edits = 0
+
+    def is_over():
+        nonlocal edits
+        edits += 1
+        other.execute("INSERT INTO workspace_map (project_slug, workspace_id"
+                      ") VALUES (?, 'w')", (f"other-{edits}",))
+        return all(name.endswith(".bad") for name in w.spooled())
+    until(is_over, "they do not come in")
+    equal(other.execute("SELECT count(*) FROM workspace_map").fetchone()[0],
+          1 + edits)
+    other.close()
+    refused = len(w.spooled())
+    assert 13 <= refused <= 14, w.spooled()
+    equal(hooks(w), 120 - refused)
+    equal(w.value("PRAGMA integrity_check"), "ok")
+    h.shell_ok(w.db, "DROP TRIGGER no")
+    equal(h.run_program("--retry-bad", "--db", w.db).returncode, 0)
+    until(lambda: hooks(w) == 120, "they do not come in")
+    books.close(w, exactly=True)
+    site.close()
+
+
 @tap.test("a spool folder that was renamed gets no more hooks, the new one "
           "does")
 def _():
