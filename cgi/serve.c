@@ -59,7 +59,7 @@ serve_block_signals(void)
 
 /* Until a signal comes; meanwhile the service manager hears that all moves. */
 static int
-wait_for_signal(const struct handler *h)
+wait_for_signal(struct threads *t, const struct handler *h)
 {
 	sigset_t wanted = wanted_signals();
 	int64_t every = notify_watchdog();
@@ -69,7 +69,7 @@ wait_for_signal(const struct handler *h)
 
 	notify("READY=1");
 	while (every > 0 && (sig = sigtimedwait(&wanted, NULL, &ts)) < 0)
-		if (h->moves == NULL || h->moves(h->arg))
+		if (threads_move(t) && (h->moves == NULL || h->moves(h->arg)))
 			notify("WATCHDOG=1");
 	if (every <= 0)
 		sigwait(&wanted, &sig);
@@ -84,7 +84,7 @@ serve_until_told(struct listener *l, unsigned count, const struct handler *h)
 
 	if (threads_start(&threads, l, count, h) != 0)
 		return -1;
-	log_say("info", "stop", strsignal(wait_for_signal(h)));
+	log_say("info", "stop", strsignal(wait_for_signal(threads, h)));
 	/* Once nobody can find us any more, what waits is all there will
 	 * be. */
 	listen_leave(l);

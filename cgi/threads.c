@@ -49,6 +49,9 @@ struct threads {
 	unsigned	 spare_fds;
 	struct turns	 turns;
 	bool		 stop;		/* atomic */
+	unsigned	 idle;		/* atomic: of them, with no event */
+	unsigned long	 steps;		/* atomic: that they have begun */
+	unsigned long	 seen;		/* of these, by threads_move() */
 
 	pthread_mutex_t	 lock;		/* guards all below */
 	struct list	 pending;	/* in order of overdue_at */
@@ -346,6 +349,16 @@ on_listener(struct threads *t, uint32_t events)
 
 /* ---- the threads ---- */
 
+bool
+threads_move(struct threads *t)
+{
+	unsigned long before = t->seen;
+
+	t->seen = __atomic_load_n(&t->steps, __ATOMIC_RELAXED);
+	return t->seen != before ||
+	    __atomic_load_n(&t->idle, __ATOMIC_RELAXED) > 0;
+}
+
 static void *
 run(void *arg)
 {
@@ -356,13 +369,17 @@ run(void *arg)
 
 	turns_take(&t->turns);
 	while (turns_keep(&t->turns)) {
-		if ((c = next_ready(t)) != NULL)
+		__atomic_add_fetch(&t->steps, 1, __ATOMIC_RELAXED);
+		if ((c = next_ready(t)) != NULL) {
 			finish(t, c);
-		else if ((what = events_wait(&t->events, &how)) == NULL)
 			continue;
-		else if (what == &t->listener)
+		}
+		__atomic_add_fetch(&t->idle, 1, __ATOMIC_RELAXED);
+		what = events_wait(&t->events, &how);
+		__atomic_sub_fetch(&t->idle, 1, __ATOMIC_RELAXED);
+		if (what == &t->listener)
 			on_listener(t, how);
-		else
+		else if (what != NULL)
 			serve_again(t, what);
 	}
 	return NULL;

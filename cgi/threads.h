@@ -15,6 +15,10 @@ int	threads_start(struct threads **, const struct listener *,
 	    unsigned count, const struct handler *)
 	    __attribute__((warn_unused_result));
 
+/* Whether one of them waits for work, or any has got on with its own since this
+ * was last asked: else all hang, on a disk, say. For one caller. */
+bool	threads_move(struct threads *);
+
 /* Finishes every request that was accepted, and, on a socket of our own, what
  * waits in its backlog; an inherited socket keeps its backlog for whoever
  * serves it next. */

@@ -474,6 +474,41 @@ def _():
     manager.socket.close()
 
 
+@tap.test("a spool that hangs with every thread in it: no ping, and it "
+          "recovers")
+def _():
+    need_strace()
+    manager = Manager()
+    site = Site("--threads", "4", env=manager.env)
+    w = site.worker
+    books = Books("every thread hangs in the spool")
+    shell = held(w)
+    equal(books.post(w), 200)
+    trace = Strace(w, f"fsync:delay_enter={h.LIMIT * 1000000}")
+    on_their_way = []
+    for _ in range(8):
+        id, data = raw_hook(w)
+        s = h.connect(w.socket)
+        s.sendall(data)
+        on_their_way.append((id, s))
+    until(lambda: sum(n.endswith(".tmp") for n in w.spooled()) == 4)
+    time.sleep(1)                       # and the last ping is told
+    manager.pings()
+    time.sleep(1)                       # the fault's length, not luck
+    equal(manager.pings(), 0, "pings")
+    trace.stop()
+    until(manager.pings, "no sign of life")
+    shell.execute("ROLLBACK")
+    shell.close()
+    for id, s in on_their_way:
+        with s:
+            equal(books.add(id, h.fcgi_answer(h.read_all(s)).status), 200)
+    until(lambda: ready(w).status == 200, w.log()[-900:])
+    books.close(w, exactly=True)
+    site.close()
+    manager.socket.close()
+
+
 @tap.test("a FIFO in the place of the secrets file holds up nobody")
 def _():
     site = Site()
