@@ -217,7 +217,7 @@ round_take(struct round *r, struct receipt **receipt, const char **name)
 	}
 	if (f == FAULT_GONE)
 		return FAULT_NONE;
-	if (f != FAULT_MEMORY)
+	if (f != FAULT_MEMORY && f != FAULT_BUSY)
 		*name = r->current;
 	return f;
 }

@@ -322,7 +322,8 @@ spool_read(int dir, const char *name, struct text *file)
 
 	if (fd < 0)
 		return errno == ENOENT ? FAULT_GONE : errno == ELOOP ||
-		    errno == ENXIO ? FAULT_REFUSED : fault_errno(errno);
+		    errno == ENXIO ? FAULT_REFUSED : errno == EMFILE ||
+		    errno == ENFILE ? FAULT_BUSY : fault_errno(errno);
 	if (fstat(fd, &st) != 0)
 		f = fault_errno(errno);
 	else if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX)

@@ -39,8 +39,8 @@ enum fault	spool_retry(const char *path, unsigned long *count)
 		    __attribute__((warn_unused_result));
 
 /* Appends the file `name` in the folder `dir`. FAULT_GONE: it is not there;
- * FAULT_REFUSED: it is no regular file, or longer than any hook. It never
- * waits for anybody. */
+ * FAULT_REFUSED: it is no regular file, or longer than any hook; FAULT_BUSY: no
+ * descriptor is left. It never waits for anybody. */
 enum fault	spool_read(int dir, const char *name, struct text *)
 		    __attribute__((warn_unused_result));
 

@@ -126,6 +126,27 @@ def _():
     site.close()
 
 
+@tap.test("a spool file that no descriptor is left for waits, and comes in")
+def _():
+    need_strace()
+    site = Site()
+    w = site.worker
+    other = h.Worker(*h.BRIEF)
+    books = Books("no descriptor left for a spool file")
+    several(books, other, 1)
+    trace = Strace(w, "openat:error=EMFILE", path="1.hook")
+    os.rename(os.path.join(other.spool, other.spooled()[0]),
+              os.path.join(w.spool, "1.hook"))
+    until(lambda: any("INJECTED" in line for line in trace.lines()))
+    equal(books.post(w), 200)
+    until(lambda: sum("INJECTED" in line for line in trace.lines()) > 1 or
+          w.spooled() != ["1.hook"])
+    equal(w.spooled(), ["1.hook"])
+    trace.stop()
+    books.close(w, exactly=True)
+    site.close()
+
+
 @tap.test("large hooks come in from the spool beside a writer, some refused: "
           "the database stays sound")
 def _():
