@@ -208,7 +208,8 @@ class Others:
     def __init__(self, db):
         self.db, self.over, self.wrong = db, threading.Event(), []
         self.reads = self.edits = 0
-        self.threads = [threading.Thread(target=self.repeat, args=(what,))
+        self.threads = [threading.Thread(target=self.repeat, args=(what,),
+                                         daemon=True)
                         for what in (self.read, self.edit)]
         for t in self.threads:
             t.start()
