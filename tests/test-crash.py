@@ -203,14 +203,15 @@ def _():
 
 class Others:
     """Who else uses the database meanwhile, in threads: a reader that comes
-    and goes, and a person at the shell who edits the mapping."""
+    and goes, a person at the shell who edits the mapping, and somebody who
+    locks it now and then, so that hooks go to the spool."""
 
     def __init__(self, db):
         self.db, self.over, self.wrong = db, threading.Event(), []
-        self.reads = self.edits = 0
+        self.reads = self.edits = self.locks = 0
         self.threads = [threading.Thread(target=self.repeat, args=(what,),
                                          daemon=True)
-                        for what in (self.read, self.edit)]
+                        for what in (self.read, self.edit, self.lock)]
         for t in self.threads:
             t.start()
 
@@ -240,11 +241,21 @@ class Others:
         self.edits += 1
         self.over.wait(random.random() / 10)
 
+    def lock(self):
+        db = h.open_db(self.db, write=True)
+        db.execute("BEGIN IMMEDIATE")
+        self.over.wait(random.random() / 2)
+        db.execute("ROLLBACK")
+        db.close()
+        self.locks += 1
+        self.over.wait(random.random() * 2)
+
     def stop(self):
         self.over.set()
         for t in self.threads:
             t.join()
-        print(f"# {self.reads} reads, {self.edits} edits", flush=True)
+        print(f"# {self.reads} reads, {self.edits} edits, {self.locks} locks",
+              flush=True)
         equal(self.wrong, [])
 
 
@@ -254,12 +265,14 @@ def deliverer(w):
                    stderr=subprocess.DEVNULL, env=h.clean_environment())
 
 
-def newest(w):
-    return w.value("SELECT ifnull(max(id), 0) FROM webhook")
+def kept(w):
+    """How many hooks, about: in the database, or in the spool."""
+    return w.value("SELECT ifnull(max(id), 0) FROM webhook") + \
+        len(w.spooled())
 
 
-@tap.test(f"killed -9 {KILLS} times amid load, a deliverer, a reader and edits "
-          "by a shell: none is lost or doubled, and the database is sound")
+@tap.test(f"killed -9 {KILLS} times amid load, a deliverer, a reader, edits by "
+          "a shell and locks: none is lost or doubled, the database is sound")
 def _():
     site = faults.Site()
     w = site.worker
@@ -267,8 +280,8 @@ def _():
     others = Others(w.db)
     load = site.hammer(clients=16)
     for n in range(KILLS):
-        before = newest(w)
-        until(lambda: newest(w) > before + 10 or others.wrong,
+        before = kept(w)
+        until(lambda: kept(w) > before + 10 or others.wrong,
               "no hook comes in")
         time.sleep(random.random() / 20)        # anywhere in a batch
         w.kill()
