@@ -158,7 +158,7 @@ note_files(struct db *d)
 	    &n);
 
 	if (f == FAULT_NONE && dbfiles_remember(&d->files, d->path,
-	    sqlite3_db_filename(d->db, "main")) != 0)
+	    sql_path(d->db)) != 0)
 		f = errno == ENOENT ? FAULT_GONE : fault_errno(errno);
 	return f;
 }
@@ -228,9 +228,7 @@ db_abandon(struct db *d)
 void
 db_close(struct db *d)
 {
-	if (d == NULL)
-		return;
-	if (d->mode == DB_OWN && db_empty_log(d) == FAULT_NONE) {
+	if (d != NULL && d->mode == DB_OWN && db_empty_log(d) == FAULT_NONE) {
 		checkpoint_close(&d->checkpoint);
 		/* Then SQLite removes the log, if it finds itself alone. */
 		sqlite3_db_config(d->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0,
@@ -395,7 +393,7 @@ move_log(struct db *d)
 	enum fault f;
 
 	d->blamed = d->checkpoint.db;
-	f = checkpoint_move(&d->checkpoint, d->path);
+	f = checkpoint_move(&d->checkpoint, sql_path(d->db));
 	if (f == FAULT_NONE)
 		sql_size(d->db, d->page_bytes, &d->bytes, &header_bytes);
 	return f;
@@ -419,7 +417,7 @@ db_checkpoint(struct db *d, bool look)
 	enum fault f;
 
 	if (!checkpoint_due(&d->checkpoint, d->mode == DB_OWN ? OWNER_PAGES :
-	    OTHERS_PAGES, look, d->path, d->page_bytes))
+	    OTHERS_PAGES, look, sql_path(d->db), d->page_bytes))
 		return FAULT_NONE;
 	f = empty_log(d, d->checkpoint.pages < LONG_PAGES ? BUSY_MS :
 	    INSIST_MS);
@@ -495,5 +493,5 @@ db_sqlite_version(void)
 int64_t
 db_wal_bytes(const struct db *d)
 {
-	return dbfiles_log_bytes(d->path, NULL);
+	return dbfiles_log_bytes(sql_path(d->db), NULL);
 }

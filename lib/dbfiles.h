@@ -31,8 +31,9 @@ bool	dbfiles_same(const struct dbfiles *);
  * errno. */
 int	dbfiles_remove_log(const struct dbfiles *);
 
-/* Of the log of the database at `path`: its length in bytes, 0 where there is
- * none, and when it was last written to. A checkpoint does not shorten it. */
+/* Of the log of the database at `path`, which is no symbolic link: its length
+ * in bytes, 0 where there is none, and when it was last written to. A
+ * checkpoint does not shorten it. */
 int64_t	dbfiles_log_bytes(const char *path, struct timespec *written);
 
 #endif

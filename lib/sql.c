@@ -79,3 +79,9 @@ sql_size(sqlite3 *db, int64_t page_bytes, int64_t *bytes,
 	*header_bytes = page_bytes * ((int64_t)n[0] << 24 | n[1] << 16 |
 	    n[2] << 8 | n[3]);
 }
+
+const char *
+sql_path(sqlite3 *db)
+{
+	return sqlite3_db_filename(db, "main");
+}

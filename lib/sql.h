@@ -24,4 +24,7 @@ enum fault	sql_number(sqlite3 *, const char *sql, int64_t *n)
 void		sql_size(sqlite3 *, int64_t page_bytes, int64_t *bytes,
 		    int64_t *header_bytes);
 
+/* Where the file is, behind any symbolic link: the log is beside that. */
+const char	*sql_path(sqlite3 *);
+
 #endif

@@ -931,6 +931,7 @@ def _():
     load = site.hammer()
     until(lambda: hooks(w) > 300, "no hook comes in")
     equal(sorted(os.listdir(folder)), ["outbox.db", "spool"])
+    assert metric(w, "wal_bytes") > 0
     # A shell knows nothing of the link.
     h.shell_ok(real[0], "INSERT INTO workspace_map (project_id, "
                "workspace_id) VALUES ('7', 'w')")
