@@ -198,6 +198,9 @@ db_open(struct db **out, const char *path, enum db_mode mode,
 	if ((size_t)snprintf(d->path, sizeof(d->path), "%s", path) >=
 	    sizeof(d->path))
 		snprintf(why, DB_WHY, "the path is too long");
+	else if (mode == DB_OWN && dbfiles_is_stray_log(path))
+		snprintf(why, DB_WHY, "the log of another database is in its "
+		    "place: rename it after that one, or remove it");
 	else
 		f = open_all(d, statements, count, why);
 	/* Without a log SQLite says no more than that it cannot open one. */

@@ -49,6 +49,15 @@ dbfiles_remove_log(const struct dbfiles *f)
 	return 0;
 }
 
+bool
+dbfiles_is_stray_log(const char *path)
+{
+	struct stat st;
+
+	return (stat(path, &st) != 0 || st.st_size == 0) &&
+	    dbfiles_log_bytes(path, NULL) > 0;
+}
+
 int64_t
 dbfiles_log_bytes(const char *path, struct timespec *written)
 {

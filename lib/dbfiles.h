@@ -31,6 +31,10 @@ bool	dbfiles_same(const struct dbfiles *);
  * errno. */
 int	dbfiles_remove_log(const struct dbfiles *);
 
+/* Whether a log is at `path`, but no database: it is that of one which was
+ * moved before anybody could move the log into it. SQLite throws it away. */
+bool	dbfiles_is_stray_log(const char *path);
+
 /* Of the log of the database at `path`, which is no symbolic link: its length
  * in bytes, 0 where there is none, and when it was last written to. A
  * checkpoint does not shorten it. */

@@ -964,6 +964,34 @@ def _():
     site.close()
 
 
+@tap.test("a log without its database is not taken for a new one's, nor "
+          "thrown away")
+def _():
+    site = Site()
+    w = site.worker
+    books = Books("killed while the log of a moved database waits")
+    equal(books.post(w), 200)
+    reader = h.open_db(w.db)
+    reader.execute("BEGIN")
+    equal(reader.execute("SELECT count(*) FROM webhook").fetchone()[0], 1)
+    for _ in range(5):                  # in the log alone: somebody reads
+        equal(books.post(w), 200)
+    moved(w)
+    until(lambda: "event=database-moved" in w.log(), w.log()[-900:])
+    w.kill()
+    reader.close()
+    w.start()
+    for _ in range(3):
+        equal(books.post(w), 200)
+    says(w, 0, "io-error")
+    assert "the log of another database" in w.log(), w.log()[-900:]
+    equal(len(w.spooled()), 3)
+    os.rename(w.db + "-wal", w.db + ".old-wal")     # where it belongs
+    well_again(w, books)
+    account(books, w.db, w.db + ".old")
+    site.close()
+
+
 def cut_to_nothing(db):
     os.truncate(db, 0)
 
