@@ -346,7 +346,7 @@ def _():
     lines = b"".join(
         (n if isinstance(n, bytes) else n.encode()) + b" %064d\n" % i
         for i, n in enumerate(names))
-    lines += f"{ONE} swapped\n{TWO}\n".encode()
+    lines += f"{ONE} swapped-over\n{TWO}\n".encode()
     worker = two_sources(lines, ONE + " " + TWO)
     text = scrape(worker)
     for secret in (ONE, TWO, "0" * 63):
