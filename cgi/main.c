@@ -56,7 +56,8 @@ log_writer(void *arg, enum writer_event event, enum fault fault,
 	case WRITER_RETIRING:
 		log_begin(&l, "warning", "database-moved");
 		log_str(&l, "msg", "somebody reads the database that was here "
-		    "before: hooks go to the spool until its log is in it");
+		    "before: hooks go to the spool until its log, set aside "
+		    "as -wal.NUMBER, is in it");
 		break;
 	case WRITER_RETIRED:
 		log_begin(&l, fault == FAULT_NONE ? "info" : "error",

@@ -436,12 +436,12 @@ db_empty_log(struct db *d)
 enum fault
 db_retire(struct db *d)
 {
-	enum fault f = begin(d, BUSY_MS);
+	enum fault f;
 
-	if (f != FAULT_NONE)
+	dbfiles_set_log_aside(&d->files);
+	if ((f = begin(d, BUSY_MS)) != FAULT_NONE)
 		return f;
 	f = move_log(d);
-	/* Before others can add to it. */
 	if (f == FAULT_NONE && dbfiles_remove_log(&d->files) != 0)
 		f = fault_errno(errno);
 	db_rollback(d);

@@ -40,12 +40,37 @@ dbfiles_same(const struct dbfiles *f)
 	return true;
 }
 
+/* No other file's: it ends with this one's number. */
+static void
+aside(const struct dbfiles *f, int which, char name[PATH_MAX + 32])
+{
+	snprintf(name, PATH_MAX + 32, "%s.%ju", f->path[which],
+	    (uintmax_t)f->ino[which]);
+}
+
+void
+dbfiles_set_log_aside(const struct dbfiles *f)
+{
+	char name[PATH_MAX + 32];
+
+	for (int i = DBFILE_LOG; i < DBFILES && !same(f, DBFILE_MAIN); i++) {
+		aside(f, i, name);
+		if (same(f, i))
+			(void)rename(f->path[i], name);
+	}
+}
+
 int
 dbfiles_remove_log(const struct dbfiles *f)
 {
-	for (int i = DBFILE_LOG; i < DBFILES; i++)
+	char name[PATH_MAX + 32];
+
+	for (int i = DBFILE_LOG; i < DBFILES; i++) {
+		aside(f, i, name);
+		(void)unlink(name);
 		if (same(f, i) && unlink(f->path[i]) != 0 && errno != ENOENT)
 			return -1;
+	}
 	return 0;
 }
 

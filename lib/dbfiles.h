@@ -26,9 +26,13 @@ int	dbfiles_remember(struct dbfiles *, const char *path, const char *real);
  * asks with the write lock held: nobody else replaces them under it. */
 bool	dbfiles_same(const struct dbfiles *);
 
-/* Removes the log and its index where they still are those that were noted. A
- * new database in their midst would take them for its own. 0, or -1 with
- * errno. */
+/* When the database is no longer at its path: gives log and index other names,
+ * NAME-wal.NUMBER, under which those who have them open go on. Whoever opens
+ * what is at the path now would take them for its own. */
+void	dbfiles_set_log_aside(const struct dbfiles *);
+
+/* Removes the log and its index where they still are those that were noted, or
+ * were set aside. 0, or -1 with errno. */
 int	dbfiles_remove_log(const struct dbfiles *);
 
 /* Whether a log is at `path`, but no database: it is that of one which was

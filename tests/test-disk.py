@@ -964,21 +964,28 @@ def _():
     site.close()
 
 
+def held_log(name):
+    """A site with five hooks in the log alone, since somebody reads."""
+    site = Site()
+    w = site.worker
+    books = Books(name)
+    for _ in range(100):
+        equal(books.post(w, padding="x" * 3000), 200)
+    reader = h.open_db(w.db)
+    reader.execute("BEGIN")
+    equal(reader.execute("SELECT count(*) FROM webhook").fetchone()[0], 100)
+    for _ in range(5):
+        equal(books.post(w), 200)
+    return site, books, reader
+
+
 @tap.test("a log without its database is not taken for a new one's, nor "
           "thrown away")
 def _():
-    site = Site()
+    site, books, reader = held_log("moved after a kill, without its log")
     w = site.worker
-    books = Books("killed while the log of a moved database waits")
-    equal(books.post(w), 200)
-    reader = h.open_db(w.db)
-    reader.execute("BEGIN")
-    equal(reader.execute("SELECT count(*) FROM webhook").fetchone()[0], 1)
-    for _ in range(5):                  # in the log alone: somebody reads
-        equal(books.post(w), 200)
-    moved(w)
-    until(lambda: "event=database-moved" in w.log(), w.log()[-900:])
     w.kill()
+    moved(w)
     reader.close()
     w.start()
     for _ in range(3):
@@ -988,6 +995,28 @@ def _():
     equal(len(w.spooled()), 3)
     os.rename(w.db + "-wal", w.db + ".old-wal")     # where it belongs
     well_again(w, books)
+    account(books, w.db, w.db + ".old")
+    site.close()
+
+
+@tap.table("a worker {} while an old log waits: both databases are sound", [
+    ("killed, its database moved", h.Worker.kill, moved),
+    ("killed, its database replaced", h.Worker.kill, replaced),
+    ("stopped, its database replaced", h.Worker.stop, replaced)])
+def _(name, end, away):
+    site, books, reader = held_log(name)
+    w = site.worker
+    away(w)
+    until(lambda: "event=database-moved" in w.log(), w.log()[-900:])
+    for _ in range(3):
+        equal(books.post(w), 200)
+    end(w)
+    reader.close()
+    w.start()
+    well_again(w, books)
+    log, = (n for n in os.listdir(site.folder)
+            if n.startswith("outbox.db-wal."))
+    os.rename(os.path.join(site.folder, log), w.db + ".old-wal")
     account(books, w.db, w.db + ".old")
     site.close()
 
