@@ -4,6 +4,7 @@
 #include "sql.h"
 
 #define UNKNOWN_PAGES	1000	/* whatever a crash left */
+#define MORE_SHARE	8	/* of what is there: worth another try */
 
 enum fault
 checkpoint_open(struct checkpoint *c, sqlite3 *db)
@@ -41,10 +42,11 @@ bool
 checkpoint_due(const struct checkpoint *c, int most, bool look,
     const char *path, int64_t page_bytes)
 {
+	int more = (c->tried > most ? c->tried : most) / MORE_SHARE;
 	struct timespec written;
 
-	/* One that was in vain is tried again when there is more. */
-	if (c->pages >= most + c->tried)
+	/* One that was in vain is tried again soon, while the log is short. */
+	if (c->pages >= most && c->pages >= c->tried + more)
 		return true;
 	return look && dbfiles_log_bytes(path, &written) >=
 	    most * page_bytes && (written.tv_sec != c->written.tv_sec ||
