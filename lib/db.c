@@ -14,15 +14,15 @@
 #include "sql.h"
 
 #define BUSY_MS		50	/* one wait for another writer */
-#define INSIST_MS	300	/* the same where the log is too long */
+#define INSIST_MS	200	/* the same where the log is long */
 #define OPEN_BUSY_MS	2000	/* the same while opening */
 #define BUSY_STEP_NS	300000	/* between attempts at a lock */
 /* Pages in the log at which it is emptied, so that it stays below 1,000 with
  * one more transaction of ours (300 at most) and one of another's. */
 #define OWNER_PAGES	400
 #define OTHERS_PAGES	700
-#define LONG_PAGES	900
-#define LOG_LIMIT_BYTES	"8388608"	/* what is kept of a longer log */
+#define LONG_PAGES	550
+#define LOG_LIMIT_BYTES	"4194304"	/* what is kept of a longer log */
 /* For the indexes of millions of rows: each hook reads some page of them. */
 #define OWNER_CACHE_KIB	"32768"
 #define INTERRUPT_STEPS	2000	/* of SQLite's machine */
@@ -56,6 +56,12 @@ now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+static void
+rest(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = BUSY_STEP_NS }, NULL);
+}
+
 /* SQLite's own waits longer each time, and may wait for ever beside others. */
 static int
 on_busy(void *arg, int tries)
@@ -66,7 +72,7 @@ on_busy(void *arg, int tries)
 		d->busy_until = now_ms() + d->busy_ms;
 	if (now_ms() >= d->busy_until)
 		return 0;
-	nanosleep(&(struct timespec){ .tv_nsec = BUSY_STEP_NS }, NULL);
+	rest();
 	return 1;
 }
 
@@ -340,21 +346,16 @@ is_cut(const struct db *d)
 }
 
 static enum fault
-begin(struct db *d, int wait_ms)
+begin(struct db *d)
 {
-	enum fault f;
-
-	d->busy_ms = wait_ms;
 	d->blamed = d->db;
-	f = sql_run(d->db, "BEGIN IMMEDIATE");
-	d->busy_ms = BUSY_MS;
-	return f;
+	return sql_run(d->db, "BEGIN IMMEDIATE");
 }
 
 static enum fault
-begin_ours(struct db *d, int wait_ms)
+begin_ours(struct db *d)
 {
-	enum fault f = begin(d, wait_ms);
+	enum fault f = begin(d);
 
 	if (dbfiles_same(&d->files) && (f != FAULT_NONE || !is_cut(d)))
 		return f;
@@ -365,7 +366,7 @@ begin_ours(struct db *d, int wait_ms)
 enum fault
 db_begin(struct db *d)
 {
-	return begin_ours(d, BUSY_MS);
+	return begin_ours(d);
 }
 
 enum fault
@@ -402,10 +403,10 @@ move_log(struct db *d)
 	return f;
 }
 
-static enum fault
-empty_log(struct db *d, int wait_ms)
+enum fault
+db_empty_log(struct db *d)
 {
-	enum fault f = begin_ours(d, wait_ms);
+	enum fault f = begin_ours(d);
 
 	if (f != FAULT_NONE)
 		return f;
@@ -414,23 +415,22 @@ empty_log(struct db *d, int wait_ms)
 	return f;
 }
 
+/* Who reads or writes for a moment only is waited for when the log gets long:
+ * once, until it was empty again. */
 enum fault
 db_checkpoint(struct db *d, bool look)
 {
+	bool insist = d->checkpoint.tried < LONG_PAGES;
+	int64_t until = now_ms() + INSIST_MS;
 	enum fault f;
 
 	if (!checkpoint_due(&d->checkpoint, d->mode == DB_OWN ? OWNER_PAGES :
 	    OTHERS_PAGES, look, sql_path(d->db), d->page_bytes))
 		return FAULT_NONE;
-	f = empty_log(d, d->checkpoint.pages < LONG_PAGES ? BUSY_MS :
-	    INSIST_MS);
+	while ((f = db_empty_log(d)) == FAULT_BUSY && insist &&
+	    d->checkpoint.pages >= LONG_PAGES && now_ms() < until)
+		rest();
 	return f == FAULT_BUSY ? FAULT_NONE : f;
-}
-
-enum fault
-db_empty_log(struct db *d)
-{
-	return empty_log(d, BUSY_MS);
 }
 
 enum fault
@@ -439,7 +439,7 @@ db_retire(struct db *d)
 	enum fault f;
 
 	dbfiles_set_log_aside(&d->files);
-	if ((f = begin(d, BUSY_MS)) != FAULT_NONE)
+	if ((f = begin(d)) != FAULT_NONE)
 		return f;
 	f = move_log(d);
 	if (f == FAULT_NONE && dbfiles_remove_log(&d->files) != 0)
