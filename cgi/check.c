@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "guard.h"
 #include "keyring.h"
 #include "listen.h"
+#include "spool.h"
 #include "store.h"
 
 static bool
@@ -102,12 +104,35 @@ check_database(const struct options *o)
 	return say(true, "database", o->db, how);
 }
 
+static enum fault
+count_bad(void *count, int dir, const char *name)
+{
+	(void)dir;
+	*(unsigned *)count += spool_is(name, SPOOL_HOOK SPOOL_BAD);
+	return FAULT_NONE;
+}
+
+/* Of the spool's files those that were set aside; 0 where it cannot be read. */
+static unsigned
+set_aside(const char *spool)
+{
+	unsigned count = 0;
+	int dir = open(spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir >= 0) {
+		(void)(spool_names(dir, count_bad, &count) == FAULT_NONE);
+		close(dir);
+	}
+	return count;
+}
+
 static bool
 check_spool(const struct options *o)
 {
 	struct stat st;
 	const char *how;
-	char text[64];
+	char text[96];
+	unsigned bad;
 
 	if (stat(o->spool, &st) != 0)
 		return can_create(o->spool, &how) ? say(true, "spool",
@@ -117,6 +142,11 @@ check_spool(const struct options *o)
 		return say(false, "spool", o->spool, "not a folder");
 	if (access(o->spool, R_OK | W_OK | X_OK) != 0)
 		return say(false, "spool", o->spool, strerror(errno));
+	if ((bad = set_aside(o->spool)) > 0) {
+		snprintf(text, sizeof(text), "%u set aside: see --retry-bad",
+		    bad);
+		return say(false, "spool", o->spool, text);
+	}
 	snprintf(text, sizeof(text), "writable%s", open_to_others(o->spool));
 	return say(true, "spool", o->spool, text);
 }

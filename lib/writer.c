@@ -87,10 +87,9 @@ sign_of_life(struct writer *w)
 
 /* The same in the midst of one. */
 static int
-still_at_it(void *writer)
+still_at_it(void *w)
 {
-	sign_of_life(writer);
-	return 0;
+	return sign_of_life(w), 0;
 }
 
 static void
@@ -230,11 +229,12 @@ static enum fault
 put_one_by_one(struct writer *w, struct job *jobs)
 {
 	enum fault f = FAULT_NONE;
-	struct job *j, *next;
+	struct job *next;
 
-	for (j = jobs; j != NULL; j = next) {
+	for (struct job *j = jobs; j != NULL; j = next) {
 		next = j->next;
 		j->next = NULL;
+		sign_of_life(w);
 		if (f == FAULT_NONE || f == FAULT_REFUSED)
 			f = db_begin(w->db);
 		if (f == FAULT_NONE)
@@ -328,7 +328,7 @@ remap(struct writer *w)
 	return f;
 }
 
-/* Sleeps until there is something to do; false when it is over. */
+/* Until there is something to do; false when it is over. */
 static bool
 wait_for_work(struct writer *w)
 {

@@ -76,7 +76,7 @@ events:
 threads: events exchange fcgi listen turns
 serve: exchange listen log notify threads
 options: args hook
-check: guard keyring listen options store
+check: guard keyring listen options spool store
 verify: json keyring
 forget: erase log options
 page_html: moment text

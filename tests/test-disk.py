@@ -113,6 +113,9 @@ def _():
     until(lambda: len(w.spooled()) == 3 and all(
         name.endswith(".hook.bad") for name in w.spooled()), w.log()[-900:])
     until(lambda: b"files-set-aside" in ready(w).body)
+    done = h.run_program("--check", "--db", w.db, "--secret-file",
+                         w.secret_file)
+    assert done.returncode == 1 and "set aside" in done.stdout, done
     equal(ready(w).status, 503)
     equal(metric(w, "spool_bad_files"), 3)
     h.shell_ok(w.db, "DROP TRIGGER no")
