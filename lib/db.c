@@ -438,6 +438,9 @@ db_retire(struct db *d)
 {
 	enum fault f;
 
+	/* Our index no longer says what is in it: it stays as it is. */
+	if (dbfiles_log_is_shared(&d->files))
+		return FAULT_NONE;
 	dbfiles_set_log_aside(&d->files);
 	if ((f = begin(d)) != FAULT_NONE)
 		return f;

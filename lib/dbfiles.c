@@ -60,15 +60,27 @@ dbfiles_set_log_aside(const struct dbfiles *f)
 	}
 }
 
+bool
+dbfiles_log_is_shared(const struct dbfiles *f)
+{
+	struct stat st;
+
+	return same(f, DBFILE_MAIN) && same(f, DBFILE_LOG) &&
+	    !same(f, DBFILE_INDEX) && stat(f->path[DBFILE_INDEX], &st) == 0;
+}
+
 int
 dbfiles_remove_log(const struct dbfiles *f)
 {
+	bool log = same(f, DBFILE_LOG) ||
+	    (same(f, DBFILE_MAIN) && same(f, DBFILE_INDEX));
+	bool mine[DBFILES] = { false, log, same(f, DBFILE_INDEX) };
 	char name[PATH_MAX + 32];
 
 	for (int i = DBFILE_LOG; i < DBFILES; i++) {
 		aside(f, i, name);
 		(void)unlink(name);
-		if (same(f, i) && unlink(f->path[i]) != 0 && errno != ENOENT)
+		if (mine[i] && unlink(f->path[i]) != 0 && errno != ENOENT)
 			return -1;
 	}
 	return 0;

@@ -31,8 +31,14 @@ bool	dbfiles_same(const struct dbfiles *);
  * what is at the path now would take them for its own. */
 void	dbfiles_set_log_aside(const struct dbfiles *);
 
+/* Whether somebody has made another index for the log, after ours was taken
+ * away, and so has read the log and goes on in it. */
+bool	dbfiles_log_is_shared(const struct dbfiles *);
+
 /* Removes the log and its index where they still are those that were noted, or
- * were set aside. 0, or -1 with errno. */
+ * were set aside. A new database in their midst would take them for its own. A
+ * log that is not goes too when the index is: nobody can read it by that, but
+ * would write to it beside those who make a new index. 0, or -1 with errno. */
 int	dbfiles_remove_log(const struct dbfiles *);
 
 /* Whether a log is at `path`, but no database: it is that of one which was

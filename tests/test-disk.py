@@ -4,6 +4,8 @@ a database that is moved, cut or overwritten; a spool full of strangers.
 Root may see more of it."""
 import os
 import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -1113,6 +1115,39 @@ def _(name, damage):
     start_anew(w)
     until(lambda: os.path.exists(w.db), "no new database")
     well_again(w, books)
+    account(books, w.db)
+    site.close()
+
+
+@tap.table("its {} deleted, and a shell opens it: none lost, none corrupt", [
+    ("-wal",), ("-shm",)])
+def _(suffix):
+    site = Site()
+    w = site.worker
+    books = Books(f"{suffix} deleted, then a shell")
+    for _ in range(5):
+        equal(books.post(w), 200)
+    os.kill(w.process.pid, signal.SIGSTOP)      # between two looks
+    os.unlink(w.db + suffix)
+    shell = h.open_db(w.db, write=True)
+    edit = "INSERT INTO workspace_map (project_slug, workspace_id)" \
+        " VALUES (?, 'w')"
+    kept = []
+    for slug in "abcdefghijkl":
+        try:
+            shell.execute(edit, (slug,))
+            kept.append(slug)
+        except sqlite3.Error:           # it cannot read its log
+            pass
+        os.kill(w.process.pid, signal.SIGCONT)
+        equal(books.post(w), 200)
+        until(lambda: spool_is_empty(w) and ready(w).status == 200,
+              "not while the shell is there")
+    shell.close()
+    if suffix == "-shm":                # the log was never gone
+        equal([row[0] for row in w.rows(
+            "SELECT project_slug FROM workspace_map"
+            " WHERE project_slug NOT NULL ORDER BY 1")], kept)
     account(books, w.db)
     site.close()
 
