@@ -436,13 +436,11 @@ db_checkpoint(struct db *d, bool look)
 enum fault
 db_retire(struct db *d)
 {
-	enum fault f;
+	enum fault f = FAULT_NONE;
 
-	/* Our index no longer says what is in it: it stays as it is. */
-	if (dbfiles_log_is_shared(&d->files))
-		return FAULT_NONE;
 	dbfiles_set_log_aside(&d->files);
-	if ((f = begin(d)) != FAULT_NONE)
+	/* Our index does not say what is in a shared one: it stays as it is. */
+	if (dbfiles_log_is_shared(&d->files) || (f = begin(d)) != FAULT_NONE)
 		return f;
 	f = move_log(d);
 	if (f == FAULT_NONE && dbfiles_remove_log(&d->files) != 0)
@@ -459,8 +457,7 @@ db_wipe_log(struct db *d)
 
 	if (f != FAULT_NONE || (f = db_begin(d)) != FAULT_NONE)
 		return f;
-	/* The first page is written anew, at the log's beginning, and the rest
-	 * of it is cut off. */
+	/* The first page is written anew, and the rest of the log cut off. */
 	snprintf(sql, sizeof(sql), "PRAGMA journal_size_limit = 0; "
 	    "PRAGMA user_version = %d", MIGRATE_VERSION);
 	if ((f = sql_run(d->db, sql)) == FAULT_NONE)
