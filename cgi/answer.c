@@ -1,7 +1,6 @@
 #include "answer.h"
 
 #include <assert.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -26,17 +25,16 @@ enum verdict {
 	VERDICT_BAD_REQUEST,
 	VERDICT_TOO_LARGE,
 	VERDICT_METHOD,
-	VERDICT_INTERNAL,
-	VERDICT_PENDING		/* no answer yet */
+	VERDICT_INTERNAL
 };
 
-/* What is known of a request; most of it is a POST's, step by step. */
+/* A POST, and what is known of it so far. */
 struct posting {
-	struct exchange	 exchange;
 	struct service	*service;
+	const struct request *request;
 	struct hook	 hook;
-	struct receipt	*receipt;
-	struct waiting	 waiting;
+	struct receipt	*receipt;	/* once it is authentic */
+	struct stored	 stored;
 	enum outcome	 outcome;
 	enum resource	 resource;	/* as metrics count it */
 	const char	*kept;		/* "database", "spool" or NULL */
@@ -90,7 +88,6 @@ form_of(enum verdict v)
 		return (struct form){ 405, "Method Not Allowed",
 		    "Method not allowed" };
 	case VERDICT_INTERNAL:
-	case VERDICT_PENDING:
 		break;
 	}
 	return (struct form){ 500, "Internal Server Error",
@@ -112,7 +109,28 @@ param(const struct request *q, const char *name)
 	return q->param(q->arg, name);
 }
 
-/* ---- a POST, step by step ---- */
+/* ---- the steps of a POST ---- */
+
+static void
+identify(struct posting *x)
+{
+	const struct request *q = x->request;
+	struct span signature = param(q, "HTTP_SENTRY_HOOK_SIGNATURE");
+
+	if (signature.at == NULL)
+		signature = param(q, "HTTP_SENTRY_APP_SIGNATURE");
+	x->from = clock_us(CLOCK_MONOTONIC);
+	x->hook = (struct hook){
+		.received_at = clock_us(CLOCK_REALTIME) / 1000,
+		.signature = signature,
+		.resource = param(q, "HTTP_SENTRY_HOOK_RESOURCE"),
+		.timestamp = param(q, "HTTP_SENTRY_HOOK_TIMESTAMP"),
+		.request_id = param(q, "HTTP_REQUEST_ID"),
+		.idempotency_key = param(q, "HTTP_IDEMPOTENCY_KEY"),
+		.redact = x->service->redact,
+	};
+	x->resource = hook_resource_named(hook_resource_header(&x->hook));
+}
 
 static enum verdict
 verdict_of_signature(enum signature s)
@@ -150,13 +168,13 @@ body_length(struct span s, size_t limit, size_t *length)
 
 /* Reads the body into *bytes, which is malloc'd. */
 static enum verdict
-read_body(struct posting *x, const struct request *q, char **bytes)
+read_body(struct posting *x, char **bytes)
 {
+	const struct request *q = x->request;
 	size_t length, got;
 	enum verdict v = body_length(param(q, "CONTENT_LENGTH"),
 	    x->service->max_body, &length);
 
-	*bytes = NULL;
 	if (v != VERDICT_RECEIVED)
 		return v;
 	if ((*bytes = malloc(length + 1)) == NULL)
@@ -166,113 +184,88 @@ read_body(struct posting *x, const struct request *q, char **bytes)
 	return got == length ? VERDICT_RECEIVED : VERDICT_BAD_REQUEST;
 }
 
+/* What an authentic body is. The receipt has copies of all that goes with the
+ * request, or with the loan of the keys. */
+static enum verdict
+observe_it(struct posting *x, char **body)
+{
+	metrics_hook(x->hook.received_at);
+	x->receipt = receipt_new(&x->hook, *body, x->service->observe_list);
+	*body = NULL;
+	if (x->receipt == NULL) {
+		x->fault = FAULT_MEMORY;
+		metrics_count(x->resource, METRIC_LOST);
+		return VERDICT_INTERNAL;
+	}
+	/* Before the writer sees the observation, which may then change. */
+	x->outcome = x->receipt->observation.outcome;
+	x->resource = hook_resource_named(observation_get(
+	    &x->receipt->observation, OBSERVED_RESOURCE));
+	return VERDICT_RECEIVED;
+}
+
+/* Nothing of the body is looked at before it is known to be Sentry's; of a
+ * request whose signature has not even the form of one it is not read. */
+static enum verdict
+authenticate(struct posting *x, char **body)
+{
+	struct span signature = x->hook.signature;
+	struct key_loan keys;
+	const char *secret = NULL;
+	enum verdict v = VERDICT_NO_SECRET;
+
+	keyring_borrow(x->service->keyring, &keys);
+	if (key_loan_count(&keys) > 0)
+		v = verdict_of_signature(signature_form(signature));
+	if (v == VERDICT_RECEIVED)
+		v = read_body(x, body);
+	if (v == VERDICT_RECEIVED)
+		v = verdict_of_signature(key_loan_check(&keys, signature,
+		    x->hook.body, &secret));
+	if (v == VERDICT_RECEIVED) {
+		x->hook.secret_name = span_of(secret);
+		key_loan_used(&keys, secret, x->hook.received_at);
+		v = observe_it(x, body);
+	}
+	keyring_release(&keys);
+	x->hook.secret_name = (struct span){ NULL, 0 };
+	return v;
+}
+
 static enum metric
 metric_of_stored(const struct posting *x)
 {
-	if (x->waiting.stored.duplicate)
-		return x->waiting.stored.differs ? METRIC_DIFFERENT :
+	if (x->stored.duplicate)
+		return x->stored.differs ? METRIC_DIFFERENT :
 		    METRIC_DUPLICATE;
 	return x->outcome == OUTCOME_OBSERVED ? METRIC_STORED :
 	    x->outcome == OUTCOME_IGNORED ? METRIC_IGNORED :
 	    METRIC_UNREADABLE;
 }
 
-/* The database has it, or else the spool takes it: 200 means that one of them
+/* It is in the database, or else goes to the spool: 200 means that one of them
  * has it on disk. */
 static enum verdict
 keep(struct posting *x)
 {
+	enum metric m = METRIC_SPOOLED;
 	enum fault f;
 
 	if (x->fault == FAULT_NONE) {
 		x->kept = "database";
-		metrics_count(x->resource, metric_of_stored(x));
+		m = metric_of_stored(x);
 	} else if ((f = spool_put(x->service->spool, &x->receipt->hook)) ==
 	    FAULT_NONE) {
 		x->kept = "spool";
-		metrics_count(x->resource, METRIC_SPOOLED);
 	} else {
 		x->fault = f;
 		metrics_count(x->resource, METRIC_LOST);
 		return VERDICT_INTERNAL;
 	}
+	metrics_count(x->resource, m);
 	metrics_kept(clock_us(CLOCK_MONOTONIC) - x->from);
 	return x->outcome == OUTCOME_UNREADABLE ? VERDICT_UNREADABLE :
 	    VERDICT_RECEIVED;
-}
-
-/* On the writer's thread, or at once. What did not become a row is spooled
- * next, which takes a sync. */
-static void
-on_written(struct waiting *w)
-{
-	struct posting *x = (struct posting *)(void *)((char *)w -
-	    offsetof(struct posting, waiting));
-
-	x->exchange.slow = w->fault != FAULT_NONE;
-	x->exchange.done(&x->exchange);
-}
-
-/* What an authentic body is, and where it goes. Takes over `body`. */
-static enum verdict
-take(struct posting *x, char *body)
-{
-	struct service *s = x->service;
-	enum fault f;
-
-	metrics_hook(x->hook.received_at);
-	x->receipt = receipt_new(&x->hook, body, s->observe_list);
-	/* The name goes with the loan of the keys; a receipt has a copy. */
-	x->hook.secret_name = (struct span){ NULL, 0 };
-	if (x->receipt == NULL) {
-		x->fault = FAULT_MEMORY;
-		metrics_count(x->resource, METRIC_LOST);
-		return VERDICT_INTERNAL;
-	}
-	/* Before others see the receipt, whose observation may then change. */
-	x->outcome = x->receipt->observation.outcome;
-	x->resource = hook_resource_named(observation_get(
-	    &x->receipt->observation, OBSERVED_RESOURCE));
-	x->waiting.receipt = x->receipt;
-	f = s->writer == NULL ? FAULT_STUCK :
-	    writer_put(s->writer, &x->waiting);
-	if (f != FAULT_NONE) {		/* else x may be another thread's now */
-		x->waiting.fault = f;
-		on_written(&x->waiting);
-	}
-	return VERDICT_PENDING;
-}
-
-/* Authenticate, then look: nothing of the body is parsed before it is known
- * to be Sentry's. */
-static enum verdict
-receive(struct posting *x, const struct request *q,
-    const struct key_loan *keys)
-{
-	struct span signature = param(q, "HTTP_SENTRY_HOOK_SIGNATURE");
-	enum verdict v;
-	const char *secret;
-	char *body;
-
-	if (signature.at == NULL)
-		signature = param(q, "HTTP_SENTRY_APP_SIGNATURE");
-	x->hook.signature = signature;
-	if (key_loan_count(keys) == 0)
-		return VERDICT_NO_SECRET;
-	v = verdict_of_signature(signature_form(signature));
-	if (v != VERDICT_RECEIVED)
-		return v;
-	v = read_body(x, q, &body);
-	if (v == VERDICT_RECEIVED)
-		v = verdict_of_signature(key_loan_check(keys, signature,
-		    x->hook.body, &secret));
-	if (v != VERDICT_RECEIVED) {
-		free(body);
-		return v;
-	}
-	x->hook.secret_name = span_of(secret);
-	key_loan_used(keys, secret, x->hook.received_at);
-	return take(x, body);
 }
 
 /* By the resource that the request claims to be about. */
@@ -301,10 +294,10 @@ log_observation(struct log *l, const struct posting *x)
 	if (o->mismatch)
 		log_span(l, "taken_for",
 		    observation_get(o, OBSERVED_RESOURCE));
-	if (x->waiting.stored.duplicate)
-		log_str(l, "duplicate", x->waiting.stored.differs ?
+	if (x->stored.duplicate)
+		log_str(l, "duplicate", x->stored.differs ?
 		    "differs" : "yes");
-	if (x->waiting.stored.unmapped)
+	if (x->stored.unmapped)
 		log_str(l, "unmapped", "yes");
 }
 
@@ -327,31 +320,10 @@ log_hook(const struct posting *x, struct form form)
 	if (x->fault != FAULT_NONE)
 		log_str(&l, "fault", fault_name(x->fault));
 	log_span(&l, "secret", h->secret_name);
-	/* The observation is ours to read only once the writer is done with
-	 * it; a spooled one may still be in its hands. */
+	/* The writer may still have a spooled one in its hands. */
 	if (x->kept != NULL && x->fault == FAULT_NONE)
 		log_observation(&l, x);
 	log_end(&l);
-}
-
-static enum verdict
-post(struct posting *x, const struct request *q)
-{
-	struct key_loan keys;
-	enum verdict v;
-
-	x->from = clock_us(CLOCK_MONOTONIC);
-	x->hook.received_at = clock_us(CLOCK_REALTIME) / 1000;
-	x->hook.resource = param(q, "HTTP_SENTRY_HOOK_RESOURCE");
-	x->hook.timestamp = param(q, "HTTP_SENTRY_HOOK_TIMESTAMP");
-	x->hook.request_id = param(q, "HTTP_REQUEST_ID");
-	x->hook.idempotency_key = param(q, "HTTP_IDEMPOTENCY_KEY");
-	x->hook.redact = x->service->redact;
-	x->resource = hook_resource_named(hook_resource_header(&x->hook));
-	keyring_borrow(x->service->keyring, &keys);
-	v = receive(x, q, &keys);
-	keyring_release(&keys);
-	return v;
 }
 
 /* ---- what an operator asks ---- */
@@ -374,8 +346,13 @@ ends_in(const struct request *q, const char *what)
 }
 
 static enum verdict
-get(struct service *s, const struct request *q, struct reply *r)
+ask(struct service *s, const struct request *q, struct reply *r)
 {
+	struct span method = param(q, "REQUEST_METHOD");
+
+	r->bodiless = span_is(method, "HEAD");
+	if (!r->bodiless && !span_is(method, "GET"))
+		return VERDICT_METHOD;
 	if (ends_in(q, "/ready"))
 		return status_ready(s, &r->body) ?
 		    VERDICT_READY : VERDICT_UNREADY;
@@ -408,88 +385,90 @@ fill(struct reply *r, enum verdict v)
 	}
 }
 
+/* ---- the way of hooks, from bytes to rows ---- */
+
+/* Verifies and observes each, writes down all that are authentic in one go, or
+ * spools them, and says what became of each. */
 static void
-fill_hook(struct posting *x, enum verdict v)
+post(struct posting *x, enum verdict *v, unsigned count)
 {
-	count_refused(x->resource, v);
-	fill(&x->exchange.reply, v);
-	log_hook(x, form_of(v));
-}
+	struct waiting waiting[REQUESTS_MOST];
+	struct service *s = x[0].service;
+	unsigned n = 0;
 
-/* ---- the handler ---- */
+	for (unsigned i = 0; i < count; i++) {
+		char *body = NULL;
 
-static struct posting *
-posting_of(struct exchange *x)
-{
-	return (struct posting *)(void *)x;	/* its first member */
+		identify(&x[i]);
+		v[i] = authenticate(&x[i], &body);
+		free(body);
+		if (v[i] == VERDICT_RECEIVED)
+			waiting[n++].receipt = x[i].receipt;
+	}
+	if (s->writer != NULL && n > 0)
+		writer_put(s->writer, waiting, n, s->commit_wait);
+	n = 0;
+	for (unsigned i = 0; i < count; i++) {
+		if (v[i] == VERDICT_RECEIVED) {
+			x[i].fault = s->writer == NULL ? FAULT_STUCK :
+			    waiting[n].fault;
+			x[i].stored = waiting[n++].stored;
+			v[i] = keep(&x[i]);
+		} else {
+			count_refused(x[i].resource, v[i]);
+		}
+		log_hook(&x[i], form_of(v[i]));
+		if (x[i].hook.body.len > LARGE_BYTES)
+			memory_give_back();
+		receipt_drop(x[i].receipt);
+	}
 }
 
 static bool
-begin(struct exchange *exchange, void *service, const struct request *q)
+is_post(const struct request *q)
 {
-	struct posting *x = posting_of(exchange);
-	struct span method = param(q, "REQUEST_METHOD");
-	enum verdict v = VERDICT_METHOD;
-
-	*x = (struct posting){ .exchange.done = exchange->done,
-	    .service = service, .waiting.done = on_written };
-	exchange->reply.type = "application/json";
-	exchange->reply.bodiless = span_is(method, "HEAD");
-	/* As CGI even a service that could not be set up gives an answer. */
-	if (x->service->spool == NULL) {
-		fill(&exchange->reply, VERDICT_INTERNAL);
-		return true;
-	}
-	if (span_is(method, "POST")) {
-		if ((v = post(x, q)) == VERDICT_PENDING)
-			return false;
-		fill_hook(x, v);
-		return true;
-	}
-	if (span_is(method, "GET") || exchange->reply.bodiless)
-		v = get(service, q, &exchange->reply);
-	fill(&exchange->reply, v);
-	return true;
+	return span_is(param(q, "REQUEST_METHOD"), "POST");
 }
 
+static void
+answer(void *service, const struct request *q, struct reply *r,
+    unsigned count)
+{
+	struct posting x[REQUESTS_MOST];
+	enum verdict v[REQUESTS_MOST];
+	unsigned hook[REQUESTS_MOST], n = 0;
+	struct service *s = service;
+
+	assert(count <= REQUESTS_MOST);
+	for (unsigned i = 0; i < count; i++) {
+		r[i] = (struct reply){ .type = "application/json" };
+		/* As CGI even a service that could not be set up answers. */
+		if (s->spool == NULL) {
+			fill(&r[i], VERDICT_INTERNAL);
+		} else if (is_post(&q[i])) {
+			x[n] = (struct posting){ .service = s,
+			    .request = &q[i] };
+			hook[n++] = i;
+		} else {
+			fill(&r[i], ask(s, &q[i], &r[i]));
+		}
+	}
+	if (n > 0)
+		post(x, v, n);
+	for (unsigned i = 0; i < n; i++)
+		fill(&r[hook[i]], v[i]);
+}
+
+/* An operator's questions may take long. */
 static bool
-withdraw(struct exchange *exchange)
+alone(const struct request *q)
 {
-	struct posting *x = posting_of(exchange);
-
-	if (!writer_withdraw(x->service->writer, &x->waiting))
-		return false;
-	exchange->slow = true;
-	return true;
-}
-
-static void
-finish(struct exchange *exchange)
-{
-	struct posting *x = posting_of(exchange);
-
-	x->fault = x->waiting.fault;
-	fill_hook(x, keep(x));
-}
-
-static void
-release(struct exchange *exchange)
-{
-	struct posting *x = posting_of(exchange);
-	bool large = x->hook.body.len > LARGE_BYTES;
-
-	receipt_drop(x->receipt);
-	text_release(&exchange->reply.body);
-	x->receipt = NULL;
-	if (large)
-		memory_give_back();
+	return !is_post(q);
 }
 
 struct handler
 answer_handler(struct service *s)
 {
-	return (struct handler){ .size = sizeof(struct posting),
-	    .begin = begin, .withdraw = withdraw, .finish = finish,
-	    .release = release, .patience = s->commit_wait,
+	return (struct handler){ .answer = answer, .alone = alone,
 	    .moves = status_moves, .arg = s };
 }

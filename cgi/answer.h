@@ -18,8 +18,8 @@ struct service {
 	bool		 redact;	/* keep hooks without personal data */
 };
 
-/* A hook is answered after its commit, and nobody needs to wait for that in
- * between. Every reply is counted and logged. The service outlives it. */
+/* A hook is answered after its commit, or once it is in the spool. What becomes
+ * of it is counted and logged. The service outlives it. */
 struct handler	answer_handler(struct service *);
 
 #endif

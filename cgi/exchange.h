@@ -25,30 +25,16 @@ struct reply {
 /* Appends the reply as CGI says it, `Status:` line first. */
 void	reply_write(struct text *, const struct reply *);
 
-/* A request on its way to its reply: what those see of it who carry both. It
- * is the first member of what a handler keeps about the request. */
-struct exchange {
-	struct reply	 reply;
-	bool		 slow;		/* finish() waits for a disk */
-	/* The carrier's: a put-off reply can be finished. On any thread. */
-	void		 (*done)(struct exchange *);
-};
-
 /* Who answers; shared by all threads. */
+#define REQUESTS_MOST	16	/* at once */
 struct handler {
-	size_t		 size;		/* of what it keeps about a request */
-	/* Reads the request. True: x->reply is the answer. False: it is put
-	 * off. When x->done() has been called, or withdraw() was true, which
-	 * is tried after `patience`, finish() makes the reply; until then the
-	 * request's parameters must live. */
-	bool		 (*begin)(struct exchange *x, void *arg,
-			    const struct request *);
-	/* NULL, like finish(), where begin() is always true. */
-	bool		 (*withdraw)(struct exchange *);
-	void		 (*finish)(struct exchange *);
-	void		 (*release)(struct exchange *);
-	unsigned	 patience;	/* ms */
-	bool		 waits;		/* begin() does, for a disk */
+	/* Makes the replies of `count` requests, whose bodies are released
+	 * after they were sent. */
+	void		 (*answer)(void *arg, const struct request *,
+			    struct reply *, unsigned count);
+	/* Whether a request may take long, and so is answered alone; NULL: all
+	 * of them. */
+	bool		 (*alone)(const struct request *);
 	bool		 (*moves)(void *arg);	/* else the watchdog hears
 						 * nothing; NULL: always */
 	void		*arg;

@@ -1,439 +1,82 @@
 #include "fcgi.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
-/* How long a peer may be silent in the middle of a request. nginx has the
- * whole body before it connects, and Sentry has hung up by then. */
-#define PEER_MS		2000
-#define BRIEF_MS	2	/* between connect() and the request, say */
-#define REQUEST_MS	10000
-#define BUFFER_SIZE	16384	/* bytes; a small hook with its headers */
-#define CONTENT_MAX	65528	/* bytes of a record that we send; 8-aligned */
-#define HEADER_LEN	8
-#define LINGER_BYTES	(64l << 20)
+#include <fcgiapp.h>
 
-/* Section 8 of the specification. */
-enum {
-	VERSION_1 = 1,
-	TYPE_BEGIN = 1, TYPE_ABORT = 2, TYPE_END = 3, TYPE_PARAMS = 4,
-	TYPE_STDIN = 5, TYPE_STDOUT = 6,
-	ROLE_RESPONDER = 1,
-	FLAG_KEEP = 1,
-	STATUS_COMPLETE = 0, STATUS_UNKNOWN_ROLE = 3
-};
+/* FastCGI 1.0, section 8; libfcgi has names for these, but in a header that
+ * defines more than names. */
+#define FCGI_VERSION	1
+#define BEGIN_REQUEST	1
+#define PARAMS		4
+#define STDIN		5
+#define RESPONDER	1
+#define RECORD_HEADER	8
+#define BEGIN_CONTENT	8
 
-struct header {
-	unsigned	type, id, content, padding;
-};
+#define FRONT_BYTES	32768	/* mostly the request is shorter than that */
+#define MOST_BYTES	((size_t)FCGI_HEAD_MAX * 2)	/* headers, padding */
+#define MANAGEMENT_MOST	16	/* records of that kind before a request */
+#define LOOK_FIRST_NS	500000	/* between looks at a head in pieces, */
+#define LOOK_MOST_NS	64000000	/* longer each time */
+#define REST_MAX	134217728	/* bytes of a body that nobody wants */
+
+/* What is set by hand stands below "Don't use anything below here", and has
+ * stood there since 2003. */
+static_assert(offsetof(FCGX_Request, ipcFd) ==
+    offsetof(FCGX_Request, paramsPtr) + sizeof(void *) &&
+    offsetof(FCGX_Request, keepConnection) ==
+    offsetof(FCGX_Request, ipcFd) + 2 * sizeof(int),
+    "this libfcgi is laid out in another way");
 
 struct fcgi {
-	int		 fd;
-	void		(*waits)(void *arg, bool begins);
-	void		*arg;
-	int64_t		 deadline;	/* ms, monotonic: of this request */
-	unsigned	 id;		/* the request's; 0 for none yet */
-	unsigned	 role, flags;
-	struct text	 params;
-	/* Of the STDIN record that is being read: */
-	size_t		 content, padding;
-	bool		 ended;		/* its stream is over */
-	size_t		 at, end;	/* what of buf is not consumed */
-	unsigned char	 buf[BUFFER_SIZE];
+	FCGX_Request	request;
+	int		fd;
 };
 
-int64_t
-fcgi_now(void)
+int
+fcgi_start(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	return FCGX_Init() == 0 ? 0 : -1;
 }
-
-/* ---- bytes ---- */
-
-/* Whether the socket becomes ready in time. Only those who would block ask. */
-static bool
-is_ready(struct fcgi *c, short events)
-{
-	struct pollfd p = { .fd = c->fd, .events = events };
-	int rc;
-
-	if (errno != EAGAIN && errno != EINTR)
-		return false;
-	rc = poll(&p, 1, BRIEF_MS);
-	if (rc <= 0) {
-		c->waits(c->arg, true);
-		do
-			rc = poll(&p, 1, PEER_MS);
-		while (rc < 0 && errno == EINTR);
-		c->waits(c->arg, false);
-	}
-	return rc > 0;
-}
-
-/* Up to n bytes, straight from the socket; 0 when there are no more. */
-static size_t
-receive(struct fcgi *c, void *at, size_t n)
-{
-	ssize_t got;
-
-	do {
-		if (fcgi_now() > c->deadline)
-			return 0;
-		got = recv(c->fd, at, n, MSG_DONTWAIT);
-	} while (got < 0 && is_ready(c, POLLIN));
-	return got < 0 ? 0 : (size_t)got;
-}
-
-/* Makes n bytes stand in the buffer; n is far below its size. */
-static bool
-want(struct fcgi *c, size_t n)
-{
-	while (c->end - c->at < n) {
-		size_t got;
-
-		if (c->at > 0) {
-			memmove(c->buf, c->buf + c->at, c->end - c->at);
-			c->end -= c->at;
-			c->at = 0;
-		}
-		got = receive(c, c->buf + c->end, sizeof(c->buf) - c->end);
-		if (got == 0)
-			return false;
-		c->end += got;
-	}
-	return true;
-}
-
-/* Up to n bytes, from the buffer or, where it is empty and much is wanted,
- * past it. */
-static size_t
-take(struct fcgi *c, void *to, size_t n)
-{
-	size_t got = c->end - c->at;
-
-	if (got == 0 && n >= sizeof(c->buf))
-		return receive(c, to, n);
-	if (got == 0 && !want(c, 1))
-		return 0;
-	got = c->end - c->at < n ? c->end - c->at : n;
-	memcpy(to, c->buf + c->at, got);
-	c->at += got;
-	return got;
-}
-
-static bool
-skip(struct fcgi *c, size_t n)
-{
-	unsigned char waste[1024];
-
-	while (n > 0) {
-		size_t got = take(c, waste, n < sizeof(waste) ? n :
-		    sizeof(waste));
-
-		if (got == 0)
-			return false;
-		n -= got;
-	}
-	return true;
-}
-
-static bool
-next_header(struct fcgi *c, struct header *h)
-{
-	const unsigned char *p;
-
-	if (!want(c, HEADER_LEN))
-		return false;
-	p = c->buf + c->at;
-	c->at += HEADER_LEN;
-	h->type = p[1];
-	h->id = (unsigned)(p[2] << 8 | p[3]);
-	h->content = (unsigned)(p[4] << 8 | p[5]);
-	h->padding = p[6];
-	return p[0] == VERSION_1;
-}
-
-/* ---- a request's head ---- */
-
-static bool
-begin(struct fcgi *c, const struct header *h)
-{
-	if (h->content < HEADER_LEN || !want(c, HEADER_LEN))
-		return false;
-	c->id = h->id;
-	c->role = (unsigned)(c->buf[c->at] << 8 | c->buf[c->at + 1]);
-	c->flags = c->buf[c->at + 2];
-	return skip(c, h->content + h->padding);
-}
-
-static bool
-add_params(struct fcgi *c, const struct header *h)
-{
-	size_t left = h->content;
-	char buf[1024];
-
-	if (c->params.len + left > FCGI_PARAMS_MAX)
-		return false;
-	while (left > 0) {
-		size_t got = take(c, buf, left < sizeof(buf) ? left :
-		    sizeof(buf));
-
-		if (got == 0)
-			return false;
-		text_add(&c->params, buf, got);
-		left -= got;
-	}
-	return skip(c, h->padding) && !c->params.broken;
-}
-
-/* Reads up to the end of the params. Records of other requests, and those
- * that manage the connection, are passed over. */
-static bool
-read_head(struct fcgi *c)
-{
-	struct header h;
-
-	c->id = 0;
-	c->params.len = 0;
-	c->content = c->padding = 0;
-	c->ended = false;
-	c->deadline = fcgi_now() + REQUEST_MS;
-	while (next_header(c, &h)) {
-		bool ours = h.id != 0 && h.id == c->id;
-
-		if (h.type == TYPE_BEGIN && h.id != 0 && c->id == 0) {
-			if (!begin(c, &h))
-				return false;
-		} else if (h.type == TYPE_PARAMS && ours) {
-			if (!add_params(c, &h))
-				return false;
-			if (h.content == 0)
-				return true;
-		} else if ((h.type == TYPE_ABORT && ours) ||
-		    !skip(c, h.content + h.padding)) {
-			return false;
-		}
-	}
-	return false;
-}
-
-/* ---- params ---- */
-
-/* A length of one byte, or of four with the first bit set. */
-static bool
-pair_length(struct span *s, size_t *n)
-{
-	const unsigned char *p = (const unsigned char *)s->at;
-	size_t bytes;
-
-	if (s->len == 0)
-		return false;
-	bytes = p[0] < 0x80 ? 1 : 4;
-	if (s->len < bytes)
-		return false;
-	*n = bytes == 1 ? p[0] : (size_t)(p[0] & 0x7f) << 24 |
-	    (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
-	s->at += bytes;
-	s->len -= bytes;
-	return true;
-}
-
-static bool
-next_pair(struct span *s, struct span *name, struct span *value)
-{
-	if (!pair_length(s, &name->len) || !pair_length(s, &value->len) ||
-	    name->len > s->len || value->len > s->len - name->len)
-		return false;
-	name->at = s->at;
-	value->at = s->at + name->len;
-	s->at += name->len + value->len;
-	s->len -= name->len + value->len;
-	return true;
-}
-
-static bool
-well_formed(struct span params)
-{
-	struct span name, value;
-
-	while (params.len > 0)
-		if (!next_pair(&params, &name, &value))
-			return false;
-	return true;
-}
-
-/* The first of that name, as a web server has it. */
-static struct span
-param(void *arg, const char *wanted)
-{
-	struct span params = text_view(&((struct fcgi *)arg)->params);
-	struct span name, value;
-
-	while (params.len > 0 && next_pair(&params, &name, &value))
-		if (span_is(name, wanted))
-			return value;
-	return (struct span){ NULL, 0 };
-}
-
-/* ---- the body ---- */
-
-/* Moves on to a STDIN record with something in it; false at the end. */
-static bool
-next_stdin(struct fcgi *c)
-{
-	struct header h;
-
-	while (c->content == 0 && !c->ended) {
-		if (!skip(c, c->padding) || !next_header(c, &h))
-			return false;
-		c->padding = 0;
-		if (h.id != c->id || h.type > TYPE_STDIN) {
-			if (!skip(c, h.content + h.padding))
-				return false;
-		} else if (h.type != TYPE_STDIN) {
-			return false;	/* aborted, or out of order */
-		} else {
-			c->content = h.content;
-			c->padding = h.padding;
-			c->ended = h.content == 0;
-		}
-	}
-	return !c->ended;
-}
-
-static size_t
-read_body(void *arg, char *buf, size_t n)
-{
-	struct fcgi *c = arg;
-	size_t done = 0, got;
-
-	while (done < n && next_stdin(c)) {
-		size_t ask = n - done < c->content ? n - done : c->content;
-
-		if ((got = take(c, buf + done, ask)) == 0)
-			break;
-		c->content -= got;
-		done += got;
-	}
-	return done;
-}
-
-/* ---- the reply ---- */
-
-static void
-put_header(struct text *t, unsigned type, unsigned id, size_t content)
-{
-	char h[HEADER_LEN] = { VERSION_1, (char)type, (char)(id >> 8),
-	    (char)id, (char)(content >> 8), (char)content, 0, 0 };
-
-	text_add(t, h, sizeof(h));
-}
-
-static void
-put_end(struct text *t, unsigned id, unsigned status)
-{
-	char body[8] = { 0, 0, 0, 0, (char)status, 0, 0, 0 };
-
-	put_header(t, TYPE_END, id, sizeof(body));
-	text_add(t, body, sizeof(body));
-}
-
-static void
-put_reply(struct text *t, unsigned id, struct span reply)
-{
-	while (reply.len > 0) {
-		size_t n = reply.len < CONTENT_MAX ? reply.len : CONTENT_MAX;
-
-		put_header(t, TYPE_STDOUT, id, n);
-		text_add(t, reply.at, n);
-		reply.at += n;
-		reply.len -= n;
-	}
-	put_header(t, TYPE_STDOUT, id, 0);
-	put_end(t, id, STATUS_COMPLETE);
-}
-
-static bool
-send_all(struct fcgi *c, struct span s)
-{
-	while (s.len > 0) {
-		ssize_t n = send(c->fd, s.at, s.len,
-		    MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n < 0 && is_ready(c, POLLOUT))
-			continue;
-		if (n <= 0)
-			return false;
-		s.at += n;
-		s.len -= (size_t)n;
-	}
-	return true;
-}
-
-static void
-refuse_role(struct fcgi *c)
-{
-	struct text t = { 0 };
-
-	put_end(&t, c->id, STATUS_UNKNOWN_ROLE);
-	if (!t.broken)
-		(void)send_all(c, text_view(&t));
-	text_release(&t);
-}
-
-/* Reads on to the end of STDIN where that has arrived already, as it has in
- * whatever nginx sends; else there is a rest to linger for. */
-static void
-finish_stdin(struct fcgi *c)
-{
-	while (!c->ended && c->content + c->padding + HEADER_LEN <=
-	    c->end - c->at)
-		if (!skip(c, c->content) || (c->content = 0, !next_stdin(c)))
-			break;
-}
-
-/* ---- the connection ---- */
 
 struct fcgi *
-fcgi_open(int fd, void (*waits)(void *arg, bool begins), void *arg)
+fcgi_open(int fd)
 {
-	struct fcgi *c = malloc(sizeof(*c));
+	const struct timeval wait = { .tv_sec = FCGI_PEER_MS / 1000,
+	    .tv_usec = FCGI_PEER_MS % 1000 * 1000 };
+	struct fcgi *c = calloc(1, sizeof(*c));
 
-	if (c == NULL) {
+	if (c == NULL || FCGX_InitRequest(&c->request, -1,
+	    FCGI_FAIL_ACCEPT_ON_INTR) != 0) {
+		free(c);
 		close(fd);
 		return NULL;
 	}
-	c->fd = fd;
-	c->waits = waits;
-	c->arg = arg;
-	c->params = (struct text){ 0 };
-	c->at = c->end = 0;
-	c->ended = true;
-	c->deadline = 0;
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+	c->fd = c->request.ipcFd = fd;
+	/* Else the first accept would close it. */
+	c->request.keepConnection = 1;
+	/* No waiting for the peer when it is closed. */
+	FCGX_Detach(&c->request);
 	return c;
 }
 
 void
 fcgi_close(struct fcgi *c)
 {
-	long left = LINGER_BYTES;
-	size_t got;
-
-	if (!c->ended) {
-		(void)shutdown(c->fd, SHUT_WR);
-		while (left > 0 &&
-		    (got = receive(c, c->buf, sizeof(c->buf))) > 0)
-			left -= (long)got;
-	}
-	text_release(&c->params);
-	close(c->fd);
+	FCGX_Free(&c->request, 1);
 	free(c);
 }
 
@@ -443,18 +86,200 @@ fcgi_fd(const struct fcgi *c)
 	return c->fd;
 }
 
+/* ---- the front ---- */
+
+static bool
+length_of(struct span *s, size_t *n)
+{
+	const unsigned char *p = (const unsigned char *)s->at;
+	size_t bytes = s->len > 0 && p[0] >= 0x80 ? 4 : 1;
+
+	if (s->len < bytes)
+		return false;
+	*n = bytes == 1 ? p[0] : (size_t)(p[0] & 0x7f) << 24 |
+	    (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+	s->at += bytes;
+	s->len -= bytes;
+	return true;
+}
+
+/* Whether all that these pairs claim is there. */
+static bool
+pairs_are_whole(struct span s)
+{
+	size_t name, value;
+
+	while (s.len > 0) {
+		if (!length_of(&s, &name) || !length_of(&s, &value) ||
+		    name > s.len || value > s.len - name)
+			return false;
+		s.at += name + value;
+		s.len -= name + value;
+	}
+	return true;
+}
+
+static size_t
+content_of(const unsigned char *record)
+{
+	return (size_t)record[4] << 8 | record[5];
+}
+
+/* Whether of the n bytes those from `at` on have all of its body. */
+static bool
+body_is_whole(const unsigned char *p, size_t at, size_t n)
+{
+	while (at + RECORD_HEADER <= n && p[at + 1] == STDIN) {
+		if (content_of(p + at) == 0)
+			return true;
+		at += RECORD_HEADER + content_of(p + at) + p[at + 6];
+	}
+	return false;
+}
+
+/* Of the first n bytes, which it moves about. FCGI_NOTHING: so far it is the
+ * beginning of a request. */
+static enum fcgi_front
+judge(unsigned char *p, size_t n)
+{
+	size_t first = RECORD_HEADER + BEGIN_CONTENT, params = 0, at, content;
+
+	if (n < first)
+		return FCGI_NOTHING;
+	if (p[1] != BEGIN_REQUEST || content_of(p) != BEGIN_CONTENT ||
+	    p[8] != 0 || p[9] != RESPONDER)
+		return FCGI_OVER;
+	for (at = first + p[6]; at + RECORD_HEADER <= n; ) {
+		unsigned char *r = p + at;
+
+		content = content_of(r);
+		if (r[0] != FCGI_VERSION || r[1] != PARAMS || r[2] != p[2] ||
+		    r[3] != p[3] || params + content > FCGI_HEAD_MAX)
+			return FCGI_OVER;
+		if (content == 0 && !pairs_are_whole((struct span){
+		    (const char *)p + first, params }))
+			return FCGI_OVER;
+		if (content == 0)
+			return body_is_whole(p, at + RECORD_HEADER + r[6],
+			    n) ? FCGI_WHOLE_REQUEST : FCGI_REQUEST;
+		at += RECORD_HEADER + content + r[6];
+		if (at > n)
+			break;
+		/* One behind the other, over what was looked at. */
+		memmove(p + first + params, r + RECORD_HEADER, content);
+		params += content;
+	}
+	return FCGI_NOTHING;
+}
+
+/* A management record concerns no request: it is passed over, once all of it
+ * is there. */
+static enum fcgi_front
+pass_over(const struct fcgi *c, unsigned char *p, size_t n, bool *passed)
+{
+	size_t whole = RECORD_HEADER + content_of(p) + p[6];
+
+	*passed = n >= whole &&
+	    recv(c->fd, p, whole, MSG_DONTWAIT) == (ssize_t)whole;
+	return FCGI_NOTHING;
+}
+
+/* *n: how many bytes there are, of which p takes up to `most`. */
+static enum fcgi_front
+look_once(const struct fcgi *c, unsigned char *p, size_t most, size_t *n,
+    bool *passed)
+{
+	ssize_t rc = recv(c->fd, p, most, MSG_PEEK | MSG_DONTWAIT);
+
+	*passed = false;
+	*n = rc > 0 ? (size_t)rc : 0;
+	if (rc <= 0)
+		return rc < 0 && (errno == EAGAIN || errno == EINTR) ?
+		    FCGI_NOTHING : FCGI_OVER;
+	if (p[0] != FCGI_VERSION)
+		return FCGI_OVER;
+	if (*n >= RECORD_HEADER && (p[2] | p[3]) == 0)
+		return pass_over(c, p, *n, passed);
+	return judge(p, *n);
+}
+
+/* The same with as many bytes as it takes. */
+static enum fcgi_front
+look_well(const struct fcgi *c, size_t *n, bool *passed)
+{
+	unsigned char front[FRONT_BYTES], *all;
+	enum fcgi_front f = look_once(c, front, sizeof(front), n, passed);
+
+	if (f != FCGI_NOTHING || *n < sizeof(front))
+		return f;
+	if ((all = malloc(MOST_BYTES)) == NULL)
+		return FCGI_OVER;
+	f = look_once(c, all, MOST_BYTES, n, passed);
+	free(all);
+	return *n == MOST_BYTES && f == FCGI_NOTHING ? FCGI_OVER : f;
+}
+
+static bool
+peer_is_gone(const struct fcgi *c)
+{
+	struct pollfd p = { .fd = c->fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) != 0;
+}
+
+enum fcgi_front
+fcgi_look(struct fcgi *c)
+{
+	long step = LOOK_FIRST_NS, waited = 0;
+	bool passed;
+	size_t n;
+
+	for (int records = 0; records < MANAGEMENT_MOST; records += passed) {
+		enum fcgi_front f = look_well(c, &n, &passed);
+
+		if (f != FCGI_NOTHING || n == 0)
+			return f;
+		if (passed)
+			continue;
+		if (waited >= FCGI_PEER_MS * 1000000L || peer_is_gone(c))
+			break;
+		nanosleep(&(struct timespec){ .tv_nsec = step }, NULL);
+		waited += step;
+		step = step < LOOK_MOST_NS ? step * 2 : step;
+	}
+	return FCGI_OVER;
+}
+
+/* ---- the request ---- */
+
 bool
 fcgi_next(struct fcgi *c)
 {
-	if (!read_head(c) || !well_formed(text_view(&c->params))) {
-		c->ended = true;	/* nobody waits for an answer */
-		return false;
+	return FCGX_Accept_r(&c->request) == 0;
+}
+
+static struct span
+param(void *arg, const char *name)
+{
+	const struct fcgi *c = arg;
+
+	return span_of(FCGX_GetParam(name, c->request.envp));
+}
+
+static size_t
+read_body(void *arg, char *buf, size_t n)
+{
+	struct fcgi *c = arg;
+	size_t got = 0;
+	int rc = 1;
+
+	while (got < n && rc > 0) {
+		size_t part = n - got < INT_MAX ? n - got : INT_MAX;
+
+		rc = FCGX_GetStr(buf + got, (int)part, c->request.in);
+		got += rc > 0 ? (size_t)rc : 0;
 	}
-	if (c->role == ROLE_RESPONDER)
-		return true;
-	refuse_role(c);
-	c->ended = true;
-	return false;
+	return got;
 }
 
 struct request
@@ -463,26 +288,35 @@ fcgi_request(struct fcgi *c)
 	return (struct request){ param, read_body, c };
 }
 
-bool
-fcgi_reply(struct fcgi *c, const struct reply *reply)
-{
-	struct text bytes = { 0 }, records = { 0 };
-	bool sent;
+/* ---- the reply ---- */
 
-	reply_write(&bytes, reply);
-	put_reply(&records, c->id, text_view(&bytes));
-	sent = !bytes.broken && !records.broken && !reply->body.broken &&
-	    send_all(c, text_view(&records));
-	text_release(&bytes);
-	text_release(&records);
-	if (!sent)
-		c->ended = true;
-	finish_stdin(c);
-	return sent && c->ended && (c->flags & FLAG_KEEP);
+/* True when the body has come to its end. */
+static bool
+take_rest(struct fcgi *c)
+{
+	char rest[FRONT_BYTES];
+	size_t all = 0, n;
+
+	while ((n = read_body(c, rest, sizeof(rest))) > 0 &&
+	    (all += n) < REST_MAX)
+		;
+	return FCGX_HasSeenEOF(c->request.in) != 0 &&
+	    FCGX_GetError(c->request.in) == 0;
 }
 
 bool
-fcgi_has_more(const struct fcgi *c)
+fcgi_reply(struct fcgi *c, const struct reply *reply)
 {
-	return c->end > c->at;
+	struct text t = { 0 };
+	bool ended = take_rest(c), kept;
+
+	reply_write(&t, reply);
+	if (!ended || t.broken || reply->body.broken)
+		c->request.keepConnection = 0;
+	if (!t.broken && !reply->body.broken)
+		(void)FCGX_PutStr(t.at, (int)t.len, c->request.out);
+	text_release(&t);
+	kept = c->request.keepConnection != 0;
+	FCGX_Finish_r(&c->request);
+	return kept && c->request.ipcFd >= 0;
 }

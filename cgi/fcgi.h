@@ -1,45 +1,47 @@
-/* FastCGI 1.0, the responder's side: a connection in, its requests answered.
- *
- * Our own, because libfcgi 2.4.2 ends the process (an assertion on malloc)
- * when a PARAMS record claims 2^31 - 2 bytes, and writes behind a buffer on
- * its stack when a management record asks for one value four times. */
+/* FastCGI, by libfcgi: a connection in, its requests answered one by one. */
 #ifndef FCGI_H
 #define FCGI_H
 
 #include "exchange.h"
 
-#define FCGI_PARAMS_MAX	262144	/* bytes of all CGI variables together */
+#define FCGI_HEAD_MAX	262144	/* bytes of all CGI variables together */
+#define FCGI_PEER_MS	2000	/* one wait for the peer, reading or writing */
 
-/* A connection: one request at a time, one thread at a time. Whatever the peer
- * sends, nothing here takes long: no read or write waits longer than 2 s, no
- * request takes longer than 10 s to arrive. */
+/* Once, before anything else here, with the signals as they shall be. 0, or -1
+ * when libfcgi cannot start. */
+int		 fcgi_start(void) __attribute__((warn_unused_result));
+
+/* A connection: one thread at a time. */
 struct fcgi;
 
-/* Takes over a connected socket. NULL without memory: it is closed then.
- * waits(arg, true) is called before it waits for the peer for more than an
- * instant, and with false afterwards. */
-struct fcgi	*fcgi_open(int fd, void (*waits)(void *arg, bool begins),
-		    void *arg);
-/* Where a refused body is still being sent, takes the rest of it first:
- * closing at once would break the sender's pipe before it reads the answer. */
+/* Takes over a connected socket. NULL without memory: it is closed then. */
+struct fcgi	*fcgi_open(int fd);
 void		 fcgi_close(struct fcgi *);
-
 int		 fcgi_fd(const struct fcgi *);
 
-/* Reads the head of the next request. False: there is none, or what came is
- * no request, and gets no answer. */
+/* What stands at the front of the connection, without reading it. libfcgi 2.4.2
+ * to 2.4.5 end the process for a parameter that claims 2 GiB, and all of them
+ * for one management record: nothing but the head of a request, as nginx sends
+ * it, whole and of FCGI_HEAD_MAX bytes at most, may reach it. */
+enum fcgi_front {
+	FCGI_NOTHING,		/* nothing yet: wait until it can be read */
+	FCGI_REQUEST,		/* fcgi_next() is next */
+	FCGI_WHOLE_REQUEST,	/* likewise, and nothing of it is to come */
+	FCGI_OVER		/* the end, or no request; for a beginning of
+				 * one it has waited FCGI_PEER_MS */
+};
+enum fcgi_front	 fcgi_look(struct fcgi *);
+
+/* Reads the head of that request. False: it is none, and gets no answer. */
 bool		 fcgi_next(struct fcgi *);
 
-/* The clock of its deadlines: ms, monotonic. */
-int64_t		 fcgi_now(void);
-
-/* That request; its parameters live until the next one. */
+/* The request; its parameters live until the reply. */
 struct request	 fcgi_request(struct fcgi *);
 
-/* Sends the reply. True: the peer keeps the connection. */
+/* Sends the reply, after taking whatever is left of the body: what a kept
+ * connection still holds of it would count as the next request, and who is
+ * still sending would find a broken pipe before the answer. True: the peer
+ * keeps the connection. */
 bool		 fcgi_reply(struct fcgi *, const struct reply *);
-
-/* Whether some of the next request has been read already. */
-bool		 fcgi_has_more(const struct fcgi *);
 
 #endif

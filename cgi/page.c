@@ -1,5 +1,7 @@
 #include "page.h"
 
+#include <assert.h>
+
 #include "log.h"
 #include "page_css.h"
 #include "page_views.h"
@@ -164,35 +166,27 @@ get(struct reply *r, const char *db, const struct request *q)
 
 /* ---- the handler ---- */
 
-static bool
-begin(struct exchange *x, void *arg, const struct request *q)
+static void
+answer(void *db, const struct request *q, struct reply *r, unsigned count)
 {
 	struct span method = param(q, "REQUEST_METHOD");
-	struct reply *r = &x->reply;
 
+	assert(count == 1);	/* as they are all answered alone */
 	*r = (struct reply){ .status = 200, .reason = "OK",
 	    .type = "text/html; charset=utf-8", .headers = HEADERS };
 	r->bodiless = span_is(method, "HEAD");
 	if (span_is(method, "GET") || r->bodiless) {
-		get(r, arg, q);
-	} else {
-		r->headers = "Allow: GET, HEAD\r\n" HEADERS;
-		refuse(r, 405, "Method Not Allowed",
-		    "This page can only be looked at.");
+		get(r, db, q);
+		return;
 	}
-	return true;
-}
-
-static void
-release(struct exchange *x)
-{
-	text_release(&x->reply.body);
+	r->headers = "Allow: GET, HEAD\r\n" HEADERS;
+	refuse(r, 405, "Method Not Allowed",
+	    "This page can only be looked at.");
 }
 
 struct handler
 page_handler(const char *db)
 {
-	return (struct handler){ .size = sizeof(struct exchange),
-	    .begin = begin, .release = release, .waits = true,
+	return (struct handler){ .answer = answer,
 	    .arg = (void *)(uintptr_t)db };
 }

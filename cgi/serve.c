@@ -12,6 +12,8 @@
 #include "notify.h"
 #include "threads.h"
 
+#define WATCH_MS	1000	/* between looks at the threads */
+
 void
 serve_keep_descriptors(void)
 {
@@ -62,17 +64,22 @@ static int
 wait_for_signal(struct threads *t, const struct handler *h)
 {
 	sigset_t wanted = wanted_signals();
-	int64_t every = notify_watchdog();
-	struct timespec ts = { .tv_sec = every / 1000,
-	    .tv_nsec = every % 1000 * 1000000 };
+	int64_t every = notify_watchdog(), pinged = 0;
+	int64_t step = every > 0 && every < WATCH_MS ? every : WATCH_MS;
+	struct timespec ts = { .tv_sec = step / 1000,
+	    .tv_nsec = step % 1000 * 1000000 };
 	int sig;
 
 	notify("READY=1");
-	while (every > 0 && (sig = sigtimedwait(&wanted, NULL, &ts)) < 0)
-		if (threads_move(t) && (h->moves == NULL || h->moves(h->arg)))
-			notify("WATCHDOG=1");
-	if (every <= 0)
-		sigwait(&wanted, &sig);
+	for (int64_t at = step; (sig = sigtimedwait(&wanted, NULL, &ts)) < 0;
+	    at += step) {
+		threads_watch(t);
+		if (every <= 0 || at - pinged < every || !threads_move(t) ||
+		    (h->moves != NULL && !h->moves(h->arg)))
+			continue;
+		pinged = at;
+		notify("WATCHDOG=1");
+	}
 	notify("STOPPING=1");
 	return sig;
 }

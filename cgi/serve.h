@@ -1,26 +1,29 @@
-/* What the programs do alike that serve a handler: descriptors, signals, CGI
- * or a socket. */
+/* What the programs do alike that serve a handler: descriptors, signals, the
+ * service manager, CGI or a socket. */
 #ifndef SERVE_H
 #define SERVE_H
 
 #include "exchange.h"
 #include "listen.h"
 
-/* First of all. FastCGI leaves a program nothing but descriptor 0; a
- * connection or a file that is opened later must not become standard error:
- * the log would go into it. */
+/* First of all: descriptors 0 to 2 are in use, so that nothing that is opened
+ * later is taken for standard error. */
 void	serve_keep_descriptors(void);
 
-/* Whether it was started for one request, as CGI says, and so whatever an
- * environment that it shares with others names as a socket (or NULL). */
+/* Whether this process is a CGI program: the environment says so, and fd 0 is
+ * no listening socket (nor any, if it was told to listen on `socket`). */
 bool	serve_is_cgi(const char *socket);
 
-/* SIGTERM and SIGINT, in this thread and all that it makes. */
+/* SIGTERM and SIGINT wait until serve_until_told() asks for them, SIGPIPE is
+ * ignored: before any thread is made. */
 void	serve_block_signals(void);
 
-/* Serves the listener until one of these signals comes; then finishes what
- * was accepted and closes it. 0, or -1 when threads cannot be made. */
-int	serve_until_told(struct listener *, unsigned threads,
-	    const struct handler *) __attribute__((warn_unused_result));
+/* Serves the listener with `count` threads, so many requests at once, until
+ * SIGTERM or SIGINT. Then every request that was accepted is finished, and, on
+ * a socket of our own, what waits in its backlog; an inherited socket keeps
+ * its backlog for whoever serves it next. Closes the listener. 0, or -1 when
+ * threads cannot be made. */
+int	serve_until_told(struct listener *, unsigned count,
+	    const struct handler *);
 
 #endif

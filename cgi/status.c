@@ -1,5 +1,6 @@
 #include "status.h"
 
+#include <pthread.h>
 #include <time.h>
 
 #include "metrics.h"

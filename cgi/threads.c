@@ -6,189 +6,78 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "events.h"
 #include "fcgi.h"
-#include "turns.h"
+
+/*
+ * Every thread does the same: it waits until connections come in, or kept ones
+ * have a request; answers all of these that are whole in one go, and the others
+ * one by one; and puts the connections back, or closes them. Who says nothing
+ * holds no thread; who stops in the midst of a request holds one for a while,
+ * and is cut off then.
+ */
 
 #define REST_MS		20	/* when descriptors are scarce, or worse */
+#define REQUEST_MS	10000	/* of one request, all in all */
 /* The spool needs one for each hook that the database cannot take, and those
  * who have a connection already go first. */
 #define SPARE_FDS	48	/* besides one a thread */
+#define STACK_BYTES	(512 << 10)
 
-/* A connection; the exchange that is on its way on it stands behind it. */
+/* A connection. */
 struct client {
-	_Alignas(max_align_t)
-	struct threads	*threads;
-	struct fcgi	*fcgi;
-	bool		 watched;	/* epoll knows it */
-	/* Guarded by the lock: */
-	enum {
-		BUSY,			/* a thread is at work on it */
-		PENDING,		/* its reply is put off */
-		LATE,			/* too late to withdraw that */
-		DONE			/* its reply can be finished */
-	}		 state;
-	int64_t		 overdue_at;	/* ms, fcgi_now() */
-	TAILQ_ENTRY(client) entry;	/* in one of the lists */
+	struct fcgi		*fcgi;
+	bool			 watched;	/* epoll knows it */
+	TAILQ_ENTRY(client)	 entry;		/* among those that wait */
 };
-TAILQ_HEAD(list, client);
+TAILQ_HEAD(clients, client);
+
+struct thread {
+	pthread_t	 id;
+	struct threads	*all;
+	struct client	*later[REQUESTS_MOST];	/* to be answered alone */
+	unsigned	 later_count;
+	pthread_mutex_t	 lock;		/* guards both below */
+	int		 fd;		/* of the one that is, or -1 */
+	int64_t		 since;		/* ms, monotonic */
+};
 
 struct threads {
-	struct events	 events;	/* of clients, or of &listener */
+	int		 epoll;		/* clients, &listener, and NULL: stop */
+	int		 end;		/* readable for ever, then */
 	struct listener	 listener;
 	struct handler	 handler;
-	pthread_t	*thread;
+	struct thread	*thread;
 	unsigned	 count;		/* of them that have started */
 	unsigned	 spare_fds;
-	struct turns	 turns;
 	bool		 stop;		/* atomic */
-	unsigned	 idle;		/* atomic: of them, with no event */
-	unsigned long	 steps;		/* atomic: that they have begun */
-	unsigned long	 seen;		/* of these, by threads_move() */
-
-	pthread_mutex_t	 lock;		/* guards all below */
-	struct list	 pending;	/* in order of overdue_at */
-	struct list	 done;
-	struct list	 kept;		/* connections between two requests */
-	unsigned	 waiting;	/* put off, and not yet BUSY again */
-	unsigned	 signals;	/* about to be given */
-	int64_t		 alarm_at;	/* when the alarm wakes one, or has */
+	unsigned	 idle;		/* atomic: threads that wait for work */
+	unsigned long	 steps, seen;	/* atomic: rounds that they have done;
+					 * at the last look */
+	pthread_mutex_t	 lock;		/* guards `waiting` */
+	struct clients	 waiting;	/* for their (next) request */
 };
+
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
 
 static void
 rest(int ms)
 {
 	(void)poll(NULL, 0, ms);
-}
-
-/* ---- replies that are put off ---- */
-
-/* With the lock held. All wait equally long: an alarm that still runs comes
- * before the newest is overdue. */
-static void
-set_alarm(struct threads *t, int64_t at, int64_t now)
-{
-	if (t->alarm_at > now)
-		return;
-	t->alarm_at = at;
-	events_wake_at(&t->events, at);
-}
-
-static struct exchange *
-exchange_of(struct client *c)
-{
-	return (struct exchange *)(void *)(c + 1);
-}
-
-/* On the handler's thread. The first of a batch wakes a thread, which sees to
- * those that follow. */
-static void
-on_done(struct exchange *x)
-{
-	struct client *c = (struct client *)(void *)x - 1;
-	struct threads *t = c->threads;
-	bool first = false;
-
-	pthread_mutex_lock(&t->lock);
-	if (c->state == PENDING)
-		TAILQ_REMOVE(&t->pending, c, entry);
-	if (c->state == PENDING || c->state == LATE) {
-		first = TAILQ_FIRST(&t->done) == NULL;
-		TAILQ_INSERT_TAIL(&t->done, c, entry);
-	}
-	c->state = DONE;
-	t->signals += first;
-	pthread_mutex_unlock(&t->lock);
-	if (!first)
-		return;
-	/* Without the lock, which the other one takes at once. */
-	events_wake(&t->events);
-	pthread_mutex_lock(&t->lock);
-	t->signals--;
-	pthread_mutex_unlock(&t->lock);
-}
-
-/* False: it is done already, and c is still the caller's. */
-static bool
-await(struct threads *t, struct client *c)
-{
-	int64_t now = fcgi_now();
-	bool wait;
-
-	pthread_mutex_lock(&t->lock);
-	wait = c->state != DONE;
-	if (wait) {
-		c->state = PENDING;
-		c->overdue_at = now + t->handler.patience;
-		TAILQ_INSERT_TAIL(&t->pending, c, entry);
-		t->waiting++;
-		set_alarm(t, c->overdue_at, now);
-	}
-	pthread_mutex_unlock(&t->lock);
-	return wait;
-}
-
-/* With the lock held: the next who has waited for too long, or NULL. It is
- * withdrawn. */
-static struct client *
-next_overdue(struct threads *t)
-{
-	int64_t now = fcgi_now();
-	struct client *c;
-
-	while ((c = TAILQ_FIRST(&t->pending)) != NULL && c->overdue_at <= now) {
-		TAILQ_REMOVE(&t->pending, c, entry);
-		if (t->handler.withdraw(exchange_of(c)))
-			return c;
-		c->state = LATE;	/* on_done() is about to come */
-	}
-	if (c != NULL)
-		set_alarm(t, c->overdue_at, now);
-	return NULL;
-}
-
-/* The next who can be answered, or NULL. */
-static struct client *
-next_ready(struct threads *t)
-{
-	struct client *c;
-
-	pthread_mutex_lock(&t->lock);
-	if ((c = TAILQ_FIRST(&t->done)) != NULL)
-		TAILQ_REMOVE(&t->done, c, entry);
-	else if (TAILQ_FIRST(&t->pending) != NULL)
-		c = next_overdue(t);
-	if (c != NULL)
-		t->waiting--;
-	pthread_mutex_unlock(&t->lock);
-	return c;
-}
-
-/* A thread is about to wait for a disk or a peer, which may take seconds, or
- * has waited: others see to what it would have done. */
-static void
-on_wait(void *arg, bool begins)
-{
-	struct threads *t = arg;
-	bool more;
-
-	if (!begins) {
-		turns_take(&t->turns);
-		return;
-	}
-	turns_leave(&t->turns);
-	pthread_mutex_lock(&t->lock);
-	more = !TAILQ_EMPTY(&t->done) || !TAILQ_EMPTY(&t->pending);
-	pthread_mutex_unlock(&t->lock);
-	if (more)
-		events_wake(&t->events);
 }
 
 /* ---- connections ---- */
@@ -200,295 +89,326 @@ client_close(struct client *c)
 	free(c);
 }
 
-/* Waits for the next request on it without a thread. */
+/* One event, for one thread. */
+static int
+ask(struct threads *s, int fd, void *what, bool again)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLRDHUP |
+	    EPOLLONESHOT, .data.ptr = what };
+
+	return epoll_ctl(s->epoll, again ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd,
+	    &e);
+}
+
+/* Until there is something to read from it, which needs no thread. */
 static void
-keep(struct threads *t, struct client *c)
+put_back(struct threads *s, struct client *c)
 {
 	bool again = c->watched;
 
 	c->watched = true;
-	pthread_mutex_lock(&t->lock);
-	TAILQ_INSERT_TAIL(&t->kept, c, entry);
+	pthread_mutex_lock(&s->lock);
+	TAILQ_INSERT_TAIL(&s->waiting, c, entry);
 	/* From here on it may be another thread's. */
-	if (events_ask(&t->events, fcgi_fd(c->fcgi), EPOLLIN, c, again) == 0)
+	if (ask(s, fcgi_fd(c->fcgi), c, again) == 0)
 		c = NULL;
 	else
-		TAILQ_REMOVE(&t->kept, c, entry);
-	pthread_mutex_unlock(&t->lock);
+		TAILQ_REMOVE(&s->waiting, c, entry);
+	pthread_mutex_unlock(&s->lock);
 	if (c != NULL)
 		client_close(c);
 }
 
-/* True: the next request is there already. */
-static bool
-respond(struct threads *t, struct client *c)
+static void
+note(struct thread *t, int fd)
 {
-	bool kept = fcgi_reply(c->fcgi, &exchange_of(c)->reply);
+	pthread_mutex_lock(&t->lock);
+	t->fd = fd;
+	t->since = now_ms();
+	pthread_mutex_unlock(&t->lock);
+}
 
-	t->handler.release(exchange_of(c));
-	if (kept && fcgi_has_more(c->fcgi))
-		return true;
-	if (kept && !__atomic_load_n(&t->stop, __ATOMIC_RELAXED))
-		keep(t, c);
+/* Puts a connection back, or closes it. */
+static void
+let_go(struct threads *s, struct client *c, bool keep)
+{
+	if (keep && !__atomic_load_n(&s->stop, __ATOMIC_RELAXED))
+		put_back(s, c);
 	else
 		client_close(c);
+}
+
+/* Answers what was begun on these connections. */
+static void
+answer(struct thread *t, struct client *const *c, unsigned count)
+{
+	const struct handler *h = &t->all->handler;
+	struct request q[REQUESTS_MOST];
+	struct reply r[REQUESTS_MOST];
+
+	for (unsigned i = 0; i < count; i++)
+		q[i] = fcgi_request(c[i]->fcgi);
+	if (count > 0)
+		h->answer(h->arg, q, r, count);
+	for (unsigned i = 0; i < count; i++) {
+		bool kept = fcgi_reply(c[i]->fcgi, &r[i]);
+
+		text_release(&r[i].body);
+		let_go(t->all, c[i], kept);
+	}
+}
+
+static void
+answer_one(struct thread *t, struct client *c)
+{
+	note(t, fcgi_fd(c->fcgi));
+	answer(t, &c, 1);
+	note(t, -1);
+}
+
+/* Begins with what stands at the front of a connection. True: it is a request
+ * that can be answered together with others, since all of it is there. Any
+ * other is answered when those are. */
+static bool
+begin(struct thread *t, struct client *c)
+{
+	struct threads *s = t->all;
+	enum fcgi_front front = fcgi_look(c->fcgi);
+	struct request q = fcgi_request(c->fcgi);
+
+	if (front == FCGI_NOTHING || front == FCGI_OVER) {
+		let_go(s, c, front == FCGI_NOTHING);
+		return false;
+	}
+	if (!fcgi_next(c->fcgi)) {
+		client_close(c);
+		return false;
+	}
+	if (front == FCGI_WHOLE_REQUEST && s->handler.alone != NULL &&
+	    !s->handler.alone(&q))
+		return true;
+	t->later[t->later_count++] = c;
 	return false;
 }
 
+/* What came on these connections: hooks in one go, with a commit for all of
+ * them; then, one after another, what may take its time. */
 static void
-make_reply(struct threads *t, struct client *c)
+serve(struct thread *t, struct client *const *c, unsigned count)
 {
-	struct exchange *x = exchange_of(c);
+	struct client *together[REQUESTS_MOST];
+	unsigned n = 0;
 
-	if (x->slow)
-		on_wait(t, true);
-	t->handler.finish(x);
-	if (x->slow)
-		on_wait(t, false);
+	t->later_count = 0;
+	for (unsigned i = 0; i < count; i++)
+		if (begin(t, c[i]))
+			together[n++] = c[i];
+	answer(t, together, n);
+	for (unsigned i = 0; i < t->later_count; i++)
+		answer_one(t, t->later[i]);
 }
 
-static void
-serve(struct threads *t, struct client *c)
+/* Accepts a connection. NULL when there is none, or no memory for it. */
+static struct client *
+accept_one(struct threads *s)
 {
-	struct request q = fcgi_request(c->fcgi);
-	struct exchange *x = exchange_of(c);
-
-	do {
-		if (!fcgi_next(c->fcgi)) {
-			client_close(c);
-			return;
-		}
-		c->state = BUSY;
-		x->done = on_done;
-		if (!t->handler.begin(x, t->handler.arg, &q)) {
-			if (await(t, c))
-				return;
-			make_reply(t, c);
-		}
-	} while (respond(t, c));
-}
-
-static void
-serve_again(struct threads *t, struct client *c)
-{
-	pthread_mutex_lock(&t->lock);
-	TAILQ_REMOVE(&t->kept, c, entry);
-	pthread_mutex_unlock(&t->lock);
-	serve(t, c);
-}
-
-static void
-finish(struct threads *t, struct client *c)
-{
-	make_reply(t, c);
-	if (respond(t, c))
-		serve(t, c);
-}
-
-/* Asks for the listener's next event, which wakes one thread. */
-static int
-ask_listener(struct threads *t, bool again)
-{
-	return events_ask(&t->events, t->listener.fd, EPOLLIN | EPOLLRDHUP,
-	    &t->listener, again);
-}
-
-/* Whether there are kept connections: each has its turn before the listener
- * has another one. */
-static bool
-keeps_some(struct threads *t)
-{
-	bool some;
-
-	pthread_mutex_lock(&t->lock);
-	some = !TAILQ_EMPTY(&t->kept);
-	pthread_mutex_unlock(&t->lock);
-	return some;
-}
-
-/* Accepts a connection and serves it, when its turn has come. False when there
- * is none. */
-static bool
-accept_one(struct threads *t)
-{
-	bool scarce;
-	int fd = listen_accept(&t->listener, t->spare_fds, &scarce);
-	int e = errno;
 	struct client *c;
+	bool scarce;
+	int fd = listen_accept(&s->listener, s->spare_fds, &scarce);
 
 	if (scarce)
 		rest(REST_MS);
-	(void)ask_listener(t, true);
+	/* The next one is for the next thread. */
+	(void)ask(s, s->listener.fd, &s->listener, true);
 	if (fd < 0)
-		return e == ECONNABORTED;
-	if ((c = calloc(1, sizeof(*c) + t->handler.size)) == NULL ||
-	    (c->fcgi = fcgi_open(fd, on_wait, t)) == NULL) {
-		if (c == NULL)
-			close(fd);
-		free(c);
-		return true;
-	}
-	c->threads = t;
-	if (keeps_some(t))
-		keep(t, c);
-	else
-		serve(t, c);
-	return true;
-}
-
-/* One that another of its owners has shut down is ready for ever, and has
- * nothing. */
-static void
-on_listener(struct threads *t, uint32_t events)
-{
-	if (events & (EPOLLRDHUP | EPOLLHUP))
-		rest(REST_MS);
-	while (accept_one(t) && keeps_some(t))
-		;
+		return NULL;
+	if ((c = calloc(1, sizeof(*c))) == NULL)
+		close(fd);
+	else if ((c->fcgi = fcgi_open(fd)) != NULL)
+		return c;
+	free(c);
+	return NULL;
 }
 
 /* ---- the threads ---- */
 
-bool
-threads_move(struct threads *t)
+/* The connection that an event is about. */
+static struct client *
+client_of(struct threads *s, const struct epoll_event *e)
 {
-	unsigned long before = t->seen;
+	struct client *c = e->data.ptr;
 
-	t->seen = __atomic_load_n(&t->steps, __ATOMIC_RELAXED);
-	return t->seen != before ||
-	    __atomic_load_n(&t->idle, __ATOMIC_RELAXED) > 0;
+	if (e->data.ptr == &s->listener) {
+		/* One that another of its owners has shut down is ready for
+		 * ever, and has nothing. */
+		if (e->events & (EPOLLRDHUP | EPOLLHUP))
+			rest(REST_MS);
+		return accept_one(s);
+	}
+	pthread_mutex_lock(&s->lock);
+	TAILQ_REMOVE(&s->waiting, c, entry);
+	pthread_mutex_unlock(&s->lock);
+	return c;
 }
 
 static void *
 run(void *arg)
 {
-	struct threads *t = arg;
-	struct client *c;
-	uint32_t how;
-	void *what;
+	struct thread *t = arg;
+	struct threads *s = t->all;
+	struct epoll_event e[REQUESTS_MOST];
+	struct client *c[REQUESTS_MOST];
 
-	turns_take(&t->turns);
-	while (turns_keep(&t->turns)) {
-		__atomic_add_fetch(&t->steps, 1, __ATOMIC_RELAXED);
-		if ((c = next_ready(t)) != NULL) {
-			finish(t, c);
-			continue;
-		}
-		__atomic_add_fetch(&t->idle, 1, __ATOMIC_RELAXED);
-		what = events_wait(&t->events, &how);
-		__atomic_sub_fetch(&t->idle, 1, __ATOMIC_RELAXED);
-		if (what == &t->listener)
-			on_listener(t, how);
-		else if (what != NULL)
-			serve_again(t, what);
+	while (!__atomic_load_n(&s->stop, __ATOMIC_RELAXED)) {
+		unsigned n = 0;
+		int events;
+
+		__atomic_add_fetch(&s->idle, 1, __ATOMIC_RELAXED);
+		events = epoll_wait(s->epoll, e, REQUESTS_MOST, -1);
+		__atomic_sub_fetch(&s->idle, 1, __ATOMIC_RELAXED);
+		for (int i = 0; i < events; i++)
+			if (e[i].data.ptr != NULL &&
+			    (c[n] = client_of(s, &e[i])) != NULL)
+				n++;
+		serve(t, c, n);
+		__atomic_add_fetch(&s->steps, 1, __ATOMIC_RELAXED);
 	}
 	return NULL;
 }
 
-static int
-open_listener(struct threads *t)
+void
+threads_watch(struct threads *s)
 {
+	int64_t late = now_ms() - REQUEST_MS;
+
+	for (unsigned i = 0; i < s->count; i++) {
+		struct thread *t = &s->thread[i];
+
+		pthread_mutex_lock(&t->lock);
+		if (t->fd >= 0 && t->since < late)
+			(void)shutdown(t->fd, SHUT_RD);
+		pthread_mutex_unlock(&t->lock);
+	}
+}
+
+bool
+threads_move(struct threads *s)
+{
+	unsigned long steps = __atomic_load_n(&s->steps, __ATOMIC_RELAXED);
+	bool moves = steps != s->seen ||
+	    __atomic_load_n(&s->idle, __ATOMIC_RELAXED) > 0;
+
+	s->seen = steps;
+	return moves;
+}
+
+static int
+open_all(struct threads *s)
+{
+	struct epoll_event e = { .events = EPOLLIN };
 	int on = 1;
 
+	if (fcgi_start() != 0 ||
+	    (s->epoll = epoll_create1(EPOLL_CLOEXEC)) < 0 ||
+	    (s->end = eventfd(0, EFD_CLOEXEC)) < 0 ||
+	    epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->end, &e) != 0)
+		return -1;
 	/* Another process on an inherited socket may be quicker: nobody must
 	 * wait in accept(). What is accepted inherits TCP_NODELAY. */
-	(void)fcntl(t->listener.fd, F_SETFL, O_NONBLOCK);
-	(void)setsockopt(t->listener.fd, IPPROTO_TCP, TCP_NODELAY, &on,
+	(void)fcntl(s->listener.fd, F_SETFL, O_NONBLOCK);
+	(void)setsockopt(s->listener.fd, IPPROTO_TCP, TCP_NODELAY, &on,
 	    sizeof(on));
-	return ask_listener(t, false);
+	return ask(s, s->listener.fd, &s->listener, false);
 }
 
-static void
-threads_free(struct threads *t)
+static int
+start_all(struct threads *s, unsigned count)
 {
-	events_close(&t->events);
-	pthread_mutex_destroy(&t->lock);
-	turns_close(&t->turns);
-	free(t->thread);
-	free(t);
-}
+	pthread_attr_t attr;
+	int rc = 0;
 
-int
-threads_start(struct threads **out, const struct listener *l, unsigned count,
-    const struct handler *handler)
-{
-	struct threads *t = calloc(1, sizeof(*t));
+	pthread_attr_init(&attr);
+	(void)pthread_attr_setstacksize(&attr, STACK_BYTES);
+	for (; s->count < count && rc == 0; s->count += rc == 0) {
+		struct thread *t = &s->thread[s->count];
 
-	*out = NULL;
-	if (t == NULL)
-		return -1;
-	pthread_mutex_init(&t->lock, NULL);
-	turns_open(&t->turns, handler->waits ? count : 0);
-	TAILQ_INIT(&t->pending);
-	TAILQ_INIT(&t->done);
-	TAILQ_INIT(&t->kept);
-	t->listener = *l;
-	t->handler = *handler;
-	t->spare_fds = count + SPARE_FDS;
-	t->thread = calloc(count, sizeof(*t->thread));
-	if (events_open(&t->events) != 0 || open_listener(t) != 0 ||
-	    t->thread == NULL) {
-		threads_free(t);
-		return -1;
+		*t = (struct thread){ .all = s, .fd = -1 };
+		pthread_mutex_init(&t->lock, NULL);
+		rc = pthread_create(&t->id, &attr, run, t);
 	}
-	for (; t->count < count; t->count++)
-		if (pthread_create(&t->thread[t->count], NULL, run, t) != 0) {
-			threads_stop(t);
-			return -1;
-		}
-	*out = t;
-	return 0;
+	pthread_attr_destroy(&attr);
+	errno = rc;
+	return rc == 0 ? 0 : -1;
 }
 
 /* What was sent on a kept connection before it is closed is still served. */
 static void
-end_kept(struct threads *t)
+end_waiting(struct thread *t)
 {
 	struct client *c;
 
-	while ((c = TAILQ_FIRST(&t->kept)) != NULL) {
+	while ((c = TAILQ_FIRST(&t->all->waiting)) != NULL) {
+		TAILQ_REMOVE(&t->all->waiting, c, entry);
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): another c */
-		struct pollfd p = { .fd = fcgi_fd(c->fcgi),
-		    .events = POLLIN };
-
-		TAILQ_REMOVE(&t->kept, c, entry);
-		if (poll(&p, 1, 0) == 1)
-			serve(t, c);
-		else
-			client_close(c);
+		serve(t, &c, 1);
 	}
 }
 
 static void
-end_waiting(struct threads *t)
+threads_free(struct threads *s)
 {
-	struct client *c;
-	unsigned left;
-
-	do {
-		while ((c = next_ready(t)) != NULL)
-			finish(t, c);
-		pthread_mutex_lock(&t->lock);
-		left = t->waiting + t->signals;
-		pthread_mutex_unlock(&t->lock);
-		if (left > 0)
-			rest(1);
-	} while (left > 0);
+	for (unsigned i = 0; i < s->count; i++)
+		pthread_mutex_destroy(&s->thread[i].lock);
+	free(s->thread);
+	if (s->epoll >= 0)
+		close(s->epoll);
+	if (s->end >= 0)
+		close(s->end);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
 }
 
 void
-threads_stop(struct threads *t)
+threads_stop(struct threads *s)
 {
-	__atomic_store_n(&t->stop, true, __ATOMIC_RELAXED);
-	turns_end(&t->turns);
-	events_end(&t->events);
-	for (unsigned i = 0; i < t->count; i++)
-		pthread_join(t->thread[i], NULL);
-	end_kept(t);
+	struct thread last = { .all = s, .fd = -1 };
+	struct client *c;
+
+	__atomic_store_n(&s->stop, true, __ATOMIC_RELAXED);
+	if (s->end >= 0)
+		(void)eventfd_write(s->end, 1);
+	for (unsigned i = 0; i < s->count; i++)
+		pthread_join(s->thread[i].id, NULL);
+	pthread_mutex_init(&last.lock, NULL);
+	end_waiting(&last);
 	/* What still waits on a socket that nobody will serve after us. */
-	if (!t->listener.inherited)
-		while (accept_one(t))
-			;
-	end_waiting(t);
-	threads_free(t);
+	while (!s->listener.inherited && s->count > 0 &&
+	    (c = accept_one(s)) != NULL)
+		serve(&last, &c, 1);
+	pthread_mutex_destroy(&last.lock);
+	threads_free(s);
+}
+
+int
+threads_start(struct threads **out, const struct listener *l, unsigned count,
+    const struct handler *h)
+{
+	struct threads *s = calloc(1, sizeof(*s));
+
+	*out = NULL;
+	if (s == NULL)
+		return -1;
+	s->epoll = s->end = -1;
+	s->listener = *l;
+	s->handler = *h;
+	s->spare_fds = count + SPARE_FDS;
+	TAILQ_INIT(&s->waiting);
+	pthread_mutex_init(&s->lock, NULL);
+	s->thread = calloc(count, sizeof(*s->thread));
+	if (s->thread == NULL || open_all(s) != 0 || start_all(s, count) != 0) {
+		threads_stop(s);
+		return -1;
+	}
+	*out = s;
+	return 0;
 }

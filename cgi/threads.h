@@ -1,4 +1,4 @@
-/* The threads that accept connections and serve them. */
+/* The threads that take connections and answer what comes on them. */
 #ifndef THREADS_H
 #define THREADS_H
 
@@ -7,10 +7,8 @@
 
 struct threads;
 
-/* Serves the listener with `count` threads until threads_stop(): so many
- * requests are read, looked through and answered at once. A reply that is put
- * off, or a connection that is kept, holds no thread. 0, or -1 when threads
- * cannot be made. */
+/* Serves the listener with `count` threads until threads_stop(). 0, or -1 when
+ * they cannot be made. */
 int	threads_start(struct threads **, const struct listener *,
 	    unsigned count, const struct handler *)
 	    __attribute__((warn_unused_result));
@@ -23,5 +21,12 @@ bool	threads_move(struct threads *);
  * waits in its backlog; an inherited socket keeps its backlog for whoever
  * serves it next. */
 void	threads_stop(struct threads *);
+
+/* Now and then: cuts off who takes too long over a request. */
+void	threads_watch(struct threads *);
+
+/* Whether any of them waits for work, or has done some since the last look.
+ * One thread asks. */
+bool	threads_move(struct threads *);
 
 #endif

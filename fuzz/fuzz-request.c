@@ -4,7 +4,6 @@
  * A line whose name has an underscore is a CGI variable, any other one a
  * header. What is not said: a POST, the body's own length, a signature; and
  * `right` stands for the right one, which no engine would find. */
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "../tests/hook-file.h"
@@ -52,40 +51,6 @@ read_body(void *arg, char *buf, size_t n)
 	return n;
 }
 
-/* A hook is answered when the writer's thread says that it is kept. */
-static pthread_mutex_t	lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t	cond = PTHREAD_COND_INITIALIZER;
-static bool		done;
-
-static void
-on_done(struct exchange *x)
-{
-	(void)x;
-	pthread_mutex_lock(&lock);
-	done = true;
-	pthread_cond_signal(&cond);
-	pthread_mutex_unlock(&lock);
-}
-
-static struct exchange *
-answer_here(const struct handler *h, struct call *c)
-{
-	struct request q = { param, read_body, c };
-	struct exchange *x = calloc(1, h->size);
-
-	claim(x != NULL);
-	x->done = on_done;
-	done = false;
-	if (h->begin(x, h->arg, &q))
-		return x;
-	pthread_mutex_lock(&lock);
-	while (!done)
-		pthread_cond_wait(&cond, &lock);
-	pthread_mutex_unlock(&lock);
-	h->finish(x);
-	return x;
-}
-
 /* ---- the request ---- */
 
 static void
@@ -106,6 +71,8 @@ set(struct call *c, const char *prefix, struct span name, struct span value)
 		v->name[at + i] = ch == '-' ? '_' : ch;
 	}
 	v->name[at + name.len] = '\0';
+	/* A CGI variable ends at a NUL. */
+	value.len = value.at == NULL ? 0 : strnlen(value.at, value.len);
 	v->value = value;
 	c->count++;
 }
@@ -307,17 +274,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct text replies = { 0 };
 	struct call c;
 	const struct handler *h = worker();
-	struct exchange *x;
+	struct request q = { param, read_body, &c };
+	struct reply r;
 	struct span rest;
 
 	read_call(&c, (struct span){
 	    size > 0 ? (const char *)data : "", size });
 	write_records(&records, &c);
-	x = answer_here(h, &c);
-	check(&c, &x->reply);
-	reply_write(&here, &x->reply);
-	h->release(x);
-	free(x);
+	h->answer(h->arg, &q, &r, 1);
+	check(&c, &r);
+	reply_write(&here, &r);
+	text_release(&r.body);
 	worker_serve(&replies, text_view(&records));
 	rest = text_view(&replies);
 	claim(worker_reply(&rest, &there) && rest.len == 0);

@@ -1,5 +1,8 @@
 #include "intake.h"
 
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -87,62 +90,118 @@ size_of(const struct job *j)
 	return j->receipt->hook.body.len;
 }
 
-enum fault
-intake_put(struct intake *in, struct waiting *w)
-{
-	struct job *j = calloc(1, sizeof(*j));
-	enum fault f = FAULT_NONE;
-	bool first = false;
+/* Those who wait together: a thread's, not a job's, since it is posted after
+ * the jobs may be gone. */
+struct party {
+	sem_t		 woken;		/* by the last of them */
+	unsigned	 left;		/* that are not done; guarded */
+};
 
-	w->stored = (struct stored){ false, false, false };
-	if (j == NULL)
-		return FAULT_MEMORY;
-	j->receipt = receipt_hold(w->receipt);
-	j->waiting = w;
-	w->job = j;
-	pthread_mutex_lock(&in->lock);
+/* With the lock held: at the end of the queue. False: it would wait in vain. */
+static bool
+enqueue(struct intake *in, struct job *j)
+{
 	if (in->stuck || (in->bytes > 0 &&
-	    in->bytes + size_of(j) > QUEUED_BYTES)) {
-		f = FAULT_STUCK;
-	} else {
-		in->bytes += size_of(j);
-		*in->tail = j;
-		in->tail = &j->next;
-		first = in->queued++ == 0;
+	    in->bytes + size_of(j) > QUEUED_BYTES))
+		return false;
+	in->bytes += size_of(j);
+	*in->tail = j;
+	in->tail = &j->next;
+	in->queued++;
+	j->party->left++;
+	return true;
+}
+
+static void
+hand_in(struct intake *in, struct party *p, struct waiting *w, unsigned count)
+{
+	bool first;
+
+	for (unsigned i = 0; i < count; i++) {
+		w[i].stored = (struct stored){ false, false, false };
+		if ((w[i].job = calloc(1, sizeof(*w[i].job))) == NULL)
+			continue;
+		w[i].job->receipt = receipt_hold(w[i].receipt);
+		w[i].job->party = p;
 	}
+	pthread_mutex_lock(&in->lock);
+	first = in->head == NULL;
+	for (unsigned i = 0; i < count; i++) {
+		w[i].fault = w[i].job == NULL ? FAULT_MEMORY :
+		    enqueue(in, w[i].job) ? FAULT_NONE : FAULT_STUCK;
+	}
+	first &= in->head != NULL;
 	pthread_mutex_unlock(&in->lock);
 	if (first)
 		pthread_cond_signal(&in->work);
-	if (f != FAULT_NONE) {
-		w->job = NULL;
-		job_free(j);
-	}
-	return f;
 }
 
-bool
-intake_withdraw(struct intake *in, struct waiting *w)
+/* Of those who have waited for too long. False: they are all done meanwhile,
+ * and woken for it. */
+static bool
+leave(struct intake *in, struct party *p, struct waiting *w, unsigned count)
 {
-	struct job *j = w->job, *mine = NULL;
-	bool withdrawn = false;
+	bool left;
 
 	pthread_mutex_lock(&in->lock);
-	if (j != NULL) {
-		withdrawn = true;
+	left = p->left > 0;
+	for (unsigned i = 0; i < count && left; i++) {
+		struct job *j = w[i].job;
+
+		if (w[i].fault != FAULT_NONE || j->place == JOB_DONE)
+			continue;
 		in->stuck = true;
-		j->waiting = NULL;
-		w->job = NULL;
-		w->fault = FAULT_BUSY;
+		w[i].fault = FAULT_BUSY;
 		if (j->place == JOB_QUEUED) {
 			unqueue(in, j);
 			in->bytes -= size_of(j);
-			mine = j;
+		} else {
+			w[i].job = NULL;	/* the writer's, now */
 		}
+		j->place = JOB_LEFT;
 	}
 	pthread_mutex_unlock(&in->lock);
-	if (mine != NULL)
-		job_free(mine);
-	return withdrawn;
+	return left;
+}
+
+/* False: the time is over. */
+static bool
+wait_until(sem_t *s, struct timespec deadline)
+{
+	int rc;
+
+	do
+		rc = sem_clockwait(s, CLOCK_MONOTONIC, &deadline);
+	while (rc != 0 && errno == EINTR);
+	return rc == 0;
+}
+
+void
+intake_put(struct intake *in, struct waiting *w, unsigned count,
+    unsigned wait_ms)
+{
+	static _Thread_local struct party party;
+	struct party *p = &party;
+	bool any = false;
+
+	p->left = 0;
+	(void)sem_init(&p->woken, 0, 0);
+	hand_in(in, p, w, count);
+	for (unsigned i = 0; i < count; i++)
+		any |= w[i].fault == FAULT_NONE;
+	if (any && !wait_until(&p->woken, in_ms(wait_ms)) &&
+	    !leave(in, p, w, count))
+		while (sem_wait(&p->woken) != 0)	/* EINTR */
+			;
+	for (unsigned i = 0; i < count; i++) {
+		if (w[i].job == NULL)
+			continue;
+		if (w[i].job->place == JOB_DONE) {
+			w[i].fault = w[i].job->fault;
+			w[i].stored = w[i].job->stored;
+		}
+		job_free(w[i].job);
+	}
 }
 
 unsigned
@@ -208,26 +267,29 @@ intake_take(struct intake *in, unsigned limit, size_t bytes)
 void
 intake_settle(struct intake *in, struct job *jobs, enum fault f)
 {
-	struct job *j, *next;
+	struct job *j, *next, *left = NULL;
 
 	pthread_mutex_lock(&in->lock);
-	for (j = jobs; j != NULL; j = j->next) {
-		j->place = JOB_DONE;
-		in->bytes -= size_of(j);
-		if (j->waiting == NULL)
-			continue;
-		j->waiting->fault = f;
-		j->waiting->stored = j->stored;
-		j->waiting->job = NULL;		/* no way back from here */
-	}
-	pthread_mutex_unlock(&in->lock);
 	for (j = jobs; j != NULL; j = next) {
-		struct waiting *w = j->waiting;
+		struct party *p = j->party;
 
 		next = j->next;
+		in->bytes -= size_of(j);
+		if (j->place == JOB_LEFT) {
+			j->next = left;
+			left = j;
+			continue;
+		}
+		/* From here on it is its caller's. */
+		j->fault = f;
+		j->place = JOB_DONE;
+		if (--p->left == 0)
+			sem_post(&p->woken);
+	}
+	pthread_mutex_unlock(&in->lock);
+	for (j = left; j != NULL; j = next) {
+		next = j->next;
 		job_free(j);
-		if (w != NULL)
-			w->done(w);
 	}
 }
 

@@ -1,8 +1,6 @@
-/* Receipts that wait for a commit, and what to tell when it has come. */
+/* Receipts on their way to a commit: who brings one waits for it here. */
 #ifndef INTAKE_H
 #define INTAKE_H
-
-#include <pthread.h>
 
 #include "receipt.h"
 #include "store.h"
@@ -16,30 +14,21 @@ void		 intake_close(struct intake *);	/* with nobody in it */
 
 /* ---- the callers' side, any thread ---- */
 
-/* A receipt, and who waits for its commit. It belongs to its caller, who
- * keeps it until done() was called, or until it was withdrawn. */
+/* A receipt, and what has become of it. FAULT_NONE: it is on stable storage,
+ * `stored` says how. FAULT_BUSY: it has waited in vain, and whoever comes next
+ * need not wait; a commit that still ends well is no harm, the spool's copy of
+ * the receipt is recognised. FAULT_STUCK: the writer is known to be stuck, or
+ * far behind: not tried. Any other: the commit failed. */
 struct waiting {
 	struct receipt	*receipt;
-	/* Called once, by the writer's thread, when all is known: a flag, a
-	 * list and a wake-up is all that it should need. FAULT_NONE: it is on
-	 * stable storage, `stored` says how. Anything else: it is not. */
-	void		(*done)(struct waiting *);
 	enum fault	 fault;
 	struct stored	 stored;
 	struct job	*job;		/* the intake's */
 };
 
-/* Hands in a receipt. FAULT_NONE: done() will be called, perhaps before this
- * returns. FAULT_STUCK: the writer is known to be stuck, or far behind;
- * FAULT_MEMORY: there is none. The caller takes care of it then. */
-enum fault	 intake_put(struct intake *, struct waiting *)
-		    __attribute__((warn_unused_result));
-
-/* Of one who has waited in vain. True: done() will not be called any more,
- * and whoever comes next need not wait: FAULT_STUCK. If the receipt is kept
- * after all, the spool's copy of it is recognised. False: it is too late,
- * done() was called or is about to be. */
-bool		 intake_withdraw(struct intake *, struct waiting *);
+/* Hands in `count` receipts and waits for their commit, up to `wait_ms`. */
+void		 intake_put(struct intake *, struct waiting *, unsigned count,
+		    unsigned wait_ms);
 
 /* Receipts that wait now. */
 unsigned	 intake_queued(struct intake *);
@@ -49,15 +38,16 @@ void		 intake_stop(struct intake *);
 
 /* ---- the writer's side, one thread ---- */
 
-/* A receipt on its way. It lives on the heap, since a caller that gives up
+/* A receipt in the queue. It lives on the heap, since a caller that gives up
  * leaves while the writer may still be at work on it. */
 struct job {
 	struct job	*next;
 	struct receipt	*receipt;
 	struct stored	 stored;
 	/* the rest is the intake's */
-	enum { JOB_QUEUED, JOB_TAKEN, JOB_DONE } place;
-	struct waiting	*waiting;	/* NULL: it has left */
+	enum { JOB_QUEUED, JOB_TAKEN, JOB_DONE, JOB_LEFT } place;
+	enum fault	 fault;
+	struct party	*party;		/* who waits for it */
 };
 
 /* Waits up to wait_ms for a receipt, not at all when there is one. False: it

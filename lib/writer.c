@@ -50,16 +50,11 @@ say(struct writer *w, enum writer_event e, enum fault f, const char *why,
 		w->config.say(w->config.arg, e, f, why, count);
 }
 
-enum fault
-writer_put(struct writer *w, struct waiting *waiting)
+void
+writer_put(struct writer *w, struct waiting *waiting, unsigned count,
+    unsigned wait_ms)
 {
-	return intake_put(w->intake, waiting);
-}
-
-bool
-writer_withdraw(struct writer *w, struct waiting *waiting)
-{
-	return intake_withdraw(w->intake, waiting);
+	intake_put(w->intake, waiting, count, wait_ms);
 }
 
 void

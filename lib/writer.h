@@ -40,10 +40,9 @@ enum fault	writer_start(struct writer **, const struct writer_config *,
  * call writer_put() any more. */
 void		writer_stop(struct writer *);
 
-/* intake_put() and intake_withdraw(): see there. */
-enum fault	writer_put(struct writer *, struct waiting *)
-		    __attribute__((warn_unused_result));
-bool		writer_withdraw(struct writer *, struct waiting *);
+/* intake_put(): see there. */
+void		writer_put(struct writer *, struct waiting *, unsigned count,
+		    unsigned wait_ms);
 
 #define WRITER_BATCHES	9	/* up to 256 rows */
 struct writer_status {

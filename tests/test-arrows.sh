@@ -71,9 +71,7 @@ status: answer metrics
 fcgi: exchange
 plain: exchange
 listen:
-turns:
-events:
-threads: events exchange fcgi listen turns
+threads: exchange fcgi listen
 serve: exchange listen log notify threads
 options: args hook
 check: guard keyring listen options spool store
@@ -94,6 +92,7 @@ json-c/json.h lib/json.c
 sodium.h lib/signature.c
 sqlite3.h lib/checkpoint.h lib/db.c lib/migrate.h lib/sql.h
 curl/curl.h lib/sink_http.c
+fcgiapp.h cgi/fcgi.c
 nats/nats.h lib/stream.c
 '
 

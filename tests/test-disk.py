@@ -611,8 +611,6 @@ def by_spool(name, inject, path, words):
      "outbox.db-spool", "io-error"),
     ("opening a file in the spool", by_spool, "openat:error=EACCES",
      "outbox.db-spool", "permission-denied"),
-    ("writing a file in the spool", by_spool, "write:error=ENOSPC", None,
-     "disk-full"),
     ("renaming a file in the spool", by_spool, "renameat2:error=EIO", None,
      None),
 ])

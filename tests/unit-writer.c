@@ -34,47 +34,13 @@ receipt(unsigned n)
 	return receipt_new(&h, body, span_of(HOOK_OBSERVE_DEFAULT));
 }
 
-struct call {
-	struct waiting	 waiting;	/* first */
-	pthread_mutex_t	 lock;
-	pthread_cond_t	 cond;
-	bool		 done;
-};
-
-static void
-on_done(struct waiting *w)
-{
-	struct call *c = (struct call *)w;
-
-	pthread_mutex_lock(&c->lock);
-	c->done = true;
-	pthread_cond_signal(&c->cond);
-	pthread_mutex_unlock(&c->lock);
-}
-
 static enum fault
 hand_in(struct receipt *r, unsigned wait_ms)
 {
-	struct call c = { .waiting = { .receipt = r, .done = on_done },
-	    .lock = PTHREAD_MUTEX_INITIALIZER,
-	    .cond = PTHREAD_COND_INITIALIZER };
-	struct timespec until;
-	enum fault f = writer_put(writer, &c.waiting);
+	struct waiting w = { .receipt = r };
 
-	if (f != FAULT_NONE)
-		return f;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += (until.tv_nsec / 1000000 + wait_ms) / 1000;
-	until.tv_nsec = (until.tv_nsec / 1000000 + wait_ms) % 1000 * 1000000;
-	pthread_mutex_lock(&c.lock);
-	while (!c.done && pthread_cond_timedwait(&c.cond, &c.lock,
-	    &until) == 0)
-		;
-	if (!c.done && !writer_withdraw(writer, &c.waiting))
-		while (!c.done)
-			pthread_cond_wait(&c.cond, &c.lock);
-	pthread_mutex_unlock(&c.lock);
-	return c.waiting.fault;
+	writer_put(writer, &w, 1, wait_ms);
+	return w.fault;
 }
 
 static enum fault

@@ -28,6 +28,7 @@ make		command	make
 autoconf	command	autoreconf
 automake	command	automake
 pkg-config	command	pkg-config
+libfcgi-dev	file	/usr/include/fcgiapp.h
 libsodium-dev	module	libsodium
 libjson-c-dev	module	json-c
 libsqlite3-dev	module	sqlite3
@@ -69,7 +70,6 @@ packages_to_bench() {
 	cat <<'END'
 wrk		command	wrk
 gnuplot-nox	command	gnuplot
-libfcgi-dev	file	/usr/include/fcgiapp.h
 sqlite3		command	sqlite3
 python3		command	python3
 END
