@@ -266,6 +266,10 @@ set_keys(struct observation *o, const struct hook *hook, struct json root,
 	text_release(&id_text);
 }
 
+/* What an event is mostly made of, and no observation speaks of. */
+static const char *const unread[] = { "breadcrumbs", "modules",
+    "post_context", "pre_context", "spans", "vars", NULL };
+
 int
 observe(struct observation *o, const struct hook *hook, struct span list)
 {
@@ -276,7 +280,7 @@ observe(struct observation *o, const struct hook *hook, struct span list)
 	int readable;
 
 	*o = (struct observation){ .outcome = OUTCOME_UNREADABLE };
-	if ((readable = json_open(&root, hook->body)) < 0)
+	if ((readable = json_open_but(&root, hook->body, unread)) < 0)
 		return -1;
 	r = RESOURCE_OTHER;
 	resource = hook_resource_header(hook);

@@ -10,7 +10,8 @@ cd "${top_srcdir:-.}"
 arrows='
 span:
 text: span
-json: quoted text
+json_scan: quoted text
+json: json_scan text
 member: json
 moment: span
 signature: json text
