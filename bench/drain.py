@@ -50,7 +50,7 @@ def start(db, url, *options):
 
 def stop(process):
     process.terminate()
-    h.finish(process, 30)
+    h.finish(process)
 
 
 def pending(db):

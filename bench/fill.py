@@ -45,7 +45,7 @@ def first_hook(path, body):
     answer = w.post(body, h.signed(body, "issue",
                                    idempotency_key=os.urandom(16).hex()))
     h.equal(answer.status, 200, "the first hook")
-    h.until(lambda: w.value("SELECT count(*) FROM outbox"), 10)
+    h.until(lambda: w.value("SELECT count(*) FROM outbox"))
     w.stop()
 
 

@@ -273,7 +273,7 @@ def wait_for_port(port, process):
             return True
         except OSError:
             return False
-    h.until(listens, 10, f"{process.args[0]} does not listen")
+    h.until(listens, f"{process.args[0]} does not listen")
 
 
 KEPT = "upstream kept { server unix:%s; keepalive 64; }\n"
@@ -345,7 +345,7 @@ class Bench:
             raise h.Skip("bench/empty is not built: make bench/empty")
         socket = os.path.join(h.Scratch.new("empty"), "socket")
         self.empty = h.start([program, socket, str(THREADS)])
-        h.until(lambda: os.path.exists(socket), 5, "empty does not listen")
+        h.until(lambda: os.path.exists(socket), "empty does not listen")
         return socket
 
     def add_webhook(self):
@@ -399,9 +399,9 @@ class Bench:
         for process in [p for p in h.RUNNING if p not in self.others]:
             process.terminate()
             try:
-                h.finish(process, 30)
+                h.finish(process)
             except AssertionError:
-                print(f"bench: killed, for it did not end in 30 s: "
+                print(f"bench: killed, for it did not end: "
                       f"{process.args[0]}", file=sys.stderr)
         for w in self.workers.values():
             w.expected = True
