@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #define BACKLOG		4096
-#define MAX_THREADS	256
+#define MAX_THREADS	1024
 
 static int sock;
 

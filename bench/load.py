@@ -1,11 +1,8 @@
-"""What the bench stands on: hooks of realistic sizes, the receivers and their
-private nginx, one run of wrk, and what /proc says of the processes."""
-import glob
-import json
+"""What the bench stands on: hooks of realistic sizes, one run of wrk, and what
+/proc and the disk say meanwhile."""
 import os
 import re
 import resource
-import shutil
 import signal
 import statistics
 import subprocess
@@ -17,7 +14,6 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "tests"))
 import harness as h  # noqa: E402
 
-THREADS = 16
 KIB = 1024
 TICK = os.sysconf("SC_CLK_TCK")
 UNLIKELY = 30       # s; a receiver that needs longer to catch up is broken
@@ -168,103 +164,6 @@ def size(path):
         return 0
 
 
-# ---- receivers -----------------------------------------------------------
-
-class Target:
-    """What is driven: where it listens, who pays, and how it counts."""
-
-    def __init__(self, name, port, path, pid):
-        self.name, self.port, self.path, self.pid = name, port, path, pid
-
-    def spooled(self):
-        return 0
-
-    def mark(self):
-        """Before a run: what is there is not this run's."""
-
-    def count(self, run):
-        """What it has kept since mark(), of that run if it can tell; None
-        if it keeps nothing."""
-        return None
-
-
-class Table(Target):
-    """A receiver that has a row for each hook in a table with an id."""
-
-    def __init__(self, name, port, path, pid, db, table):
-        super().__init__(name, port, path, pid)
-        self.db, self.table = db, table
-        self.marked = 0
-
-    def one(self, sql, *values):
-        return h.rows(self.db, sql, *values)[0][0]
-
-    def mark(self):
-        self.marked = self.one(f"SELECT coalesce(max(id), 0) "
-                               f"FROM {self.table}")
-
-    def count(self, run):
-        return self.one(f"SELECT count(*) FROM {self.table} WHERE id > ?",
-                        self.marked)
-
-
-class Worker(Table):
-    """Its rows have the keys that hooks.lua gave them: what comes late, of
-    the run before, is not counted."""
-
-    def __init__(self, name, port, path, worker):
-        super().__init__(name, port, path, worker.process.pid, worker.db,
-                         "webhook")
-        self.worker = worker
-
-    def spooled(self):
-        """How many hooks went to the spool first, since its start."""
-        text = self.worker.get(h.PATH + "/metrics").body.decode()
-        return sum(map(int, re.findall(r'result="spooled"\} (\d+)', text)))
-
-    def warm(self):
-        """Reads the unique indexes once: those of a database in use are in
-        memory, where a fill of many GiB leaves only its end."""
-        for table in ("webhook", "outbox"):
-            for index, in h.rows(self.db, "SELECT name FROM pragma_index_list"
-                                 "(?) WHERE origin = 'u'", table):
-                self.one(f"SELECT count(*) FROM {table} INDEXED BY {index} "
-                         f"WHERE +rowid > 0")
-
-    def count(self, run):
-        return self.one("SELECT count(*) FROM webhook WHERE id > ? AND "
-                        "substr(idempotency_key, 17, 8) = ?", self.marked,
-                        run)
-
-
-class NodeTarget(Target):
-    """It keeps nothing: what the event API got is counted."""
-
-    def __init__(self, port, pid, stub):
-        super().__init__("node", port, h.PATH, pid)
-        self.stub = stub
-
-    def total(self):
-        return int(h.http(self.stub.port, "GET", "/").body)
-
-    def mark(self):
-        self.marked = self.total()
-
-    def count(self, run):
-        return self.total() - self.marked
-
-
-class Stub:
-    """The event API that the Node.js receiver posts to."""
-
-    def __init__(self):
-        self.port = h.free_port()
-        self.process = h.start([sys.executable, os.path.join(HERE, "stub.py"),
-                                str(self.port)])
-        wait_for_port(self.port, self.process)
-        self.url = f"http://127.0.0.1:{self.port}/e/bench"
-
-
 def wait_for_port(port, process):
     def listens():
         assert process.poll() is None, f"{process.args[0]} has ended"
@@ -274,139 +173,6 @@ def wait_for_port(port, process):
         except OSError:
             return False
     h.until(listens, f"{process.args[0]} does not listen")
-
-
-KEPT = "upstream kept { server unix:%s; keepalive 64; }\n"
-
-
-class Front(h.Nginx):
-    """nginx by nginx.conf.sample; more = {path: socket} are locations that
-    are a copy of the hooks' own, but for the socket. /kept keeps connections
-    as the sample says."""
-
-    def __init__(self, socket, more):
-        self.more = more
-        super().__init__(socket)
-
-    def from_sample(self):
-        text = super().from_sample()
-        found = re.search(r"^ *location = %s \{.*?\n        \}\n" % h.PATH,
-                          text, re.S | re.M)
-        assert found, "nginx.conf.sample has no location of the hooks"
-        for path, socket in self.more.items():
-            # libfcgi holds a thread for each connection that is kept.
-            how = f"fastcgi_keep_conn off; fastcgi_pass unix:{socket};"
-            if path.endswith("/kept"):
-                how = "fastcgi_keep_conn on; fastcgi_next_upstream " \
-                    "error non_idempotent; fastcgi_pass kept;"
-                text = KEPT % socket + text
-            copy = re.sub(r"fastcgi_pass [^;]*;", how,
-                          found[0].replace(h.PATH, path))
-            text = text.replace(found[0], found[0] + copy, 1)
-        return text
-
-    def pids(self):
-        return [self.process.pid, *children(self.process.pid)]
-
-
-class Bench:
-    """A worker or several, the empty responder, and nginx before them. The
-    databases lie in a folder of their own on the file system to measure."""
-
-    def __init__(self, folder, databases=("outbox",), empty=True):
-        os.makedirs(folder, exist_ok=True)
-        self.folder = folder
-        self.others = list(h.RUNNING)       # not ours to stop
-        self.workers = {}
-        for name in databases:
-            self.workers[name] = h.Worker(
-                "--threads", str(THREADS),
-                db=os.path.join(folder, name + ".db"))
-        first, *rest = self.workers.values()
-        more = {f"{h.PATH}/{i}": w.socket for i, w in enumerate(rest)}
-        if empty:
-            more[h.PATH + "/kept"] = first.socket
-            more[h.PATH + "/empty"] = self.start_empty()
-        self.nginx = Front(first.socket, more)
-        self.targets = {}
-        for (name, w), path in zip(self.workers.items(), [h.PATH, *more]):
-            if not w.value("SELECT count(*) FROM workspace_map"):
-                h.map_everything(w.db, "ws_bench")
-            self.targets[name] = Worker(name, self.nginx.port, path, w)
-        if empty:
-            self.targets["kept"] = Worker("kept", self.nginx.port,
-                                          h.PATH + "/kept", first)
-            self.targets["empty"] = Target(
-                "empty", self.nginx.port, h.PATH + "/empty", self.empty.pid)
-
-    def start_empty(self):
-        program = os.path.join(h.BUILD, "bench", "empty")
-        if not os.access(program, os.X_OK):
-            raise h.Skip("bench/empty is not built: make bench/empty")
-        socket = os.path.join(h.Scratch.new("empty"), "socket")
-        self.empty = h.start([program, socket, str(THREADS)])
-        h.until(lambda: os.path.exists(socket), "empty does not listen")
-        return socket
-
-    def add_webhook(self):
-        """adnanh/webhook with an HMAC rule and a script that runs sqlite3;
-        it answers when the script has ended, so 200 means stored."""
-        folder = h.Scratch.new("adnanh")
-        db = os.path.join(self.folder, "adnanh.db")
-        h.shell_ok(db, "PRAGMA journal_mode=WAL; CREATE TABLE hook ("
-                   "id INTEGER PRIMARY KEY, body BLOB NOT NULL)")
-        script = h.write(os.path.join(folder, "store"), "#!/bin/sh\n"
-                         "exec sqlite3 -batch -init /dev/null -cmd "
-                         f"'.timeout 10000' '{db}' \"INSERT INTO hook (body) "
-                         "VALUES (readfile('$HOOK'))\"\n", 0o755)
-        port = h.free_port()
-        h.write(os.path.join(folder, "hooks.json"), json.dumps([{
-            "id": "sentry", "execute-command": script,
-            "include-command-output-in-response": True,
-            "pass-file-to-command": [{"source": "raw-request-body",
-                                      "envname": "HOOK"}],
-            "trigger-rule": {"match": {
-                "type": "payload-hmac-sha256", "secret": h.SECRET,
-                "parameter": {"source": "header",
-                              "name": "Sentry-Hook-Signature"}}}}]))
-        process = h.start(["webhook", "-hooks", folder + "/hooks.json", "-ip",
-                           "127.0.0.1", "-port", str(port)], cwd=folder,
-                          stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL)
-        wait_for_port(port, process)
-        self.targets["adnanh"] = Table("adnanh", port, "/hooks/sentry",
-                                       process.pid, db, "hook")
-
-    def add_node(self):
-        stub = Stub()
-        port = h.free_port()
-        with open(os.path.join(h.Scratch.new("node"), "log"), "wb") as log:
-            process = h.start(
-                ["node", os.path.join(HERE, "receiver.mjs"), str(port),
-                 stub.url], stdout=log,
-                env=dict(os.environ, SENTRY_CLIENT_SECRET=h.SECRET))
-        wait_for_port(port, process)
-        self.targets["node"] = NodeTarget(port, process.pid, stub)
-
-    def add_others(self):
-        if shutil.which("webhook"):
-            self.add_webhook()
-        if shutil.which("node"):
-            self.add_node()
-
-    def stop(self):
-        """Ends what it has started, and removes the databases."""
-        for process in [p for p in h.RUNNING if p not in self.others]:
-            process.terminate()
-            try:
-                h.finish(process)
-            except AssertionError:
-                print(f"bench: killed, for it did not end: "
-                      f"{process.args[0]}", file=sys.stderr)
-        for w in self.workers.values():
-            w.expected = True
-        for path in glob.glob(os.path.join(self.folder, "*")):
-            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 
 
 # ---- one run of wrk ------------------------------------------------------
@@ -431,8 +197,7 @@ def drive(bench, target, hook, clients, seconds):
     key = os.urandom(4).hex()
     argv = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--timeout", "10s",
             "-s", os.path.join(HERE, "hooks.lua"),
-            f"http://127.0.0.1:{target.port}{target.path}", "--",
-            request_file(hook, target), key]
+            bench.url(target), "--", request_file(hook, target), key]
     target.mark()
     spooled = target.spooled()
     nginx = bench.nginx.pids()
@@ -453,7 +218,8 @@ def drive(bench, target, hook, clients, seconds):
         assert good <= kept <= most, \
             f"{target.name}: {kept} rows, but {good} times 200: {found[1]}"
     out.update(target=target.name, hook=hook, clients=clients, good=good,
-               spooled=target.spooled() - spooled, rows="" if kept is None else kept,
+               spooled=target.spooled() - spooled,
+               rows="" if kept is None else kept,
                rate=good / out["seconds"], rss_mib=memory(target.pid))
     for name, s in zip(("cpu", "nginx_cpu", "wrk_cpu"), spent):
         out[name + "_s_1000"] = s / max(good, 1) * 1000

@@ -80,6 +80,7 @@ packages_to_compare() {
 	cat <<'END'
 webhook		command	webhook
 nodejs		command	node
+npm		command	npm
 END
 }
 
