@@ -418,9 +418,9 @@ post(struct posting *x, enum verdict *v, unsigned count)
 			count_refused(x[i].resource, v[i]);
 		}
 		log_hook(&x[i], form_of(v[i]));
-		if (x[i].hook.body.len > LARGE_BYTES)
-			memory_give_back();
 		receipt_drop(x[i].receipt);
+		if (x[i].hook.body.len > LARGE_BYTES)
+			memory_freed();
 	}
 }
 

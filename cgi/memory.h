@@ -1,11 +1,15 @@
-/* What the allocator keeps, and when the system gets it back. */
+/* How much memory the process keeps. */
 #ifndef MEMORY_H
 #define MEMORY_H
 
-/* Before anything is allocated. */
+/* At the start, before any thread. */
 void	memory_keep_small(void);
 
-/* After something large was freed: now and then, for it takes a while. */
+/* Something large was freed: what many hooks take at once would else stay with
+ * the process for ever. */
+void	memory_freed(void);
+
+/* Now and then: gives back to the system what was freed since. */
 void	memory_give_back(void);
 
 #endif

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "memory.h"
 #include "notify.h"
 #include "threads.h"
 
@@ -74,6 +75,7 @@ wait_for_signal(struct threads *t, const struct handler *h)
 	for (int64_t at = step; (sig = sigtimedwait(&wanted, NULL, &ts)) < 0;
 	    at += step) {
 		threads_watch(t);
+		memory_give_back();
 		if (every <= 0 || at - pinged < every || !threads_move(t) ||
 		    (h->moves != NULL && !h->moves(h->arg)))
 			continue;

@@ -73,7 +73,7 @@ fcgi: exchange
 plain: exchange
 listen:
 threads: exchange fcgi listen
-serve: exchange listen log notify threads
+serve: exchange listen log memory notify threads
 options: args hook
 check: guard keyring listen options spool store
 verify: json keyring
