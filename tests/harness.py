@@ -727,7 +727,9 @@ def fcgi_request(values, body=b"", flags=0):
 
 
 def connect(path, timeout=None):
-    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    """path: a Unix socket's, or the address of a TCP one."""
+    s = socket.socket(socket.AF_UNIX if isinstance(path, str)
+                      else socket.AF_INET, socket.SOCK_STREAM)
     s.settimeout(timeout or LIMIT)
     s.connect(path)
     return s
