@@ -228,7 +228,7 @@ peer_is_gone(const struct fcgi *c)
 }
 
 enum fcgi_front
-fcgi_look(struct fcgi *c)
+fcgi_look(struct fcgi *c, bool wait)
 {
 	long step = LOOK_FIRST_NS, waited = 0;
 	bool passed;
@@ -241,6 +241,8 @@ fcgi_look(struct fcgi *c)
 			return f;
 		if (passed)
 			continue;
+		if (!wait)
+			return FCGI_BEGUN;
 		if (waited >= FCGI_PEER_MS * 1000000L || peer_is_gone(c))
 			break;
 		nanosleep(&(struct timespec){ .tv_nsec = step }, NULL);

@@ -25,12 +25,15 @@ int		 fcgi_fd(const struct fcgi *);
  * it, whole and of FCGI_HEAD_MAX bytes at most, may reach it. */
 enum fcgi_front {
 	FCGI_NOTHING,		/* nothing yet: wait until it can be read */
+	FCGI_BEGUN,		/* a part of that head */
 	FCGI_REQUEST,		/* fcgi_next() is next */
 	FCGI_WHOLE_REQUEST,	/* likewise, and nothing of it is to come */
-	FCGI_OVER		/* the end, or no request; for a beginning of
-				 * one it has waited FCGI_PEER_MS */
+	FCGI_OVER		/* the end, or no request */
 };
-enum fcgi_front	 fcgi_look(struct fcgi *);
+
+/* `wait`: for the rest of what is begun, up to FCGI_PEER_MS, so that it is a
+ * request or over. */
+enum fcgi_front	 fcgi_look(struct fcgi *, bool wait);
 
 /* Reads the head of that request. False: it is none, and gets no answer. */
 bool		 fcgi_next(struct fcgi *);

@@ -18,10 +18,10 @@
 
 /*
  * Every thread does the same: it waits until connections come in, or kept ones
- * have a request; answers all of these that are whole in one go, and the others
- * one by one; and puts the connections back, or closes them. Who says nothing
- * holds no thread; who stops in the midst of a request holds one for a while,
- * and is cut off then.
+ * have a request; answers all of these that are whole in one go, then one that
+ * is still coming in, and last what an operator asks; and puts the connections
+ * back, or closes them. Who says nothing holds no thread; who stops in the
+ * midst of a request holds one for a while, and is cut off then.
  */
 
 #define REST_MS		20	/* when descriptors are scarce, or worse */
@@ -42,6 +42,7 @@ TAILQ_HEAD(clients, client);
 struct thread {
 	pthread_t	 id;
 	struct threads	*all;
+	struct client	*slow;		/* more is to come of it, or NULL */
 	struct client	*later[REQUESTS_MOST];	/* to be answered alone */
 	unsigned	 later_count;
 	pthread_mutex_t	 lock;		/* guards both below */
@@ -167,43 +168,58 @@ answer_one(struct thread *t, struct client *c)
 }
 
 /* Begins with what stands at the front of a connection. True: it is a request
- * that can be answered together with others, since all of it is there. Any
- * other is answered when those are. */
+ * that can be answered together with others, since all of it is there. */
 static bool
 begin(struct thread *t, struct client *c)
 {
 	struct threads *s = t->all;
-	enum fcgi_front front = fcgi_look(c->fcgi);
+	enum fcgi_front front = fcgi_look(c->fcgi, false);
 	struct request q = fcgi_request(c->fcgi);
 
-	if (front == FCGI_NOTHING || front == FCGI_OVER) {
+	if (front == FCGI_NOTHING || front == FCGI_OVER)
 		let_go(s, c, front == FCGI_NOTHING);
-		return false;
-	}
-	if (!fcgi_next(c->fcgi)) {
+	else if (front != FCGI_WHOLE_REQUEST && t->slow == NULL)
+		t->slow = c;
+	else if (front != FCGI_WHOLE_REQUEST)
+		put_back(s, c);		/* the next thread need not wait */
+	else if (!fcgi_next(c->fcgi))
 		client_close(c);
-		return false;
-	}
-	if (front == FCGI_WHOLE_REQUEST && s->handler.alone != NULL &&
-	    !s->handler.alone(&q))
+	else if (s->handler.alone == NULL || s->handler.alone(&q))
+		t->later[t->later_count++] = c;
+	else
 		return true;
-	t->later[t->later_count++] = c;
 	return false;
 }
 
+static void
+answer_slow(struct thread *t, struct client *c)
+{
+	enum fcgi_front front = fcgi_look(c->fcgi, true);
+
+	if (front == FCGI_NOTHING || front == FCGI_OVER)
+		let_go(t->all, c, front == FCGI_NOTHING);
+	else if (fcgi_next(c->fcgi))
+		answer_one(t, c);
+	else
+		client_close(c);
+}
+
 /* What came on these connections: hooks in one go, with a commit for all of
- * them; then, one after another, what may take its time. */
+ * them; then what may take its time, a hook first. */
 static void
 serve(struct thread *t, struct client *const *c, unsigned count)
 {
 	struct client *together[REQUESTS_MOST];
 	unsigned n = 0;
 
+	t->slow = NULL;
 	t->later_count = 0;
 	for (unsigned i = 0; i < count; i++)
 		if (begin(t, c[i]))
 			together[n++] = c[i];
 	answer(t, together, n);
+	if (t->slow != NULL)
+		answer_slow(t, t->slow);
 	for (unsigned i = 0; i < t->later_count; i++)
 		answer_one(t, t->later[i]);
 }

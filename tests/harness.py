@@ -7,6 +7,7 @@ Nothing here needs a fixed port or a folder that stays. The environment:
   RUNTESTS_FULL              1: the long forms of the load and fault tests
 """
 import ctypes
+import fcntl
 import hashlib
 import hmac
 import json
@@ -21,6 +22,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 import traceback
@@ -661,6 +663,13 @@ def read_all(s):
         if not part:
             return b"".join(parts)
         parts.append(part)
+
+
+def unread(s):
+    """How much was sent that nobody has read yet."""
+    n = bytearray(4)
+    fcntl.ioctl(s, termios.TIOCOUTQ, n)
+    return int.from_bytes(n, sys.byteorder)
 
 
 # ---- FastCGI, by hand ----------------------------------------------------

@@ -3,6 +3,9 @@
 is stored, and the worker goes on answering."""
 import os
 import random
+import re
+import select
+import signal
 import socket
 import struct
 import sys
@@ -477,6 +480,100 @@ def _(name, data):
         for s in silent:
             s.close()
     pace.keeps(took, 5)
+
+
+@tap.test("who drips his body is cut off in some 10 s, and holds up no hook")
+def _():
+    dripping = [h.connect(W.socket) for _ in range(THREADS // 2)]
+    for s in dripping:
+        s.sendall(begin() + stream(PARAMS, P) +
+                  record(STDIN, BODY[:9], length=65535))
+    end = time.monotonic() + h.LIMIT
+    start, slowest = time.monotonic(), 0
+    with h.Pace() as pace:
+        while dripping:
+            assert time.monotonic() < end, "it goes on and on"
+            at = time.monotonic()
+            equal(W.post(BODY, signed(BODY)).status, 200)
+            slowest = max(slowest, time.monotonic() - at)
+            dripping = [s for s in dripping if drip(s)]
+            time.sleep(0.2)
+        took = time.monotonic() - start
+    pace.keeps(slowest, 1)
+    pace.keeps(took, 15)
+    assert took > 5, took       # who is merely slow is heard
+
+
+def drip(s):
+    """One more byte. False: it was cut off, by then with an answer."""
+    try:
+        s.send(b"x")
+        if not select.select([s], [], [], 0)[0]:
+            return True
+        equal(h.fcgi_answer(h.read_all(s)).status, 400)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    s.close()
+    return False
+
+
+def stopped(w):
+    """Stops all threads of a worker at whatever they do."""
+    tasks = f"/proc/{w.process.pid}/task"
+    w.process.send_signal(signal.SIGSTOP)
+    for task in os.listdir(tasks):
+        def state():
+            with open(f"{tasks}/{task}/stat") as f:
+                return f.read().rpartition(")")[2].split()[0]
+        until(lambda: state() == "T", f"thread {task} does not stop")
+
+
+# The metrics count it: so they were made later.
+@tap.table("a hook of {} that comes together with a scrape does not wait for "
+           "it", [("2 KiB", 300), ("200 KiB", 200000)])
+def _(name, size):
+    w = h.Worker("--threads", "1")
+    body = h.compact(h.issue(padding="x" * size))
+    values = dict(VALUES, CONTENT_LENGTH=str(len(body)),
+                  HTTP_SENTRY_HOOK_SIGNATURE=h.sign(body))
+    with h.connect(w.socket) as scrape, h.connect(w.socket) as hook:
+        for s in (scrape, hook):
+            s.sendall(h.fcgi_request(h.params("GET"), flags=1))
+            one_answer(s)
+        stopped(w)
+        scrape.sendall(h.fcgi_request(h.params("GET", h.PATH + "/metrics")))
+        sender = threading.Thread(target=hook.sendall, args=[
+            h.fcgi_request(values, body)])
+        sender.start()
+        # A byte of it is there; the rest may want the worker to read.
+        until(lambda: h.unread(hook), "nothing was sent")
+        w.process.send_signal(signal.SIGCONT)
+        sender.join()
+        equal(h.fcgi_answer(h.read_all(hook)).status, 200)
+        text = h.fcgi_answer(h.read_all(scrape)).body
+    assert re.search(rb'result="stored"} 1$', text, re.M), text
+
+
+@tap.test("a hook that comes together with beginnings of others does not "
+          "wait for them")
+def _():
+    w = h.Worker("--threads", "2")
+    peers = [h.connect(w.socket) for _ in range(9)]
+    for s in peers:
+        s.sendall(h.fcgi_request(h.params("GET"), flags=1))
+        one_answer(s)
+    stopped(w)
+    for s in peers[:-1]:
+        s.sendall(WHOLE[:200])
+    peers[-1].sendall(WHOLE)
+    with h.Pace() as pace:
+        start = time.monotonic()
+        w.process.send_signal(signal.SIGCONT)
+        equal(h.fcgi_answer(h.read_all(peers[-1])).status, 200)
+        took = time.monotonic() - start
+    pace.keeps(took, 1)
+    for s in peers:
+        s.close()
 
 
 @tap.test("a sender that goes before its answer does no harm")
