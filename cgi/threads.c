@@ -26,6 +26,7 @@
 
 #define REST_MS		20	/* when descriptors are scarce, or worse */
 #define REQUEST_MS	10000	/* of one request, all in all */
+#define STOP_MS		2	/* between looks whether all are done */
 /* The spool needs one for each hook that the database cannot take, and those
  * who have a connection already go first. */
 #define SPARE_FDS	48	/* besides one a thread */
@@ -55,7 +56,7 @@ struct threads {
 	int		 end;		/* readable for ever, then */
 	struct listener	 listener;
 	struct handler	 handler;
-	struct thread	*thread;
+	struct thread	*thread;	/* room for one more than asked for */
 	unsigned	 count;		/* of them that have started */
 	unsigned	 spare_fds;
 	bool		 stop;		/* atomic */
@@ -338,6 +339,19 @@ open_all(struct threads *s)
 }
 
 static int
+start_one(struct threads *s, const pthread_attr_t *attr, void *(*f)(void *))
+{
+	struct thread *t = &s->thread[s->count];
+	int rc;
+
+	*t = (struct thread){ .all = s, .fd = -1 };
+	pthread_mutex_init(&t->lock, NULL);
+	rc = pthread_create(&t->id, attr, f, t);
+	s->count += rc == 0;
+	return rc;
+}
+
+static int
 start_all(struct threads *s, unsigned count)
 {
 	pthread_attr_t attr;
@@ -345,13 +359,8 @@ start_all(struct threads *s, unsigned count)
 
 	pthread_attr_init(&attr);
 	(void)pthread_attr_setstacksize(&attr, STACK_BYTES);
-	for (; s->count < count && rc == 0; s->count += rc == 0) {
-		struct thread *t = &s->thread[s->count];
-
-		*t = (struct thread){ .all = s, .fd = -1 };
-		pthread_mutex_init(&t->lock, NULL);
-		rc = pthread_create(&t->id, &attr, run, t);
-	}
+	while (s->count < count && rc == 0)
+		rc = start_one(s, &attr, run);
 	pthread_attr_destroy(&attr);
 	errno = rc;
 	return rc == 0 ? 0 : -1;
@@ -384,24 +393,47 @@ threads_free(struct threads *s)
 	free(s);
 }
 
+/* The last thread waits for all others, and does what they have left. */
+static void *
+end(void *arg)
+{
+	struct thread *t = arg;
+	struct threads *s = t->all;
+	struct client *c;
+
+	for (struct thread *other = s->thread; other != t; other++)
+		pthread_join(other->id, NULL);
+	end_waiting(t);
+	/* What still waits on a socket that nobody will serve after us. */
+	while (!s->listener.inherited && (c = accept_one(s)) != NULL)
+		serve(t, &c, 1);
+	return NULL;
+}
+
+static void
+stop_all(struct threads *s)
+{
+	struct thread *last = &s->thread[s->count];
+
+	if (start_one(s, NULL, end) != 0) {
+		(void)end(last);
+		return;
+	}
+	/* Meanwhile, too, who takes too long is cut off. */
+	while (pthread_tryjoin_np(last->id, NULL) == EBUSY) {
+		rest(STOP_MS);
+		threads_watch(s);
+	}
+}
+
 void
 threads_stop(struct threads *s)
 {
-	struct thread last = { .all = s, .fd = -1 };
-	struct client *c;
-
 	__atomic_store_n(&s->stop, true, __ATOMIC_RELAXED);
 	if (s->end >= 0)
 		(void)eventfd_write(s->end, 1);
-	for (unsigned i = 0; i < s->count; i++)
-		pthread_join(s->thread[i].id, NULL);
-	pthread_mutex_init(&last.lock, NULL);
-	end_waiting(&last);
-	/* What still waits on a socket that nobody will serve after us. */
-	while (!s->listener.inherited && s->count > 0 &&
-	    (c = accept_one(s)) != NULL)
-		serve(&last, &c, 1);
-	pthread_mutex_destroy(&last.lock);
+	if (s->count > 0)
+		stop_all(s);
 	threads_free(s);
 }
 
@@ -420,7 +452,7 @@ threads_start(struct threads **out, const struct listener *l, unsigned count,
 	s->spare_fds = count + SPARE_FDS;
 	TAILQ_INIT(&s->waiting);
 	pthread_mutex_init(&s->lock, NULL);
-	s->thread = calloc(count, sizeof(*s->thread));
+	s->thread = calloc(count + 1, sizeof(*s->thread));
 	if (s->thread == NULL || open_all(s) != 0 || start_all(s, count) != 0) {
 		threads_stop(s);
 		return -1;

@@ -259,6 +259,34 @@ def _():
     site.close()
 
 
+@tap.test("SIGTERM with a peer that drips its body is done within 15 s")
+def _():
+    site = Site()
+    w = site.worker
+    values = h.params("POST", h.PATH, {
+        "CONTENT_LENGTH": "9999", **dict(h.cgi_names(signed(b"")))})
+    with h.connect(w.socket) as s, h.Pace(site.folder) as pace:
+        s.sendall(h.begin() + h.stream(h.PARAMS, h.pairs(values)) +
+                  h.record(h.STDIN, length=9999))
+        until(lambda: not h.unread(s), "no thread begins on it")
+        start = time.monotonic()
+        w.expected = True
+        w.process.terminate()
+
+        def ended():
+            try:
+                s.send(b"x")
+            except OSError:
+                pass
+            return w.process.poll() is not None
+        until(ended, "it goes on and on")
+        equal(h.finish(w.process), 0)
+        took = time.monotonic() - start
+    pace.keeps(took, 15)
+    w.start()
+    site.close()
+
+
 # ---- a locked database ---------------------------------------------------
 
 @tap.test(f"BEGIN IMMEDIATE for {LOCK_SECONDS} s under load: all 200 in 1 s")
