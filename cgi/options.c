@@ -25,7 +25,7 @@ static const char help[] =
 "      --db FILE            the database (outbox.db)\n"
 "      --socket WHERE       listen on a path or HOST:PORT (fd 0, a socket)\n"
 "      --socket-mode OCTAL  mode of the Unix socket (0660)\n"
-"      --threads N          requests served at once (16)\n"
+"      --threads N          threads that serve, 16 requests each (16)\n"
 "      --max-body BYTES     longest body that is taken (8388608)\n"
 "      --spool DIR          where hooks wait for the database (FILE-spool)\n"
 "      --commit-wait MS     how long a hook waits for the database before it\n"

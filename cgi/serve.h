@@ -18,11 +18,9 @@ bool	serve_is_cgi(const char *socket);
  * ignored: before any thread is made. */
 void	serve_block_signals(void);
 
-/* Serves the listener with `count` threads, so many requests at once, until
- * SIGTERM or SIGINT. Then every request that was accepted is finished, and, on
- * a socket of our own, what waits in its backlog; an inherited socket keeps
- * its backlog for whoever serves it next. Closes the listener. 0, or -1 when
- * threads cannot be made. */
+/* Serves the listener with `count` threads until SIGTERM or SIGINT; what
+ * becomes of the rest then is said of threads_stop(). Closes the listener. 0,
+ * or -1 when threads cannot be made. */
 int	serve_until_told(struct listener *, unsigned count,
 	    const struct handler *);
 
