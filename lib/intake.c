@@ -94,7 +94,8 @@ size_of(const struct job *j)
  * the jobs may be gone. */
 struct party {
 	sem_t		 woken;		/* by the last of them */
-	unsigned	 left;		/* that are not done; guarded */
+	unsigned	 left;		/* that are not done; guarded, and
+					 * atomic */
 };
 
 /* With the lock held: at the end of the queue. False: it would wait in vain. */
@@ -193,6 +194,8 @@ intake_put(struct intake *in, struct waiting *w, unsigned count,
 	    !leave(in, p, w, count))
 		while (sem_wait(&p->woken) != 0)	/* EINTR */
 			;
+	/* For TSan, which does not know sem_clockwait(). */
+	(void)__atomic_load_n(&p->left, __ATOMIC_ACQUIRE);
 	for (unsigned i = 0; i < count; i++) {
 		if (w[i].job == NULL)
 			continue;
@@ -283,7 +286,7 @@ intake_settle(struct intake *in, struct job *jobs, enum fault f)
 		/* From here on it is its caller's. */
 		j->fault = f;
 		j->place = JOB_DONE;
-		if (--p->left == 0)
+		if (__atomic_sub_fetch(&p->left, 1, __ATOMIC_RELEASE) == 0)
 			sem_post(&p->woken);
 	}
 	pthread_mutex_unlock(&in->lock);
