@@ -8,7 +8,8 @@
  * with another program (openssl dgst -sha256 -hmac). */
 static const char body_text[] = "{\"action\":\"created\"}";
 #define ONE "800c00e8c812b3a69437d4d5e23b748b792b27876c23141b69f995b685359446"
-#define WORDS "1 2 3 4 5 6 7 8 9 a b c d e f g "
+#define FOUR "secret-a secret-b secret-c secret-d "
+#define WORDS FOUR FOUR FOUR FOUR
 #define TEN "0123456789"
 #define LONG TEN TEN TEN TEN TEN TEN TEN
 #define TWO "98cb8564598c6aba689e8e6d1904fb492e6b0ab3f8475a0d6079f125ad967bb6"
@@ -86,26 +87,30 @@ reads(void)
 	} rows[] = {
 		{ "", SECRETS_LIST, 0, 0, NULL, "an empty list" },
 		{ " ,\t, \n", SECRETS_LIST, 0, 0, NULL, "only separators" },
-		{ "abc", SECRETS_LIST, 1, 0, "secret-1", "one secret" },
-		{ "abc, def\tghi\njkl", SECRETS_LIST, 4, 0, "secret-1",
-		    "a list by commas and white space" },
+		{ "abcdefgh", SECRETS_LIST, 1, 0, "secret-1", "one secret" },
+		{ "abcdefgh, bcdefghi\tcdefghij\ndefghijk", SECRETS_LIST, 4,
+		    0, "secret-1", "a list by commas and white space" },
 		{ "", SECRETS_FILE, 0, 0, NULL, "an empty file" },
 		{ "# only this\n\n", SECRETS_FILE, 0, 0, NULL, "comments" },
-		{ "abc", SECRETS_FILE, 1, 0, "secret-1", "no final newline" },
-		{ "new abc # rotated\r\nold def\r\n", SECRETS_FILE, 2, 0,
-		    "new", "names, comments and CRLF" },
-		{ "\n  abc  \n", SECRETS_FILE, 1, 0, "secret-1", "blanks" },
-		{ "abc\na b c\ndef\n", SECRETS_FILE, 2, 2, "secret-1",
+		{ "abcdefgh", SECRETS_FILE, 1, 0, "secret-1",
+		    "no final newline" },
+		{ "new abcdefgh # rotated\r\nold bcdefghi\r\n", SECRETS_FILE, 2,
+		    0, "new", "names, comments and CRLF" },
+		{ "\n  abcdefgh  \n", SECRETS_FILE, 1, 0, "secret-1",
+		    "blanks" },
+		{ "abcdefgh\na b c\nbcdefghi\n", SECRETS_FILE, 2, 2, "secret-1",
 		    "three words in a line" },
-		{ "abc\nx\x01y\n", SECRETS_FILE, 1, 2, "secret-1",
+		{ "abcdefgh\nbcdefgh\x01\n", SECRETS_FILE, 1, 2, "secret-1",
 		    "a control character" },
-		{ "new abc#rotated today\n#old def\n", SECRETS_FILE, 1, 0,
-		    "new", "a comment close behind a secret" },
-		{ "\xef\xbb\xbfnew abc\n", SECRETS_FILE, 1, 0, "new",
+		{ "new abcdefgh#rotated today\n#old bcdefghi\n", SECRETS_FILE,
+		    1, 0, "new", "a comment close behind a secret" },
+		{ "\xef\xbb\xbfnew abcdefgh\n", SECRETS_FILE, 1, 0, "new",
 		    "a byte order mark" },
-		{ LONG " abc\n", SECRETS_FILE, 0, 1, NULL,
+		{ "abcdefgh\nold bcdefgh\n", SECRETS_FILE, 1, 2, "secret-1",
+		    "one of 7 bytes, which is a slip" },
+		{ LONG " abcdefgh\n", SECRETS_FILE, 0, 1, NULL,
 		    "a name of 70 bytes" },
-		{ WORDS WORDS WORDS WORDS "a", SECRETS_LIST, 64, 65,
+		{ WORDS WORDS WORDS WORDS "abcdefgh", SECRETS_LIST, 64, 65,
 		    "secret-1", "65 secrets" },
 	};
 
