@@ -54,7 +54,7 @@ struct fcgi *
 fcgi_open(int fd)
 {
 	const struct timeval wait = { .tv_sec = FCGI_PEER_MS / 1000,
-	    .tv_usec = FCGI_PEER_MS % 1000 * 1000 };
+	    .tv_usec = FCGI_PEER_MS % 1000 * 1000L };
 	struct fcgi *c = calloc(1, sizeof(*c));
 
 	if (c == NULL || FCGX_InitRequest(&c->request, -1,
