@@ -36,6 +36,7 @@
 struct client {
 	struct fcgi		*fcgi;
 	bool			 watched;	/* epoll knows it */
+	bool			 last;		/* its last request, we stop */
 	TAILQ_ENTRY(client)	 entry;		/* among those that wait */
 };
 TAILQ_HEAD(clients, client);
@@ -130,11 +131,18 @@ note(struct thread *t, int fd)
 	pthread_mutex_unlock(&t->lock);
 }
 
-/* Puts a connection back, or closes it. */
+/* Puts a connection back, or closes it. One that is kept when we stop may have
+ * sent its next request already: from now on a Unix socket takes no more, so
+ * that whoever sends then knows that it is lost, and what it took is served. */
 static void
 let_go(struct threads *s, struct client *c, bool keep)
 {
-	if (keep && !__atomic_load_n(&s->stop, __ATOMIC_RELAXED))
+	if (keep && __atomic_load_n(&s->stop, __ATOMIC_RELAXED)) {
+		(void)shutdown(fcgi_fd(c->fcgi), SHUT_RD);
+		keep = !c->last;
+		c->last = true;
+	}
+	if (keep)
 		put_back(s, c);
 	else
 		client_close(c);
@@ -405,8 +413,10 @@ end(void *arg)
 		pthread_join(other->id, NULL);
 	end_waiting(t);
 	/* What still waits on a socket that nobody will serve after us. */
-	while (!s->listener.inherited && (c = accept_one(s)) != NULL)
+	while (!s->listener.inherited && (c = accept_one(s)) != NULL) {
 		serve(t, &c, 1);
+		end_waiting(t);
+	}
 	return NULL;
 }
 

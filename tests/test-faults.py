@@ -952,6 +952,50 @@ def _():
     site.close()
 
 
+@tap.test("SIGTERM on kept connections: a request is answered or not taken")
+def _():
+    folder = h.Scratch.new("kept")
+    listen = h.listening_socket(os.path.join(folder, "s"))
+    raw = h.compact(h.issue())
+    request = h.fcgi_request(h.params("POST", h.PATH, {
+        "CONTENT_LENGTH": str(len(raw)),
+        **dict(h.cgi_names(signed(raw)))}), raw, 1)
+    untold = []
+
+    def ask(s):
+        """One after the other, until one is not taken."""
+        while True:
+            try:
+                s.sendall(request)
+            except OSError:
+                return
+            got = b""
+            while len(got) < 16 or got[-15] != h.END:
+                try:
+                    part = s.recv(65536)
+                except OSError:
+                    part = b""
+                if not part:
+                    untold.append(got)
+                    return
+                got += part
+
+    for _ in range(20 if h.FULL else 5):
+        w = h.Worker(folder=folder, listen=listen)
+        kept = [h.connect(w.socket) for _ in range(24)]
+        threads = [threading.Thread(target=ask, args=(s,)) for s in kept]
+        for t in threads:
+            t.start()
+        time.sleep(0.2)
+        equal(w.stop(), 0, "exit status")
+        for t in threads:
+            t.join()
+        for s in kept:
+            s.close()
+    equal(len(untold), 0, "requests that were taken and got no answer")
+    listen.close()
+
+
 def books_of_kept(w, load, figures, name):
     """kept_once(), where a row may have been seen again."""
     db = h.open_db(w.db, write=True)
