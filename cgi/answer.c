@@ -392,7 +392,7 @@ fill(struct reply *r, enum verdict v)
 static void
 post(struct posting *x, enum verdict *v, unsigned count)
 {
-	struct waiting waiting[REQUESTS_MOST];
+	struct deposit deposits[REQUESTS_MOST];
 	struct service *s = x[0].service;
 	unsigned n = 0;
 
@@ -403,16 +403,16 @@ post(struct posting *x, enum verdict *v, unsigned count)
 		v[i] = authenticate(&x[i], &body);
 		free(body);
 		if (v[i] == VERDICT_RECEIVED)
-			waiting[n++].receipt = x[i].receipt;
+			deposits[n++].receipt = x[i].receipt;
 	}
 	if (s->writer != NULL && n > 0)
-		writer_put(s->writer, waiting, n, s->commit_wait);
+		writer_put(s->writer, deposits, n, s->commit_wait);
 	n = 0;
 	for (unsigned i = 0; i < count; i++) {
 		if (v[i] == VERDICT_RECEIVED) {
 			x[i].fault = s->writer == NULL ? FAULT_STUCK :
-			    waiting[n].fault;
-			x[i].stored = waiting[n++].stored;
+			    deposits[n].fault;
+			x[i].stored = deposits[n++].stored;
 			v[i] = keep(&x[i]);
 		} else {
 			count_refused(x[i].resource, v[i]);

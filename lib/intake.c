@@ -114,7 +114,7 @@ enqueue(struct intake *in, struct job *j)
 }
 
 static void
-hand_in(struct intake *in, struct party *p, struct waiting *w, unsigned count)
+hand_in(struct intake *in, struct party *p, struct deposit *w, unsigned count)
 {
 	bool first;
 
@@ -140,7 +140,7 @@ hand_in(struct intake *in, struct party *p, struct waiting *w, unsigned count)
 /* Of those who have waited for too long. False: they are all done meanwhile,
  * and woken for it. */
 static bool
-leave(struct intake *in, struct party *p, struct waiting *w, unsigned count)
+leave(struct intake *in, struct party *p, struct deposit *w, unsigned count)
 {
 	bool left;
 
@@ -178,7 +178,7 @@ wait_until(sem_t *s, struct timespec deadline)
 }
 
 void
-intake_put(struct intake *in, struct waiting *w, unsigned count,
+intake_put(struct intake *in, struct deposit *w, unsigned count,
     unsigned wait_ms)
 {
 	static _Thread_local struct party party;

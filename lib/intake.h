@@ -19,7 +19,7 @@ void		 intake_close(struct intake *);	/* with nobody in it */
  * need not wait; a commit that still ends well is no harm, the spool's copy of
  * the receipt is recognised. FAULT_STUCK: the writer is known to be stuck, or
  * far behind: not tried. Any other: the commit failed. */
-struct waiting {
+struct deposit {
 	struct receipt	*receipt;
 	enum fault	 fault;
 	struct stored	 stored;
@@ -27,7 +27,7 @@ struct waiting {
 };
 
 /* Hands in `count` receipts and waits for their commit, up to `wait_ms`. */
-void		 intake_put(struct intake *, struct waiting *, unsigned count,
+void		 intake_put(struct intake *, struct deposit *, unsigned count,
 		    unsigned wait_ms);
 
 /* Receipts that wait now. */

@@ -51,10 +51,10 @@ say(struct writer *w, enum writer_event e, enum fault f, const char *why,
 }
 
 void
-writer_put(struct writer *w, struct waiting *waiting, unsigned count,
+writer_put(struct writer *w, struct deposit *deposits, unsigned count,
     unsigned wait_ms)
 {
-	intake_put(w->intake, waiting, count, wait_ms);
+	intake_put(w->intake, deposits, count, wait_ms);
 }
 
 void

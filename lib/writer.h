@@ -41,7 +41,7 @@ enum fault	writer_start(struct writer **, const struct writer_config *,
 void		writer_stop(struct writer *);
 
 /* intake_put(): see there. */
-void		writer_put(struct writer *, struct waiting *, unsigned count,
+void		writer_put(struct writer *, struct deposit *, unsigned count,
 		    unsigned wait_ms);
 
 #define WRITER_BATCHES	9	/* up to 256 rows */

@@ -37,7 +37,7 @@ receipt(unsigned n)
 static enum fault
 hand_in(struct receipt *r, unsigned wait_ms)
 {
-	struct waiting w = { .receipt = r };
+	struct deposit w = { .receipt = r };
 
 	writer_put(writer, &w, 1, wait_ms);
 	return w.fault;
