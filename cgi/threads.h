@@ -25,8 +25,4 @@ void	threads_stop(struct threads *);
 /* Now and then: cuts off who takes too long over a request. */
 void	threads_watch(struct threads *);
 
-/* Whether any of them waits for work, or has done some since the last look.
- * One thread asks. */
-bool	threads_move(struct threads *);
-
 #endif

@@ -113,6 +113,18 @@ enqueue(struct intake *in, struct job *j)
 	return true;
 }
 
+static struct job *
+job_new(struct receipt *r, struct party *p)
+{
+	struct job *j = calloc(1, sizeof(*j));
+
+	if (j == NULL)
+		return NULL;
+	j->receipt = receipt_hold(r);
+	j->party = p;
+	return j;
+}
+
 static void
 hand_in(struct intake *in, struct party *p, struct deposit *w, unsigned count)
 {
@@ -120,10 +132,7 @@ hand_in(struct intake *in, struct party *p, struct deposit *w, unsigned count)
 
 	for (unsigned i = 0; i < count; i++) {
 		w[i].stored = (struct stored){ false, false, false };
-		if ((w[i].job = calloc(1, sizeof(*w[i].job))) == NULL)
-			continue;
-		w[i].job->receipt = receipt_hold(w[i].receipt);
-		w[i].job->party = p;
+		w[i].job = job_new(w[i].receipt, p);
 	}
 	pthread_mutex_lock(&in->lock);
 	first = in->head == NULL;

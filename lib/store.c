@@ -93,7 +93,7 @@ dedupe_key(char key[KEY_BYTES], const struct observation *o)
 {
 	static const char digits[] = "0123456789abcdef";
 	struct span id = observation_get(o, OBSERVED_EVENT_ID);
-	const char *hex = id.at + id.len - 2 * KEY_BYTES;
+	const char *hex = id.at + id.len - (size_t)2 * KEY_BYTES;
 
 	for (size_t i = 0; i < KEY_BYTES; i++)
 		key[i] = (char)((strchr(digits, hex[2 * i]) - digits) << 4 |
