@@ -36,6 +36,7 @@
 struct client {
 	struct fcgi		*fcgi;
 	bool			 watched;	/* epoll knows it */
+	bool			 served;	/* it has had a request */
 	bool			 last;		/* its last request, we stop */
 	TAILQ_ENTRY(client)	 entry;		/* among those that wait */
 };
@@ -133,12 +134,14 @@ note(struct thread *t, int fd)
 
 /* Puts a connection back, or closes it. One that is kept when we stop may have
  * sent its next request already: from now on a Unix socket takes no more, so
- * that whoever sends then knows that it is lost, and what it took is served. */
+ * that whoever sends then knows that it is lost, and what it took is served.
+ * The first request of one that was accepted is still waited for. */
 static void
 let_go(struct threads *s, struct client *c, bool keep)
 {
 	if (keep && __atomic_load_n(&s->stop, __ATOMIC_RELAXED)) {
-		(void)shutdown(fcgi_fd(c->fcgi), SHUT_RD);
+		if (c->served)
+			(void)shutdown(fcgi_fd(c->fcgi), SHUT_RD);
 		keep = !c->last;
 		c->last = true;
 	}
@@ -163,6 +166,7 @@ answer(struct thread *t, struct client *const *c, unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		bool kept = fcgi_reply(c[i]->fcgi, &r[i]);
 
+		c[i]->served = true;
 		text_release(&r[i].body);
 		let_go(t->all, c[i], kept);
 	}
@@ -374,15 +378,22 @@ start_all(struct threads *s, unsigned count)
 	return rc == 0 ? 0 : -1;
 }
 
-/* What was sent on a kept connection before it is closed is still served. */
+/* What was sent on a kept connection before it is closed is still served, and
+ * what comes first on a new one, if it comes soon. */
 static void
 end_waiting(struct thread *t)
 {
+	int64_t until = now_ms() + FCGI_PEER_MS;
 	struct client *c;
 
 	while ((c = TAILQ_FIRST(&t->all->waiting)) != NULL) {
-		TAILQ_REMOVE(&t->all->waiting, c, entry);
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): another c */
+		struct pollfd p = { .fd = fcgi_fd(c->fcgi),
+		    .events = POLLIN };
+		int64_t left = c->served ? 0 : until - now_ms();
+
+		TAILQ_REMOVE(&t->all->waiting, c, entry);
+		(void)poll(&p, 1, left > 0 ? (int)left : 0);
 		serve(t, &c, 1);
 	}
 }

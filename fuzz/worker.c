@@ -158,7 +158,8 @@ worker_serve(struct text *replies, struct span bytes)
 bool
 worker_reply(struct span *replies, struct text *reply)
 {
-	enum { END = 3, STDOUT = 6 };
+	enum { END = 3, STDOUT = 6, GET_VALUES_RESULT = 10,
+	    UNKNOWN_TYPE = 11 };
 	unsigned type;
 
 	if (replies->len == 0)
@@ -171,10 +172,13 @@ worker_reply(struct span *replies, struct text *reply)
 		type = p[1];
 		content = (size_t)p[4] << 8 | p[5];
 		whole = HEADER_LEN + content + p[6];
-		claim(p[0] == 1 && (type == STDOUT || type == END));
-		claim(p[2] != 0 || p[3] != 0);
-		claim(replies->len >= whole);
-		claim(type == STDOUT || content == 8);
+		claim(p[0] == 1 && replies->len >= whole);
+		/* libfcgi's words to management records amid a stream. */
+		if ((p[2] | p[3]) == 0)
+			claim(type == GET_VALUES_RESULT ||
+			    (type == UNKNOWN_TYPE && content == 8));
+		else
+			claim(type == STDOUT || (type == END && content == 8));
 		if (type == STDOUT)
 			text_add(reply, replies->at + HEADER_LEN, content);
 		replies->at += whole;
