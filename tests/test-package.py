@@ -194,7 +194,9 @@ def own_network():
 def unit(name):
     parser = configparser.RawConfigParser(strict=False, interpolation=None)
     parser.optionxform = str
-    parser.read(Tree.root.path("lib/systemd/system", name))
+    # Debian 12 has them in /lib, which is a link where there is a merged one.
+    assert parser.read([Tree.root.path(usr + "lib/systemd/system", name)
+                        for usr in ("", "usr/")]), name
     return parser
 
 
@@ -366,7 +368,9 @@ def _():
     out = run("lintian", "--display-info", "--pedantic", "--fail-on",
               "error,warning,info,pedantic", "--allow-root",
               built["changes"], want=None)
-    equal(out, "", "lintian")
+    # A tag that Debian 12's lintian has, and newer ones know no more.
+    equal([line for line in out.splitlines() if "alien-tag package-supports-"
+           "alternative-init-but-no-init.d-script" not in line], [], "lintian")
 
 
 @tap.test("it is installed in a fresh tree with all that it needs")
