@@ -2,8 +2,8 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "clock.h"
 #include "log.h"
 #include "memory.h"
 #include "metrics.h"
@@ -94,15 +94,6 @@ form_of(enum verdict v)
 	    "Internal server error" };
 }
 
-static int64_t
-clock_us(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
 static struct span
 param(const struct request *q, const char *name)
 {
@@ -119,9 +110,9 @@ identify(struct posting *x)
 
 	if (signature.at == NULL)
 		signature = param(q, "HTTP_SENTRY_APP_SIGNATURE");
-	x->from = clock_us(CLOCK_MONOTONIC);
+	x->from = clock_us();
 	x->hook = (struct hook){
-		.received_at = clock_us(CLOCK_REALTIME) / 1000,
+		.received_at = wall_ms(),
 		.signature = signature,
 		.resource = param(q, "HTTP_SENTRY_HOOK_RESOURCE"),
 		.timestamp = param(q, "HTTP_SENTRY_HOOK_TIMESTAMP"),
@@ -263,7 +254,7 @@ keep(struct posting *x)
 		return VERDICT_INTERNAL;
 	}
 	metrics_count(x->resource, m);
-	metrics_kept(clock_us(CLOCK_MONOTONIC) - x->from);
+	metrics_kept(clock_us() - x->from);
 	return x->outcome == OUTCOME_UNREADABLE ? VERDICT_UNREADABLE :
 	    VERDICT_RECEIVED;
 }
@@ -313,7 +304,7 @@ log_hook(const struct posting *x, struct form form)
 	log_span(&l, "resource", h->resource);
 	log_span(&l, "request_id", h->request_id);
 	log_int(&l, "bytes", (int64_t)h->body.len);
-	log_int(&l, "ms", (clock_us(CLOCK_MONOTONIC) - x->from) / 1000);
+	log_int(&l, "ms", (clock_us() - x->from) / 1000);
 	log_str(&l, "error", form.error);
 	if (x->kept != NULL)
 		log_str(&l, "kept", x->kept);

@@ -1,7 +1,6 @@
 #include "page_look.h"
 
-#include <time.h>
-
+#include "clock.h"
 #include "page_html.h"
 
 #define TEXT_POINTS	300
@@ -9,19 +8,10 @@
 #define LONG_POINTS	70000	/* characters of a whole body */
 #define JSON_POINTS	300000
 
-static int64_t
-clock_ms(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static int
 is_late(void *arg)
 {
-	return clock_ms(CLOCK_MONOTONIC) > ((struct look *)arg)->until;
+	return clock_ms() > ((struct look *)arg)->until;
 }
 
 enum fault
@@ -30,7 +20,7 @@ look_open(struct look *l, struct text *out, const char *path,
 {
 	enum fault f;
 
-	*l = (struct look){ .out = out, .now = clock_ms(CLOCK_REALTIME) };
+	*l = (struct look){ .out = out, .now = wall_ms() };
 	f = db_open(&l->db, path, DB_READ, statements, count, why);
 	if (f == FAULT_NONE)
 		db_interrupt(l->db, is_late, l);
@@ -46,7 +36,7 @@ look_close(struct look *l)
 void
 look_limit(struct look *l, int64_t ms)
 {
-	l->until = clock_ms(CLOCK_MONOTONIC) + ms;
+	l->until = clock_ms() + ms;
 }
 
 void

@@ -1,26 +1,17 @@
 #include "status.h"
 
 #include <pthread.h>
-#include <time.h>
 
+#include "clock.h"
 #include "metrics.h"
 
 #define SLOW_MS		100	/* a census that takes longer is kept, */
 #define SLOW_SHARE	20	/* so that it takes 1/20 of the time at most */
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 void
 status_start(void)
 {
-	metrics_start(now_ms());
+	metrics_start(wall_ms());
 }
 
 /* By a connection of its own, which never writes. */
@@ -53,7 +44,7 @@ census(const struct service *s, struct census *c)
 	    .dead = -1 };
 	static int64_t until;		/* ms, monotonic */
 	static bool counting;
-	int64_t from = intake_now(), took;
+	int64_t from = clock_ms(), took;
 	enum fault f;
 	bool good;
 
@@ -65,7 +56,7 @@ census(const struct service *s, struct census *c)
 	if (good)
 		return FAULT_NONE;
 	f = count(s, c);
-	took = intake_now() - from;
+	took = clock_ms() - from;
 	pthread_mutex_lock(&lock);
 	counting = false;
 	if (f == FAULT_NONE) {
@@ -188,6 +179,6 @@ status_metrics(struct service *s, struct text *t)
 	bool counted = census(s, &c) == FAULT_NONE && c.pending >= 0;
 
 	keyring_borrow(s->keyring, &keys);
-	metrics_write(t, &w, s->spool, &keys, counted ? &c : NULL, now_ms());
+	metrics_write(t, &w, s->spool, &keys, counted ? &c : NULL, wall_ms());
 	keyring_release(&keys);
 }

@@ -11,9 +11,9 @@
 #include <sys/eventfd.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fcgi.h"
 
 /*
@@ -69,15 +69,6 @@ struct threads {
 	struct clients	 waiting;	/* for their (next) request */
 };
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static void
 rest(int ms)
 {
@@ -128,7 +119,7 @@ note(struct thread *t, int fd)
 {
 	pthread_mutex_lock(&t->lock);
 	t->fd = fd;
-	t->since = now_ms();
+	t->since = clock_ms();
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -308,7 +299,7 @@ run(void *arg)
 void
 threads_watch(struct threads *s)
 {
-	int64_t late = now_ms() - REQUEST_MS;
+	int64_t late = clock_ms() - REQUEST_MS;
 
 	for (unsigned i = 0; i < s->count; i++) {
 		struct thread *t = &s->thread[i];
@@ -383,14 +374,14 @@ start_all(struct threads *s, unsigned count)
 static void
 end_waiting(struct thread *t)
 {
-	int64_t until = now_ms() + FCGI_PEER_MS;
+	int64_t until = clock_ms() + FCGI_PEER_MS;
 	struct client *c;
 
 	while ((c = TAILQ_FIRST(&t->all->waiting)) != NULL) {
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): another c */
 		struct pollfd p = { .fd = fcgi_fd(c->fcgi),
 		    .events = POLLIN };
-		int64_t left = c->served ? 0 : until - now_ms();
+		int64_t left = c->served ? 0 : until - clock_ms();
 
 		TAILQ_REMOVE(&t->all->waiting, c, entry);
 		(void)poll(&p, 1, left > 0 ? (int)left : 0);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "clock.h"
 #include "intake.h"
 #include "round.h"
 
@@ -21,7 +22,7 @@ struct bringin {
 	}		 taken[BATCH];
 	unsigned	 count;
 	bool		 over;		/* the round */
-	int64_t		 look_at, rest_until;	/* ms, intake_now() */
+	int64_t		 look_at, rest_until;	/* ms, clock_ms() */
 	char		 refused[SPOOL_NAME_SIZE];	/* once */
 };
 
@@ -54,7 +55,7 @@ bringin_close(struct bringin *b)
 bool
 bringin_due(const struct bringin *b)
 {
-	int64_t now = intake_now();
+	int64_t now = clock_ms();
 
 	return now >= b->rest_until && (!b->over || now >= b->look_at ||
 	    spool_waiting(b->spool) > 0);
@@ -160,9 +161,9 @@ bringin_next(struct bringin *b, struct db *d, unsigned *count)
 	if (f == FAULT_NONE && b->count > 0)
 		f = keep(b, d, count);
 	else if (f == FAULT_NONE)
-		b->rest_until = intake_now() + REST_MS;
+		b->rest_until = clock_ms() + REST_MS;
 	if (b->over)
-		b->look_at = intake_now() + LOOK_MS;
+		b->look_at = clock_ms() + LOOK_MS;
 	while (b->count > 0)
 		receipt_drop(b->taken[--b->count].receipt);
 	return f;

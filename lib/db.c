@@ -9,6 +9,7 @@
 #include <sqlite3.h>
 
 #include "checkpoint.h"
+#include "clock.h"
 #include "dbfiles.h"
 #include "migrate.h"
 #include "sql.h"
@@ -47,15 +48,6 @@ db_why(const struct db *d)
 	return sqlite3_errmsg(d->blamed);
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static void
 rest(void)
 {
@@ -69,8 +61,8 @@ on_busy(void *arg, int tries)
 	struct db *d = arg;
 
 	if (tries == 0)
-		d->busy_until = now_ms() + d->busy_ms;
-	if (now_ms() >= d->busy_until)
+		d->busy_until = clock_ms() + d->busy_ms;
+	if (clock_ms() >= d->busy_until)
 		return 0;
 	rest();
 	return 1;
@@ -421,14 +413,14 @@ enum fault
 db_checkpoint(struct db *d, bool look)
 {
 	bool insist = d->checkpoint.tried < LONG_PAGES;
-	int64_t until = now_ms() + INSIST_MS;
+	int64_t until = clock_ms() + INSIST_MS;
 	enum fault f;
 
 	if (!checkpoint_due(&d->checkpoint, d->mode == DB_OWN ? OWNER_PAGES :
 	    OTHERS_PAGES, look, sql_path(d->db), d->page_bytes))
 		return FAULT_NONE;
 	while ((f = db_empty_log(d)) == FAULT_BUSY && insist &&
-	    d->checkpoint.pages >= LONG_PAGES && now_ms() < until)
+	    d->checkpoint.pages >= LONG_PAGES && clock_ms() < until)
 		rest();
 	return f == FAULT_BUSY ? FAULT_NONE : f;
 }

@@ -2,9 +2,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "flight.h"
 #include "log.h"
 #include "notify.h"
@@ -57,16 +57,6 @@ struct deliver {
 	struct pace		 pace;
 };
 
-/* Wall clock: due_at is compared with what the worker wrote. */
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* ---- the database ---- */
 
 /* FAULT_BUSY passes; after any other the file is opened anew, in a while. */
@@ -91,9 +81,9 @@ reopen(struct deliver *d)
 	char why[DB_WHY];
 	enum fault f;
 
-	if (now_ms() < d->reopen_at)
+	if (wall_ms() < d->reopen_at)
 		return FAULT_NONE;
-	d->reopen_at = now_ms() + REOPEN_MS;
+	d->reopen_at = wall_ms() + REOPEN_MS;
 	/* While its log stands beside the file that came in its place it would
 	 * be taken for that one's; and there may be no worker to see to it. */
 	if (d->old != NULL && (f = db_retire(d->old)) == FAULT_BUSY)
@@ -114,7 +104,7 @@ pause_sink(struct deliver *d)
 	d->pause = d->pause == 0 ? PAUSE_LEAST_MS : d->pause * 2;
 	if (d->pause > PAUSE_MOST_MS)
 		d->pause = PAUSE_MOST_MS;
-	d->pause_until = now_ms() + d->pause;
+	d->pause_until = wall_ms() + d->pause;
 	d->failed |= d->config->once;
 }
 
@@ -132,7 +122,7 @@ appetite(struct deliver *d)
 	unsigned room = d->sink->ops->room(d->sink);
 	unsigned left = IN_FLIGHT_MAX - d->flight.count;
 
-	if (now_ms() < d->pause_until || d->bytes >= IN_FLIGHT_BYTES)
+	if (wall_ms() < d->pause_until || d->bytes >= IN_FLIGHT_BYTES)
 		return 0;
 	if (d->pause > 0)
 		return d->flight.count == 0 && room > 0;
@@ -149,17 +139,17 @@ take(struct deliver *d)
 	bool end = false;
 	enum fault f;
 
-	if (limit == 0 || (d->idle && now_ms() < d->poll_at &&
+	if (limit == 0 || (d->idle && wall_ms() < d->poll_at &&
 	    !(d->config->once && d->flight.count == 0)))
 		return;
-	f = queue_next(d->db, &d->place, now_ms(), limit,
+	f = queue_next(d->db, &d->place, wall_ms(), limit,
 	    IN_FLIGHT_BYTES - d->bytes, is_busy, &d->flight, &rows, &end);
 	/* What comes later may be due earlier: from the beginning again. */
 	if (end || f != FAULT_NONE)
 		d->place = (struct queue_place){ 0, 0 };
 	d->idle = end;
 	d->empty = end && rows == NULL;
-	d->poll_at = now_ms() + POLL_MS;
+	d->poll_at = wall_ms() + POLL_MS;
 	for (r = rows; r != NULL; r = r->next) {
 		flight_add(&d->flight, r);
 		d->bytes += r->envelope.len;
@@ -193,7 +183,7 @@ static void
 weigh(struct deliver *d, struct row *r)
 {
 	if (r->fate == FATE_ACKED) {
-		r->due_at = now_ms() + d->config->settle_ms;
+		r->due_at = wall_ms() + d->config->settle_ms;
 		settle_acked(&d->settle, r->seq);
 	}
 	if (r->fate != FATE_LATER && r->fate != FATE_UNREACHABLE)
@@ -201,7 +191,7 @@ weigh(struct deliver *d, struct row *r)
 	if (r->attempts + 1 >= d->config->max_attempts)
 		r->fate = FATE_REFUSED;
 	else
-		r->due_at = now_ms() + retry_wait(r->attempts + 1, dice(),
+		r->due_at = wall_ms() + retry_wait(r->attempts + 1, dice(),
 		    r->after_ms);
 }
 
@@ -235,17 +225,17 @@ collect(struct deliver *d, struct row *rows)
 		*d->judged_tail = r;
 		d->judged_tail = &r->next;
 		if (d->judged_count++ == 0)
-			d->judged_at = now_ms();
+			d->judged_at = wall_ms();
 	}
 	if (taken) {
-		d->taken_at = now_ms();
+		d->taken_at = wall_ms();
 		trouble_sink(&d->trouble, d->sink->name, d->sink->trouble);
-	} else if (away || (there && now_ms() - d->taken_at > QUIET_MS)) {
+	} else if (away || (there && wall_ms() - d->taken_at > QUIET_MS)) {
 		trouble_sink(&d->trouble, d->sink->name, why);
 	}
 	if (there)
 		d->pause = d->pause_until = 0;
-	else if (away && now_ms() >= d->pause_until)
+	else if (away && wall_ms() >= d->pause_until)
 		pause_sink(d);
 }
 
@@ -276,17 +266,17 @@ judge(struct deliver *d, bool now)
 
 	if (d->judged == NULL || d->db == NULL || (!now &&
 	    d->judged_count < JUDGE_ROWS &&
-	    now_ms() - d->judged_at < JUDGE_MS))
+	    wall_ms() - d->judged_at < JUDGE_MS))
 		return;
 	for (n = 0; *cut != NULL && n < JUDGE_ROWS; n++)
 		cut = &(*cut)->next;
 	r = *cut;
 	*cut = NULL;
-	f = queue_judge(d->db, d->judged, now_ms(), d->sink->name);
+	f = queue_judge(d->db, d->judged, wall_ms(), d->sink->name);
 	*cut = r;
 	note_fault(d, f);
 	if (f != FAULT_NONE) {
-		d->judged_at = now_ms();
+		d->judged_at = wall_ms();
 		return;
 	}
 	trouble_database(&d->trouble, FAULT_NONE, "");
@@ -319,7 +309,7 @@ settle(struct deliver *d)
 	} while (d->judged_count < left);
 	if (d->judged != NULL || d->db == NULL)
 		return;
-	note_fault(d, settle_look(&d->settle, d->db, d->sink, now_ms(),
+	note_fault(d, settle_look(&d->settle, d->db, d->sink, wall_ms(),
 	    &d->tally));
 	/* There are rows to send again. */
 	if (d->tally.count[COUNT_REDRIVEN] != before)
@@ -329,9 +319,9 @@ settle(struct deliver *d)
 static void
 look_after(struct deliver *d)
 {
-	if (now_ms() < d->look_at)
+	if (wall_ms() < d->look_at)
 		return;
-	d->look_at = now_ms() + LOOK_MS;
+	d->look_at = wall_ms() + LOOK_MS;
 	if (notify_watchdog() > 0)
 		notify("WATCHDOG=1");
 	if (d->db == NULL)
@@ -346,7 +336,7 @@ look_after(struct deliver *d)
 static bool
 prune(struct deliver *d)
 {
-	int64_t now = now_ms();
+	int64_t now = wall_ms();
 	unsigned n;
 	bool end;
 	enum fault f;
@@ -356,7 +346,7 @@ prune(struct deliver *d)
 	f = queue_prune(d->db, &d->prune, now - d->config->keep_ms, now,
 	    PRUNE_SPAN, &n, &end);
 	d->tally.count[COUNT_PRUNED] += n;
-	d->prune_at = now_ms() + (f == FAULT_NONE && end ? PRUNE_MS :
+	d->prune_at = wall_ms() + (f == FAULT_NONE && end ? PRUNE_MS :
 	    PRUNE_GAP_MS);
 	note_fault(d, f);
 	return f != FAULT_NONE || end;
@@ -366,18 +356,18 @@ static void
 write_metrics(struct deliver *d)
 {
 	struct census c = { 0 };
-	int64_t start = now_ms();
+	int64_t start = wall_ms();
 
 	if (d->config->metrics == NULL || d->db == NULL)
 		return;
 	if (queue_census(d->db, &c) == FAULT_NONE && tally_write(&d->tally,
 	    d->config->metrics, &c, d->flight.count, d->trouble.said[0] == '\0',
-	    now_ms()) != 0)
+	    wall_ms()) != 0)
 		log_say("warning", "metrics", "the metrics file cannot be "
 		    "written");
 	/* To count millions of rows takes its time. */
-	d->metrics_at = now_ms() + METRICS_MS +
-	    (now_ms() - start) * METRICS_SHARE;
+	d->metrics_at = wall_ms() + METRICS_MS +
+	    (wall_ms() - start) * METRICS_SHARE;
 }
 
 /* ---- the run ---- */
@@ -387,7 +377,7 @@ write_metrics(struct deliver *d)
 static int
 patience(const struct deliver *d)
 {
-	int64_t now = now_ms(), until = now + POLL_MS;
+	int64_t now = wall_ms(), until = now + POLL_MS;
 
 	if (d->db != NULL && now >= d->pause_until) {
 		if (d->flight.count > 0 || d->sink->ops->room(d->sink) == 0)
@@ -419,7 +409,7 @@ step(struct deliver *d)
 	judge(d, d->idle && d->flight.count == d->judged_count);
 	look_after(d);
 	(void)prune(d);
-	if (now_ms() >= d->metrics_at)
+	if (wall_ms() >= d->metrics_at)
 		write_metrics(d);
 	pace_rest(&d->pace, d->db);
 }
@@ -429,15 +419,15 @@ step(struct deliver *d)
 static void
 say_goodbye(struct deliver *d)
 {
-	int64_t until = now_ms() + GOODBYE_MS;
+	int64_t until = wall_ms() + GOODBYE_MS;
 
 	notify("STOPPING=1");
-	while (d->flight.count > d->judged_count && now_ms() < until) {
+	while (d->flight.count > d->judged_count && wall_ms() < until) {
 		collect(d, d->sink->ops->wait(d->sink, WAIT_MS));
 		judge(d, false);
 	}
-	until = now_ms() + GOODBYE_MS;
-	while (d->judged != NULL && d->db != NULL && now_ms() < until)
+	until = wall_ms() + GOODBYE_MS;
+	while (d->judged != NULL && d->db != NULL && wall_ms() < until)
 		judge(d, true);
 }
 
@@ -473,7 +463,7 @@ deliver_run(const struct deliver_config *config)
 	d->config = config;
 	d->sink = config->sink;
 	d->judged_tail = &d->judged;
-	d->taken_at = d->tally.started = now_ms();
+	d->taken_at = d->tally.started = wall_ms();
 	f = reopen(d);
 	/* Some faults pass by themselves; not that it is the wrong file. */
 	if (d->db != NULL || (!config->once && f != FAULT_FOREIGN &&

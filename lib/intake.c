@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "clock.h"
+
 /* Bytes of bodies that may wait for a commit. A writer that is further behind
  * than this counts as stuck: the spool takes the next ones. */
 #define QUEUED_BYTES	33554432
@@ -19,19 +21,10 @@ struct intake {
 	bool		 stop, stuck;
 };
 
-int64_t
-intake_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static struct timespec
 in_ms(unsigned ms)
 {
-	int64_t at = intake_now() + ms;
+	int64_t at = clock_ms() + ms;
 
 	return (struct timespec){ .tv_sec = at / 1000,
 	    .tv_nsec = at % 1000 * 1000000 };

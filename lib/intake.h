@@ -5,9 +5,6 @@
 #include "receipt.h"
 #include "store.h"
 
-/* Milliseconds of the clock that all waiting is measured by. */
-int64_t		intake_now(void);
-
 struct intake;
 struct intake	*intake_open(void);		/* NULL without memory */
 void		 intake_close(struct intake *);	/* with nobody in it */

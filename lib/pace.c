@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include "clock.h"
+
 #define LOOK_MS		200
 #define BUSY_HOOKS	40	/* in that time */
 #define REST_MOST_NS	500000000
@@ -39,7 +41,7 @@ pace_rest(struct pace *p, struct db *d)
 	struct timespec ts;
 
 	p->used = used;
-	look(p, d, clock_ns(CLOCK_MONOTONIC) / 1000000);
+	look(p, d, clock_ms());
 	if (!p->busy)
 		return;
 	if (rest > REST_MOST_NS)

@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "clock.h"
 #include "stream.h"
 
 #define RETRY_MS	1000	/* between attempts to connect */
@@ -26,20 +26,11 @@ struct sink_nats {
 	struct waiting	 waiting;
 };
 
-static int64_t
-monotonic_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* Some troubles pass in a moment: a new leader, a lost connection. */
 static bool
 is_grave(int64_t *since)
 {
-	int64_t now = monotonic_ms();
+	int64_t now = clock_ms();
 
 	if (*since == 0)
 		*since = now;
@@ -94,7 +85,7 @@ start_over(struct sink_nats *n)
 	stream_hang_up(n->stream, n->sink.trouble);
 	n->fits = n->told = false;
 	n->lost_at = n->mute_at = 0;
-	n->try_at = monotonic_ms() + RETRY_MS;
+	n->try_at = clock_ms() + RETRY_MS;
 }
 
 static void
@@ -123,9 +114,9 @@ is_there(struct sink_nats *n)
 		snprintf(n->sink.trouble, sizeof(n->sink.trouble),
 		    "the connection is lost");
 	if ((link == LINK_UP ? !n->fits : link == LINK_NONE) &&
-	    monotonic_ms() >= n->try_at) {
+	    clock_ms() >= n->try_at) {
 		(void)(link == LINK_UP ? look(n) : connect_now(n));
-		n->try_at = monotonic_ms() + RETRY_MS;
+		n->try_at = clock_ms() + RETRY_MS;
 	}
 	return link == LINK_UP && n->fits && n->told;
 }

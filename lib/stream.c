@@ -3,10 +3,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <nats/nats.h>
 
+#include "clock.h"
 #include "envelope.h"
 
 #define SUBJECTS	"sentry.observation.>"
@@ -36,15 +36,6 @@ struct stream {
 	/* By the library's threads: ms, monotonic. */
 	atomic_int_least64_t	 denied_at, acked_at;
 };
-
-static int64_t
-monotonic_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 /* The library's last words on this thread, where they say more than the
  * status. They hold no address and no secret for these. */
@@ -107,7 +98,7 @@ on_ack(jsCtx *js, natsMsg *msg, jsPubAck *ack, jsPubAckErr *error, void *arg)
 	(void)js;
 	if (natsMsgHeader_Get(msg, "Nats-Msg-Id", &id) == NATS_OK) {
 		if (ack != NULL) {
-			atomic_store(&st->acked_at, monotonic_ms());
+			atomic_store(&st->acked_at, clock_ms());
 			waiting_judge(st->waiting, id, FATE_ACKED,
 			    ack->Sequence, "");
 		} else {
@@ -135,7 +126,7 @@ on_error(natsConnection *connection, natsSubscription *sub, natsStatus s,
 	(void)connection;
 	(void)sub;
 	if (s == NATS_NOT_PERMITTED)
-		atomic_store(&st->denied_at, monotonic_ms());
+		atomic_store(&st->denied_at, clock_ms());
 }
 
 /* ---- the stream ---- */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "bringin.h"
+#include "clock.h"
 
 /* Of a transaction, so that the log stays short (checkpoint.h). */
 #define BATCH_MAX	128	/* receipts: WRITER_BATCHES */
@@ -34,12 +35,12 @@ struct writer {
 	bool		 unsynced;	/* empty its log before it is used */
 	bool		 suspect;	/* look through it before it is used */
 	unsigned	 reopen_ms;
-	int64_t		 sound_at;	/* ms, intake_now() */
+	int64_t		 sound_at;	/* ms, clock_ms() */
 	struct bringin	*bringin;
 	int64_t		 edits, cursor;	/* of the mapping table */
 	bool		 remap;
 	bool		 tick;		/* in this round */
-	int64_t		 tick_at, busy_since;	/* ms, intake_now() */
+	int64_t		 tick_at, busy_since;	/* ms, clock_ms() */
 };
 
 static void
@@ -66,7 +67,7 @@ writer_status(struct writer *w, struct writer_status *status)
 	*status = w->status;
 	pthread_mutex_unlock(&w->lock);
 	status->queued = intake_queued(w->intake);
-	status->hangs = from != 0 && intake_now() - from > HANGS_MS;
+	status->hangs = from != 0 && clock_ms() - from > HANGS_MS;
 	if (!status->hangs)
 		return;
 	status->fault = FAULT_STUCK;
@@ -77,7 +78,7 @@ writer_status(struct writer *w, struct writer_status *status)
 static void
 sign_of_life(struct writer *w)
 {
-	__atomic_store_n(&w->busy_from, intake_now(), __ATOMIC_RELAXED);
+	__atomic_store_n(&w->busy_from, clock_ms(), __ATOMIC_RELAXED);
 }
 
 /* The same in the midst of one. */
@@ -148,7 +149,7 @@ open_store(struct writer *w, char why[DB_WHY])
 		return f;
 	}
 	w->suspect = w->unsynced = false;
-	w->sound_at = intake_now() + SOUND_MS;
+	w->sound_at = clock_ms() + SOUND_MS;
 	w->edits = -1;		/* look through the unmapped rows */
 	say(w, WRITER_OPENED, f, "", 0);
 	return f;
@@ -163,9 +164,9 @@ look_whether_sound(struct writer *w)
 	struct db *d;
 	enum fault f;
 
-	if (intake_now() < w->sound_at)
+	if (clock_ms() < w->sound_at)
 		return FAULT_NONE;
-	w->sound_at = intake_now() + SOUND_MS;
+	w->sound_at = clock_ms() + SOUND_MS;
 	f = store_open(&d, w->config.db, DB_READ, why);
 	db_close(d);
 	return f == FAULT_CORRUPT || f == FAULT_FOREIGN ? FAULT_CORRUPT :
@@ -289,10 +290,10 @@ look_at_mapping(struct writer *w)
 	int64_t edits;
 	enum fault f;
 
-	w->tick = intake_now() >= w->tick_at;
+	w->tick = clock_ms() >= w->tick_at;
 	if (!w->tick)
 		return FAULT_NONE;
-	w->tick_at = intake_now() + TICK_MS;
+	w->tick_at = clock_ms() + TICK_MS;
 	/* An idle worker has to notice, too. */
 	if ((f = db_look(w->db)) != FAULT_NONE)
 		return f;
@@ -344,7 +345,7 @@ retire(struct writer *w)
 
 	if (f == FAULT_BUSY) {
 		if (w->old_since != 0 &&
-		    intake_now() - w->old_since > RETIRE_SAY_MS) {
+		    clock_ms() - w->old_since > RETIRE_SAY_MS) {
 			say(w, WRITER_RETIRING, f, "", 0);
 			w->old_since = 0;
 		}
@@ -369,7 +370,7 @@ give_up(struct writer *w, enum fault f)
 	w->reopen_ms = REOPEN_MS;
 	if (f == FAULT_GONE) {
 		w->old = w->db;
-		w->old_since = intake_now();
+		w->old_since = clock_ms();
 	} else {
 		db_abandon(w->db);
 	}
@@ -415,8 +416,8 @@ judge(struct writer *w, enum fault f)
 		set_fault(w, f, "");
 	} else if (f == FAULT_BUSY) {
 		if (w->busy_since == 0)
-			w->busy_since = intake_now();
-		else if (intake_now() - w->busy_since > BUSY_SAY_MS)
+			w->busy_since = clock_ms();
+		else if (clock_ms() - w->busy_since > BUSY_SAY_MS)
 			set_fault(w, f, "another process holds the "
 			    "database's write lock");
 	} else if (w->db != NULL) {

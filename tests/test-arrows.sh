@@ -35,6 +35,7 @@ observe: body hook member metadata references signature title
 record: hook signature
 ---
 args:
+clock:
 notify:
 log: span
 fault:
@@ -46,33 +47,33 @@ dbfiles:
 sql: fault
 checkpoint: dbfiles fault sql
 migrate: fault schema_sql sql
-db: checkpoint dbfiles fault migrate span sql
+db: checkpoint clock dbfiles fault migrate span sql
 store: db observe
-intake: receipt store
-bringin: intake round spool store
+intake: clock receipt store
+bringin: clock intake round spool store
 erase: db observe personal record redact spool text
 queue: envelope sink store
 sink_print: sink
 sink_http: batch response
 waiting: sink
-stream: envelope waiting
-sink_nats: sink stream
+stream: clock envelope waiting
+sink_nats: clock sink stream
 tally: store
 settle: log queue tally
 trouble: fault log sink
-pace: queue
-deliver: flight log notify pace queue settle tally trouble
-writer: bringin intake spool
+pace: clock queue
+deliver: clock flight log notify pace queue settle tally trouble
+writer: bringin clock intake spool
 keyring: log signature
 metrics: keyring log text writer
 exchange: text
 memory:
-answer: exchange keyring log memory metrics status writer
-status: answer metrics
+answer: clock exchange keyring log memory metrics status writer
+status: answer clock metrics
 fcgi: exchange
 plain: exchange
 listen:
-threads: exchange fcgi listen
+threads: clock exchange fcgi listen
 serve: exchange listen log memory notify threads
 options: args hook
 check: guard keyring listen options spool store
@@ -80,7 +81,7 @@ verify: json keyring
 forget: erase log options
 page_html: moment text
 page_plot: page_html text
-page_look: db page_html text
+page_look: clock db page_html text
 page_views: db page_look page_plot text
 page: exchange log page_css page_views
 page_main: args guard log page plain serve
