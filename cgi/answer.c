@@ -36,7 +36,7 @@ struct posting {
 	struct receipt	*receipt;	/* once it is authentic */
 	struct stored	 stored;
 	enum outcome	 outcome;
-	enum resource	 resource;	/* as metrics count it */
+	const struct resource *resource;	/* as metrics count it */
 	const char	*kept;		/* "database", "spool" or NULL */
 	enum fault	 fault;
 	int64_t		 from;		/* us, monotonic */
@@ -120,7 +120,7 @@ identify(struct posting *x)
 		.idempotency_key = param(q, "HTTP_IDEMPOTENCY_KEY"),
 		.redact = x->service->redact,
 	};
-	x->resource = hook_resource_named(hook_resource_header(&x->hook));
+	x->resource = resource_named(resource_header(&x->hook));
 }
 
 static enum verdict
@@ -190,7 +190,7 @@ observe_it(struct posting *x, char **body)
 	}
 	/* Before the writer sees the observation, which may then change. */
 	x->outcome = x->receipt->observation.outcome;
-	x->resource = hook_resource_named(observation_get(
+	x->resource = resource_named(observation_get(
 	    &x->receipt->observation, OBSERVED_RESOURCE));
 	return VERDICT_RECEIVED;
 }
@@ -261,7 +261,7 @@ keep(struct posting *x)
 
 /* By the resource that the request claims to be about. */
 static void
-count_refused(enum resource r, enum verdict v)
+count_refused(const struct resource *r, enum verdict v)
 {
 	if (v == VERDICT_NO_SECRET)
 		metrics_count(r, METRIC_UNCONFIGURED);

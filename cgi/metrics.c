@@ -22,9 +22,10 @@ metrics_start(int64_t now_ms)
 }
 
 void
-metrics_count(enum resource r, enum metric m)
+metrics_count(const struct resource *r, enum metric m)
 {
-	__atomic_add_fetch(&counters[r][m], 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&counters[resource_index(r)][m], 1,
+	    __ATOMIC_RELAXED);
 }
 
 void
@@ -176,11 +177,11 @@ write_hooks(struct text *t)
 
 	head(t, name, "counter", "POST requests by what became of them; the "
 	    "last three by the resource that they claim to be about.");
-	for (int r = 0; r < RESOURCES; r++)
+	for (unsigned r = 0; r < RESOURCES; r++)
 		for (int m = 0; m < METRICS; m++) {
 			text_str(t, name);
 			text_str(t, "{resource=\"");
-			text_str(t, hook_resource_name((enum resource)r));
+			text_str(t, resource_at(r)->name);
 			text_str(t, "\",result=\"");
 			text_str(t, results[m]);
 			sample(t, "\"}", "", (double)__atomic_load_n(

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "keyring.h"
+#include "resource.h"
 #include "text.h"
 #include "writer.h"
 
@@ -27,7 +28,7 @@ enum metric {
 void	metrics_start(int64_t now_ms);
 
 /* Safe from any thread, and no more than an atomic addition or three. */
-void	metrics_count(enum resource, enum metric);
+void	metrics_count(const struct resource *, enum metric);
 void	metrics_hook(int64_t now_ms);	/* an authentic hook came */
 void	metrics_kept(int64_t us);	/* and is on disk, after so long */
 

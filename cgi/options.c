@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "args.h"
-#include "hook.h"
+#include "observe_list.h"
 
 #define THREADS_MAX	1024
 #define BODY_LIMIT_MAX	(128ul << 20)	/* bytes */
@@ -161,7 +161,7 @@ set(void *arg, int which, const char *name, const char *s)
 		    COMMIT_WAIT_MAX);
 		break;
 	case SET_OBSERVE:
-		if (!hook_observe_valid(span_of(s)))
+		if (!observe_list_valid(span_of(s)))
 			args_usage("%s wants resource.action, resource.* or "
 			    "*, separated by commas or white space", name);
 		o->observe = s;
@@ -217,7 +217,7 @@ options_read(struct options *o, int argc, char *argv[])
 		.threads = 16,
 		.max_body = 8388608,
 		.commit_wait = 400,
-		.observe = HOOK_OBSERVE_DEFAULT,
+		.observe = OBSERVE_LIST_DEFAULT,
 	};
 	const char *from_environment =
 	    args_variable("SENTRY_CLIENT_SECRET_FILE");

@@ -1,10 +1,9 @@
 /* A .hook file (tests/golden has many) -> an observation: what holds for
  * every one of them. */
 #include "../tests/hook-file.h"
-#include "body.h"
 #include "envelope.h"
 #include "fuzz.h"
-#include "metadata.h"
+#include "lines.h"
 #include "moment.h"
 #include "observe.h"
 #include "signature.h"
@@ -108,7 +107,7 @@ check_members(const struct observation *o, struct json event)
 	check_occurred(text_in(event, "occurredAt"));
 	claim(json_get(event, "references").kind == JSON_ARRAY);
 	claim(metadata.kind == JSON_OBJECT);
-	claim(json_get_scalar(metadata, "errorValue").len <= ERROR_VALUE_MAX);
+	claim(json_get_scalar(metadata, "errorValue").len <= MESSAGE_MAX);
 }
 
 static void
@@ -132,11 +131,12 @@ check_event(const struct observation *o, size_t body)
 }
 
 static void
-check_learned(struct observation *o, struct span release, size_t body)
+check_learned(struct observation *o, const struct hook_file *f,
+    struct span release, size_t body)
 {
 	struct json event, metadata;
 
-	claim(observation_learn(o, release) == 0);
+	claim(observation_learn(o, &f->hook, release) == 0);
 	claim(!o->asks);
 	claim(equal(observation_get(o, OBSERVED_RELEASE), release));
 	check_event(o, body + release.len);
@@ -194,7 +194,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (o.outcome == OUTCOME_OBSERVED) {
 		check_event(&o, size);
 		if (o.asks)
-			check_learned(&o, f.learned.len > 0 &&
+			check_learned(&o, &f, f.learned.len > 0 &&
 			    fuzz_points(f.learned) >= 0 &&
 			    memchr(f.learned.at, '\0', f.learned.len) == NULL ?
 			    f.learned : span_of(LEARNED), size);

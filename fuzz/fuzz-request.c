@@ -1,5 +1,5 @@
 /* A request in a .hook file's form is answered by the policy, over a fake and
- * over FastCGI. Both say the same, and what the contract's table says.
+ * over FastCGI. Both say the same, and what the man page's table says.
  *
  * A line whose name has an underscore is a CGI variable, any other one a
  * header. What is not said: a POST, the body's own length, a signature; and
@@ -172,7 +172,7 @@ write_records(struct text *t, const struct call *c)
 	text_release(&params);
 }
 
-/* ---- what the contract says ---- */
+/* ---- what the man page says ---- */
 
 static bool
 ends_in(struct call *c, const char *what)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
+#include "observe_list.h"
 #include "threads.h"
 
 /* What is kept is thrown away before it fills a RAM disk. */
@@ -63,7 +64,7 @@ start(void)
 	snprintf(db, sizeof(db), "%s/outbox.db", folder);
 	snprintf(spool, sizeof(spool), "%s/spool", folder);
 	service.db = db;
-	service.observe_list = span_of(HOOK_OBSERVE_DEFAULT);
+	service.observe_list = span_of(OBSERVE_LIST_DEFAULT);
 	service.max_body = WORKER_MAX_BODY;
 	service.commit_wait = 2000;
 	claim((service.spool = spool_open(spool)) != NULL);

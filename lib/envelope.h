@@ -12,7 +12,7 @@ struct envelope {
 	struct span	source_event;	/* JSON */
 };
 
-/* Appends one JSON object, without a newline: the plan's event. The same as
+/* Appends one JSON object, without a newline: Inngest's event. The same as
  * the view outbox_event gives. */
 void	envelope_write(struct text *, const struct envelope *);
 

@@ -119,6 +119,24 @@ json_count(struct json v)
 	return v.kind == JSON_ARRAY ? json_object_array_length(v.node) : 0;
 }
 
+bool
+json_next(struct json v, const void **at, struct span *name,
+    struct json *value)
+{
+	struct lh_entry *e;
+
+	if (v.kind != JSON_OBJECT)
+		return false;
+	e = *at == NULL ? json_object_get_object(v.node)->head :
+	    ((const struct lh_entry *)*at)->next;
+	if (e == NULL)
+		return false;
+	*at = e;
+	*name = span_of(e->k);
+	*value = wrap((struct json_object *)(uintptr_t)e->v);
+	return true;
+}
+
 /* json-c keeps the text a float came with; JavaScript's takes its place, once,
  * and lives as long as the node. */
 static struct span

@@ -41,6 +41,11 @@ struct json	json_get(struct json, const char *name);
 struct json	json_at(struct json, size_t);
 size_t		json_count(struct json);
 
+/* An object's members in their order: the one behind *at (NULL at first), by
+ * name and value. False when there are no more, or it is no object. */
+bool		json_next(struct json, const void **at, struct span *name,
+		    struct json *value);
+
 /* A string's bytes, or a number or boolean as JavaScript's template would
  * print it (but integers keep all digits). { NULL, 0 } for everything else.
  * json_source() has floats as they came, and is asked for first. */

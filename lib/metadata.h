@@ -1,13 +1,23 @@
-/* An observation's metadata: the plan's members, then what else is known. */
+/* What the metadata of several resources share. */
 #ifndef METADATA_H
 #define METADATA_H
 
-#include "subject.h"
+#include "facts.h"
 
-#define ERROR_VALUE_MAX	8192	/* bytes of metadata.errorValue */
+/* `release`, `environment`, `errorType`, `errorValue`, `culprit` and
+ * `hasStackTrace` of an issue or event. */
+void	metadata_of_error(struct text *, const struct facts *,
+	    struct json issue_or_event);
 
-/* Adds `"metadata":{...}`. gap[0] becomes the place of the value of `release`,
- * gap[1] that where `releaseFrom` belongs. */
-void	metadata_add(struct text *, const struct subject *, size_t gap[2]);
+/* `releaseFrom`, where there is a release. */
+void	metadata_release_from(struct text *, const struct facts *);
+
+/* The ids that a hook of any kind may hold. */
+void	metadata_ids(struct text *, const struct facts *);
+
+/* The members of `v` that have a text, under other names; pairs of the name
+ * here and the name there, and a NULL at the end. */
+void	metadata_texts(struct text *, struct json v,
+	    const char *const names[]);
 
 #endif

@@ -46,13 +46,11 @@ struct observation {
 		size_t	at, len;
 		bool	set;
 	} field[OBSERVED_FIELDS];
-	/* Where in SOURCE_EVENT a learned release goes, see below. */
-	size_t		gap[4];
 };
 
 /* Turns a hook into an observation. `list` says which resources and actions
- * are observed (hook.h). It depends on its arguments alone. Returns 0, or -1
- * without memory. observation_release() in either case. */
+ * are observed (observe_list.h). It depends on its arguments alone. Returns 0,
+ * or -1 without memory. observation_release() in either case. */
 int	observe(struct observation *, const struct hook *, struct span list)
 	    __attribute__((warn_unused_result));
 void	observation_release(struct observation *);
@@ -61,10 +59,10 @@ void	observation_release(struct observation *);
  * changes. */
 struct span	observation_get(const struct observation *, enum observed);
 
-/* Gives an issue that `asks` the release last learned for it: as the field
- * RELEASE, and in the source event as metadata.release, releaseFrom and the
- * references. Returns 0, or -1 without memory and with nothing changed. */
-int	observation_learn(struct observation *, struct span release)
-	    __attribute__((warn_unused_result));
+/* Makes the observation of an issue that `asks` anew, from the same hook, with
+ * the release that was last learned for it. Returns 0, or -1 without memory and
+ * with nothing changed. */
+int	observation_learn(struct observation *, const struct hook *,
+	    struct span release) __attribute__((warn_unused_result));
 
 #endif

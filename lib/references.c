@@ -1,6 +1,8 @@
 #include "references.h"
 
 #include "member.h"
+#include "pull_request.h"
+#include "resource.h"
 
 #define SHA_HEX	40	/* hex digits of a commit */
 
@@ -53,22 +55,20 @@ assignee(struct text *t, struct json to)
 }
 
 static void
-issue_reference(struct text *t, const struct subject *s)
+issue_reference(struct text *t, const struct facts *f)
 {
-	struct json i = s->issue;
-	bool event = s->resource == RESOURCE_ERROR ||
-	    s->resource == RESOURCE_EVENT_ALERT;
+	struct json i = f->issue;
 
-	if (event || i.kind != JSON_OBJECT) {
-		if (s->issue_id.len == 0)
+	if (f->resource->event || i.kind != JSON_OBJECT) {
+		if (f->issue_id.len == 0)
 			return;
 		open_reference(t, "sentry_issue");
-		member_string(t, "id", s->issue_id);
-		member_string(t, "url", s->url);
+		member_string(t, "id", f->issue_id);
+		member_string(t, "url", f->url);
 	} else {
 		open_reference(t, "sentry_issue");
 		member_id(t, "id", json_get(i, "shortId"));
-		member_string(t, "url", s->url);
+		member_string(t, "url", f->url);
 	}
 	text_str(t, "}");
 }
@@ -103,9 +103,9 @@ commit_url(struct text *t, struct json commit)
 }
 
 static void
-resolution(struct text *t, const struct subject *s)
+resolution(struct text *t, const struct facts *f)
 {
-	struct json details = json_get(s->issue, "statusDetails");
+	struct json details = json_get(f->issue, "statusDetails");
 	struct json commit = json_get(details, "inCommit");
 	struct span sha = commit.kind == JSON_OBJECT ?
 	    json_get_scalar(commit, "id") : json_string(commit);
@@ -120,35 +120,34 @@ resolution(struct text *t, const struct subject *s)
 	text_str(t, "}");
 }
 
-void
-references_learned(struct text *t, struct span release)
+static void
+pull_request_references(struct text *t, const struct facts *f)
 {
-	reference(t, "release", release);
+	struct pull_request found[PULL_REQUESTS_MAX];
+	size_t n = pull_requests(f, found, PULL_REQUESTS_MAX);
+
+	for (size_t i = 0; i < n; i++) {
+		open_reference(t, "pull_request");
+		member_string(t, "id", pull_request_id(&found[i]));
+		member_string(t, "url", found[i].url);
+		text_str(t, "}");
+	}
 }
 
 void
-references_learned_commit(struct text *t, struct span release)
+references_add(struct text *t, const struct facts *f)
 {
-	reference(t, "commit", commit_of(release));
-}
-
-void
-references_add(struct text *t, const struct subject *s, size_t gap[2])
-{
-	struct json rule = json_get(s->alert, "alert_rule");
-
 	member(t, "references");
 	text_str(t, "[");
-	gap[0] = t->len;
-	reference(t, "release", s->release);
-	assignee(t, json_get(s->issue, "assignedTo"));
-	issue_reference(t, s);
-	gap[1] = t->len;
-	reference(t, "commit", commit_of(s->release));
-	resolution(t, s);
-	reference(t, "project", s->project_slug.len > 0 ? s->project_slug :
-	    s->project_id);
-	reference(t, "alert_rule", s->rule.len > 0 ? s->rule :
-	    json_get_scalar(rule, "id"));
+	reference(t, "release", f->release);
+	assignee(t, f->assignee);
+	issue_reference(t, f);
+	reference(t, "commit", f->commit.len > 0 ? f->commit :
+	    commit_of(f->release));
+	resolution(t, f);
+	reference(t, "project", facts_first(f->project_slug,
+	    f->project_id));
+	reference(t, "alert_rule", facts_first(f->rule, f->rule_id));
+	pull_request_references(t, f);
 	text_str(t, "]");
 }

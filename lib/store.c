@@ -162,14 +162,14 @@ teach(struct db *d, const struct hook *h, const struct observation *o)
 }
 
 static enum fault
-learn(struct db *d, struct observation *o)
+learn(struct db *d, const struct hook *h, struct observation *o)
 {
 	enum fault f;
 	bool row;
 
 	db_bind_text(d, SQL_LEARN, 1, observation_get(o, OBSERVED_ISSUE_ID));
 	f = db_step(d, SQL_LEARN, &row);
-	if (row && observation_learn(o, db_text(d, SQL_LEARN, 0)) != 0)
+	if (row && observation_learn(o, h, db_text(d, SQL_LEARN, 0)) != 0)
 		f = FAULT_MEMORY;
 	db_finish(d, SQL_LEARN);
 	return f;
@@ -270,7 +270,7 @@ store_put(struct db *d, const struct hook *h, struct observation *o,
 		return count_seen(d, h, o, origin, &stored->differs);
 	}
 	if (o->outcome == OUTCOME_OBSERVED) {
-		if (o->asks && (f = learn(d, o)) != FAULT_NONE)
+		if (o->asks && (f = learn(d, h, o)) != FAULT_NONE)
 			return f;
 		if ((f = put_outbox(d, h, o, &stored->unmapped)) !=
 		    FAULT_NONE)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "hook.h"
+#include "observe_list.h"
 
 /* Takes a header line off the file's front. False behind the last one: what
  * is left then is the body. */
@@ -53,7 +54,7 @@ hook_file_read(struct hook_file *f, struct span file)
 	struct span name, value;
 	char number[20] = "";
 
-	*f = (struct hook_file){ .observe = span_of(HOOK_OBSERVE_DEFAULT) };
+	*f = (struct hook_file){ .observe = span_of(OBSERVE_LIST_DEFAULT) };
 	f->hook.signature = span_of("00000000000000000000000000000000"
 	    "00000000000000000000000000000000");
 	while (hook_file_line(&file, &name, &value)) {

@@ -107,7 +107,7 @@ run(const char *path)
 	if (observe(&o, &h.hook, h.observe) != 0)
 		return 1;
 	if (h.learned.at != NULL && o.asks && o.outcome == OUTCOME_OBSERVED &&
-	    observation_learn(&o, h.learned) != 0)
+	    observation_learn(&o, &h.hook, h.learned) != 0)
 		return 1;
 	show(&o);
 	observation_release(&o);

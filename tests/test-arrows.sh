@@ -19,19 +19,34 @@ personal: span
 quoted: text
 care: personal span
 redact: care json personal quoted signature
-hook: json signature
+hook: json
+observe_list: span
 response: json text
 retry:
 envelope: member text
 sink: retry text
 flight: sink
 batch: sink
-subject: hook moment
-title: subject
-body: subject title
-metadata: member subject
-references: member subject
-observe: body hook member metadata references signature title
+facts: hook moment
+lines: text
+frames: facts lines
+pull_request: facts lines
+title: facts pull_request
+actor: facts member
+metadata: facts frames lines member
+resource: facts observe_list
+references: facts member pull_request resource
+dedupe_key: resource signature
+resource_issue: dedupe_key frames lines member metadata resource title
+resource_event: dedupe_key frames lines member metadata resource title
+resource_metric_alert: dedupe_key lines member metadata resource title
+resource_comment: dedupe_key member metadata resource title
+resource_installation: dedupe_key lines metadata resource title
+resource_activity_alert: dedupe_key lines member metadata pull_request resource title
+resource_seer: dedupe_key lines metadata pull_request resource title
+resource_preprod_artifact: dedupe_key lines metadata pull_request resource title
+resource_other: metadata resource title
+observe: actor dedupe_key hook lines member observe_list references resource signature title
 record: hook signature
 ---
 args:
@@ -65,7 +80,7 @@ pace: clock queue
 deliver: clock flight log notify pace queue settle tally trouble
 writer: bringin clock intake spool
 keyring: log signature
-metrics: keyring log text writer
+metrics: keyring log resource text writer
 exchange: text
 memory:
 answer: clock exchange keyring log memory metrics status writer
@@ -75,7 +90,7 @@ plain: exchange
 listen:
 threads: clock exchange fcgi listen
 serve: exchange listen log memory notify threads
-options: args hook
+options: args observe_list
 check: guard keyring listen options spool store
 verify: json keyring
 forget: erase log options

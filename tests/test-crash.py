@@ -380,7 +380,7 @@ class OneRequest:
             return int(f.read()), answer
 
 
-@tap.table("{} fails: answered by contract, kept if 200, no crash", [
+@tap.table("{} fails: answered as documented, kept if 200, no crash", [
     ("each allocation in turn", False, ()),
     ("each allocation and all after it", True, ()),
     ("each allocation in turn, with --redact", False, ("--redact",)),

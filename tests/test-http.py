@@ -643,7 +643,7 @@ def _():
     equal(row["event_id"], "sentry-" + hook["dedupe_key"].hex())
 
 
-@tap.test("the source event equals what the plan's functions give")
+@tap.test("an issue's source event is written as JavaScript writes it")
 def _():
     body = h.issue()
     i = body["data"]["issue"]

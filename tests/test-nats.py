@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """sentry-deliver and a real nats-server: acknowledgements, what a stream has
-to be, what a server refuses, and who may connect. Contract, section 5."""
+to be, what a server refuses, and who may connect."""
 import base64
 import json
 import os

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """sentry-deliver and real nats-servers: streams that lose what they had, and
-servers and programs that die. Contract, section 5."""
+servers and programs that die."""
 import os
 import shutil
 import signal

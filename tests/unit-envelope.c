@@ -22,7 +22,7 @@ writes_envelope(void)
 	    "\"id\":\"sentry-1\",\"ts\":1795500278776,"
 	    "\"data\":{\"workspaceId\":\"a\\\"b\\n\",\"storeId\":\"\\\\\","
 	    "\"sourceEvent\":{\"source\":\"sentry\"}}}"),
-	    "the envelope is the plan's event, with its text escaped");
+	    "the envelope is Inngest's event, with its text escaped");
 	text_release(&t);
 }
 

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
-#include "hook.h"
+#include "dedupe_key.h"
+#include "observe_list.h"
 #include "signature.h"
 #include "tap.h"
 
@@ -15,7 +16,7 @@ takes_for(const char *header, const char *body, const char *want,
 
 	if (json_open(&root, span_of(body)) != 0)
 		abort();
-	(void)hook_resource(&h, root, &name, &said);
+	(void)resource_of(&h, root, &name, &said);
 	ok(span_is(name, want) && said == mismatch,
 	    "header %.20s with %.44s is \"%s\"", header == NULL ? "none" :
 	    header, body, want);
@@ -59,18 +60,20 @@ static void
 observes(const char *list, const char *resource, const char *action,
     bool want)
 {
-	ok(hook_observed(span_of(list), span_of(resource), span_of(action)) ==
-	    want, "\"%.40s\" %s %s.%s", list, want ? "lets in" : "keeps out",
-	    resource, action == NULL ? "" : action);
+	bool has = observe_list_has(span_of(list), span_of(resource),
+	    span_of(action));
+
+	ok(has == want, "\"%.40s\" %s %s.%s", list, want ? "lets in" :
+	    "keeps out", resource, action == NULL ? "" : action);
 }
 
 static void
 lists(void)
 {
-	observes(HOOK_OBSERVE_DEFAULT, "issue", "created", true);
-	observes(HOOK_OBSERVE_DEFAULT, "issue", "ignored", false);
-	observes(HOOK_OBSERVE_DEFAULT, "metric_alert", "open", true);
-	observes(HOOK_OBSERVE_DEFAULT, "seer", "x", false);
+	observes(OBSERVE_LIST_DEFAULT, "issue", "created", true);
+	observes(OBSERVE_LIST_DEFAULT, "issue", "ignored", false);
+	observes(OBSERVE_LIST_DEFAULT, "metric_alert", "open", true);
+	observes(OBSERVE_LIST_DEFAULT, "seer", "x", false);
 	observes("issue.*,x", "issue", NULL, true);
 	observes("issue.created", "issue", NULL, false);
 	observes("issue.created", "issue.created", "", false);
@@ -78,29 +81,35 @@ lists(void)
 	observes("", "issue", "created", false);
 	observes(" ,\t", "issue", "created", false);
 	observes("iss.*", "issue", "created", false);
-	ok(hook_observe_valid(span_of(HOOK_OBSERVE_DEFAULT)) &&
-	    hook_observe_valid(span_of("*, a.b\tc.*")) &&
-	    hook_observe_valid(span_of("")), "good lists are valid");
-	ok(!hook_observe_valid(span_of("issue")) &&
-	    !hook_observe_valid(span_of("issue.")) &&
-	    !hook_observe_valid(span_of(".created")) &&
-	    !hook_observe_valid(span_of("*.created")) &&
-	    !hook_observe_valid(span_of("a.b*")) &&
-	    !hook_observe_valid(span_of("a.*b")) &&
-	    !hook_observe_valid(span_of("a;b.c")), "bad lists are not");
+	ok(observe_list_valid(span_of(OBSERVE_LIST_DEFAULT)) &&
+	    observe_list_valid(span_of("*, a.b\tc.*")) &&
+	    observe_list_valid(span_of("")), "good lists are valid");
+	ok(!observe_list_valid(span_of("issue")) &&
+	    !observe_list_valid(span_of("issue.")) &&
+	    !observe_list_valid(span_of(".created")) &&
+	    !observe_list_valid(span_of("*.created")) &&
+	    !observe_list_valid(span_of("a.b*")) &&
+	    !observe_list_valid(span_of("a.*b")) &&
+	    !observe_list_valid(span_of("a;b.c")), "bad lists are not");
 }
 
 static void
-keys(const char *body, enum resource r, const char *name, struct hook h,
-    const char *want)
+keys(const char *body, const char *resource, struct hook h, const char *want)
 {
 	struct text key = { 0 };
 	struct json root;
+	struct facts f;
+	struct span name;
+	bool mismatch;
 
-	if (json_open(&root, span_of(body)) != 0)
+	h.resource = span_of(resource);
+	h.body = span_of(body);
+	if (json_open(&root, h.body) != 0)
 		abort();
-	hook_dedupe_key(&key, &h, root, r, span_of(name),
-	    span_of("2026-01-01T00:00:00Z"));
+	facts_start(&f, resource_of(&h, root, &name, &mismatch), &h, root,
+	    name);
+	f.resource->find(&f);
+	dedupe_key(&key, &f);
 	ok(span_is(text_view(&key), want), "the key %s", want);
 	text_release(&key);
 	json_close(&root);
@@ -120,36 +129,35 @@ dedupe(void)
 	bad.idempotency_key = span_of("0123456789abcdef0123456789abcdeg");
 #define I "\"installation\":{\"uuid\":\"u\"}"
 	keys("{" I ",\"action\":\"created\",\"data\":{\"issue\":{\"id\":7}}}",
-	    RESOURCE_ISSUE, "issue", plain, "u:issue:created:7");
+	    "issue", plain, "u:issue:created:7");
 	keys("{" I ",\"action\":\"created\",\"data\":{\"issue\":{\"id\":7}}}",
-	    RESOURCE_ISSUE, "issue", idem, "u:issue:idempotency-key:"
+	    "issue", idem, "u:issue:idempotency-key:"
 	    "0123456789abcdef0123456789abcdef");
 	keys("{" I ",\"action\":\"resolved\",\"data\":{\"issue\":{\"id\":7}}}",
-	    RESOURCE_ISSUE, "issue", plain, "u:issue:request-id:r1");
+	    "issue", plain, "u:issue:request-id:r1");
 	keys("{" I ",\"action\":\"resolved\",\"data\":{\"issue\":{\"id\":7}}}",
-	    RESOURCE_ISSUE, "issue", none, "u:issue:signature:f00:17");
-	keys("{" I "}", RESOURCE_ISSUE, "issue", bad, "u:issue:request-id:"
+	    "issue", none, "u:issue:signature:f00:17");
+	keys("{" I "}", "issue", bad, "u:issue:request-id:"
 	    "sha256-db43ab34b90be00f98959ab6227aa141");
-	keys("{" I ",\"data\":{\"event\":{\"event_id\":\"e\"},"
-	    "\"triggered_rule\":\"r\",\"issue_alert\":{\"id\":5}}}",
-	    RESOURCE_EVENT_ALERT, "event_alert", plain,
-	    "u:event_alert:event:e:rule:r:alert:5");
-	keys("{" I ",\"data\":{\"error\":{\"event_id\":\"e\"}}}",
-	    RESOURCE_ERROR, "error", plain, "u:error:event:e");
-	keys("{\"data\":{\"error\":{}}}", RESOURCE_ERROR, "error", plain,
+	keys("{" I ",\"data\":{\"event\":{\"event_id\":\"e\",\"project\":1,"
+	    "\"issue_id\":\"2\"},\"triggered_rule\":\"r\",\"issue_alert\":"
+	    "{\"id\":5}}}", "event_alert", plain,
+	    "u:event_alert:project:1:issue:2:event:e:rule:r:alert:5");
+	keys("{" I ",\"data\":{\"error\":{\"event_id\":\"e\",\"project\":9}}}",
+	    "error", plain, "u:error:project:9:event:e");
+	keys("{\"data\":{\"error\":{}}}", "error", plain,
 	    ":error:request-id:r1");
-	keys("{" I ",\"action\":\"updated\",\"data\":{\"comment_id\":3,"
-	    "\"timestamp\":\"t\"}}", RESOURCE_COMMENT, "comment", plain,
-	    "u:comment:updated:3:t");
 	keys("{" I ",\"action\":\"updated\",\"data\":{\"comment_id\":3}}",
-	    RESOURCE_COMMENT, "comment", plain, "u:comment:request-id:r1");
+	    "comment", plain,
+	    "u:comment:updated:3:20b2dd6dbe35ee6151814b5a09ede75d");
+	keys("{" I ",\"data\":{\"comment_id\":3}}", "comment", plain,
+	    "u:comment:request-id:r1");
 	keys("{" I ",\"action\":\"warning\",\"data\":{\"metric_alert\":"
-	    "{\"id\":\"4\"}}}", RESOURCE_METRIC_ALERT, "metric_alert", plain,
-	    "u:metric_alert:warning:4:2026-01-01T00:00:00Z");
+	    "{\"id\":\"4\"}}}", "metric_alert", plain,
+	    "u:metric_alert:warning:4:981d69c14b8c6eaaef771ada72f28fba");
 	keys("{" I ",\"action\":\"deleted\",\"data\":{\"installation\":{}}}",
-	    RESOURCE_INSTALLATION, "installation", plain,
-	    "u:installation:deleted:u");
-	keys("{" I ",\"action\":\"x\",\"data\":{}}", RESOURCE_OTHER, "", none,
+	    "installation", plain, "u:installation:deleted:u");
+	keys("{" I ",\"action\":\"x\",\"data\":{}}", "", none,
 	    "u::signature:f00:17");
 }
 

@@ -10,12 +10,18 @@ static const char issue[] =
     "{\"issue\":{\"id\":\"7\",\"shortId\":\"A-1\",\"title\":\"T\","
     "\"lastSeen\":\"2026-01-01T00:00:00Z\"}}}";
 
+static struct hook
+issue_hook(const char *body)
+{
+	return (struct hook){ .received_at = 1, .resource = span_of("issue"),
+	    .request_id = span_of("r"), .signature = span_of("0"),
+	    .body = span_of(body) };
+}
+
 static void
 observed(struct observation *o, const char *body)
 {
-	struct hook h = { .received_at = 1, .resource = span_of("issue"),
-	    .request_id = span_of("r"), .signature = span_of("0"),
-	    .body = span_of(body) };
+	struct hook h = issue_hook(body);
 
 	if (observe(o, &h, span_of("*")) != 0)
 		abort();
@@ -32,6 +38,7 @@ holds(const struct observation *o, const char *what)
 static void
 learns(void)
 {
+	struct hook h = issue_hook(issue);
 	struct observation o;
 	struct json root;
 	int rc;
@@ -39,15 +46,16 @@ learns(void)
 	observed(&o, issue);
 	ok(o.asks && !o.teaches && holds(&o, "\"release\":null"),
 	    "an issue without a release asks for one");
-	rc = observation_learn(&o, span_of("web@0123456789012345678901234567"
-	    "890123456789"));
+	rc = observation_learn(&o, &h, span_of("web@01234567890123456789"
+	    "01234567890123456789"));
 	ok(rc == 0 && !o.asks, "what was learned is not asked for again");
 	ok(json_open(&root, observation_get(&o, OBSERVED_SOURCE_EVENT)) == 0,
 	    "the event that has learned is still JSON");
 	ok(holds(&o, "\"references\":[{\"type\":\"release\",\"id\":\"web@0123")
 	    && holds(&o, "\"releaseFrom\":\"issue\"") &&
-	    holds(&o, "{\"type\":\"commit\",\"id\":\"0123456789"),
-	    "a learned release stands at its three places");
+	    holds(&o, "{\"type\":\"commit\",\"id\":\"0123456789") &&
+	    holds(&o, "\\n\\n**Release**: web@0123"),
+	    "a learned release stands at its four places");
 	ok(observation_get(&o, OBSERVED_RELEASE).len == 44 &&
 	    span_is(observation_get(&o, OBSERVED_TITLE), "\u2705 [Resolved] "
 	    "T"), "and in its field, beside the others");

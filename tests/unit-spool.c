@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "observe_list.h"
 #include "signature.h"
 #include "record.h"
 #include "round.h"
@@ -234,7 +235,7 @@ main(void)
 {
 	if (signature_start() != 0 || mkdtemp(folder) == NULL)
 		return 1;
-	list = span_of(HOOK_OBSERVE_DEFAULT);
+	list = span_of(OBSERVE_LIST_DEFAULT);
 	round_trip();
 	torn();
 	in_order();

@@ -5,6 +5,7 @@
 
 #include <sqlite3.h>
 
+#include "observe_list.h"
 #include "signature.h"
 #include "tap.h"
 #include "writer.h"
@@ -31,7 +32,7 @@ receipt(unsigned n)
 	snprintf(request_id, sizeof(request_id), "%u", n);
 	h.request_id = span_of(request_id);
 	h.body = span_of(body);
-	return receipt_new(&h, body, span_of(HOOK_OBSERVE_DEFAULT));
+	return receipt_new(&h, body, span_of(OBSERVE_LIST_DEFAULT));
 }
 
 static enum fault
@@ -174,7 +175,7 @@ main(void)
 	snprintf(db, sizeof(db), "%s/o.db", folder);
 	snprintf(spool_path, sizeof(spool_path), "%s/spool", folder);
 	config.spool = spool = spool_open(spool_path);
-	config.observe_list = span_of(HOOK_OBSERVE_DEFAULT);
+	config.observe_list = span_of(OBSERVE_LIST_DEFAULT);
 	if (writer_start(&writer, &config, why) != FAULT_NONE)
 		return 1;
 	many_callers();

@@ -1,0 +1,27 @@
+/* The pull requests that a hook tells of. */
+#ifndef PULL_REQUEST_H
+#define PULL_REQUEST_H
+
+#include "facts.h"
+
+#define PULL_REQUESTS_MAX	32	/* that an observation speaks of */
+
+/* { NULL, 0 } is what is not said. */
+struct pull_request {
+	struct span	repository, number, id, url;
+};
+
+/* Finds the first `limit` of them, each once. How many there are. */
+size_t		pull_requests(const struct facts *, struct pull_request *,
+		    size_t limit);
+
+/* Appends REPOSITORY#NUMBER, or what is known of the two. */
+void		pull_request_name(struct text *, const struct pull_request *);
+
+/* What it is referred to by: its number, its id or its URL. */
+struct span	pull_request_id(const struct pull_request *);
+
+/* Adds a line for each of them to a body. */
+void		pull_request_lines(struct text *, const struct facts *);
+
+#endif

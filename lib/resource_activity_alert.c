@@ -1,0 +1,108 @@
+/* An alert about what was done with an issue: resolved, escalated, a pull
+ * request by Seer. Which activity, and how it went, is all in `activity`. */
+#include "dedupe_key.h"
+#include "lines.h"
+#include "member.h"
+#include "metadata.h"
+#include "pull_request.h"
+#include "resource.h"
+#include "title.h"
+
+static struct json
+activity(const struct facts *f)
+{
+	return json_get(f->data, "activity");
+}
+
+static struct json
+alert(const struct facts *f)
+{
+	return json_get(f->data, "alert");
+}
+
+static struct span
+type(const struct facts *f)
+{
+	return span_filled(json_get_scalar(activity(f), "type"));
+}
+
+static void
+find(struct facts *f)
+{
+	facts_of_issue(f);
+	f->rule = span_filled(json_get_scalar(alert(f), "title"));
+	f->rule_id = json_get_scalar(alert(f), "id");
+	f->pulls = json_get(activity(f), "details");
+}
+
+static bool
+key(struct text *t, const struct facts *f)
+{
+	return dedupe_key_of_body(t, f, facts_first(f->rule_id,
+	    json_get_scalar(f->issue, "id")));
+}
+
+static void
+title(struct text *t, const struct facts *f)
+{
+	struct text says = { 0 }, found = { 0 };
+
+	title_found(&found, f);
+	text_span(&says, type(f));
+	if (says.len > 0 && found.len > 0)
+		text_str(&says, ": ");
+	text_span(&says, text_view(&found));
+	title_add_plain(t, f, span_filled(text_view(&says)));
+	t->broken |= says.broken | found.broken;
+	text_release(&says);
+	text_release(&found);
+}
+
+static struct span
+alert_url(const struct facts *f)
+{
+	return facts_first(json_string(json_get(alert(f), "web_url")),
+	    json_string(json_get(alert(f), "url")));
+}
+
+static void
+body(struct text *t, const struct facts *f)
+{
+	struct json value;
+	struct span name;
+	const void *at = NULL;
+
+	line_filled(t, "**Activity**: ", type(f), "");
+	line_pair(t, "**Issue**: ", f->short_id,
+	    json_get_scalar(f->issue, "title"));
+	line_filled(t, "**Alert**: ", f->rule, "");
+	while (json_next(f->pulls, &at, &name, &value))
+		if (json_scalar(value).len > 0)
+			line_pair(t, "- ", name, json_scalar(value));
+	pull_request_lines(t, f);
+	line_filled(t, "\n**Link**: ", facts_first(f->url, alert_url(f)), "");
+}
+
+static void
+metadata(struct text *t, const struct facts *f)
+{
+	metadata_ids(t, f);
+	member_string(t, "activityType", type(f));
+	member_string(t, "rule", f->rule);
+	member_string(t, "ruleId", f->rule_id);
+	member_string(t, "alertUrl", alert_url(f));
+}
+
+const struct resource resource_activity_alert = {
+	.name = "activity_alert",
+	.members = { "activity", "alert" },
+	.object = true,
+	.source = "issue",
+	.actions = "triggered",
+	.find = find,
+	.number = facts_issue_number,
+	.key = key,
+	.title = title,
+	.body = body,
+	.metadata = metadata,
+};
