@@ -1389,7 +1389,9 @@ def sentry_issue(s):
 
 def assignee_reference(s):
     to = assignee(s)
-    return to and {"type": "assignee", "id": identity(get(to, "id"))}
+    if to is None:
+        return None
+    return {"type": "assignee", "id": identity(get(to, "id"))}
 
 
 def resolved_in_commit(s):
