@@ -38,7 +38,15 @@ NAMES = set("""
     projects date_started date_detected date_created date_closed
     description_text description_title comment project_slug app organization
     projectId projectSlug appInfo root_cause one_line_description solution
-    one_line_summary""".split())
+    one_line_summary project_id webUrl occurrence issueTitle subtitle
+    evidenceDisplay important logentry formatted message main_exception_id
+    mechanism exception_id threads crashed current stacktrace assignee
+    alert_threshold label triggers resolve_threshold dataset threshold_type
+    detection_type details summary pull_requests pull_request pr_url pr_number
+    pr_id number repo_name iteration_index five_whys steps description
+    code_changes changes path added removed state errorCode errorMessage
+    downloadSize installSize installUrl gitInfo headSha headRef prNumber
+    appId buildNumber identifier""".split())
 
 NUMBERS = """0 -0 1 -1 7 42 1.0 -1.0 0.0 -0.0 1.50 0.10 1e3 1E+2 2.5e-7 1e22
     1e400 -1e400 4503599627370496.0 9007199254740991 9007199254740992.0
@@ -74,7 +82,11 @@ TEXTS = ["", " ", "x", "0", "7", " 12", "12abc", "-5", "1e3", "0x10", "null",
          "\ufeff", "\uffff", "r" * 128, "r" * 129, "\u00e9" * 64,
          "\u00e9" * 65, "a:b:c", "t" * 985, "\u00e9" * 1000,
          "\U0001f6a2" * 1001, "e" * 8192, "e" * 8193, "\u00e9" * 4097,
-         "\U0001f6a2" * 2049]
+         "\U0001f6a2" * 2049, "[Filtered]", "[email]", "[ip]", "***", "*",
+         "*x*", "[filtered]", "team", "open", "updated", "deleted",
+         "\n", "\r\n ", "\nThreshold: Static", " x ", "\u00a0x",
+         "https://git.example/o/r/pull/41", "https://git.example/pull/41/",
+         "https://git.example/pull/41x", "/41", "COMPLETED", "m" * 8190]
 
 # Written as they are: escapes that json.dumps() would not choose.
 ESCAPES = [r'"\ud83d"', r'"\udea2\ud83d"', r'"\ud83d\ud83d\udea2"',
@@ -89,7 +101,34 @@ VALUES = ["null", "null", "null", "true", "false", "[]", "{}", "[null]",
           '{"version":"v-1"}', '{"version":null}', '{"id":"5","url":"u"}',
           '{"id":5,"name":null}', '{"id":null,"slug":""}', '{"frames":[{}]}',
           '{"values":[{"stacktrace":{"frames":[{"in_app":true}]}}]}',
-          '{"values":[null,{"stacktrace":true}]}', '{"a":[1.0,{"b":2.50}]}']
+          '{"values":[null,{"stacktrace":true}]}', '{"a":[1.0,{"b":2.50}]}',
+          '{"values":[{"crashed":true,"stacktrace":{"frames":[{"inApp":1}]}}'
+          ']}',
+          '{"values":[{"current":1,"stacktrace":{"frames":[{"in_app":true,'
+          '"function":"f","lineno":3}]}},{"crashed":0}]}',
+          '{"frames":[{"in_app":true,"module":"m"}]}',
+          '{"values":[{"type":"A","value":null,"mechanism":{"exception_id":0}}'
+          ',{"type":"B","mechanism":{"exception_id":"1"}}]}',
+          '[{"name":"N","value":"v","important":true},{"value":7},null]',
+          '[{"name":null,"value":"v","important":"x"},{"name":"E","value":""}'
+          ']',
+          '{"issueTitle":"T","subtitle":"S","level":"info","type":1}',
+          '{"subtitle":"S","evidenceDisplay":[{"name":"N","value":"S"}]}',
+          '{"formatted":"a message that is longer than its title by far"}',
+          '{"id":"[Filtered]","email":"***"}', '{"name":"n","username":""}',
+          '{"ip_address":"192.0.2.1"}', '{"type":"team","id":4,"name":"t"}',
+          '{"type":"user","name":"n"}', '{"type":"team","id":null}',
+          '[{"label":"critical","alert_threshold":1.50},{"label":"warning"}]',
+          '[{"label":"resolved","alert_threshold":"9"},null]',
+          '[{"pr_id":1,"pr_number":2,"pr_url":"https://h/o/r/pull/3"}]',
+          '[{"repo_name":"o/r","pull_request":{"pr_url":"https://h/pull/3"}},'
+          '{"url":"https://h/pull/3"},{"id":5},{"pr_id":"5"},7]',
+          '{"number":8,"web_url":"https://h/8"}', '{"url":null,"id":"x"}',
+          '{"o/r":[{"path":"p","added":1,"removed":0},{"path":null}],"q":{}}',
+          '[{"repo_name":"o/r","title":"t"},{"title":""},{"repo_name":"q"}]',
+          '[{"title":"one"},{"title":null},"two",3]', '["a",1,null,"",["b"]]',
+          '{"prNumber":7,"headSha":"s","headRef":"b"}',
+          '{"a":"x","b":1,"c":null,"d":"","e":[1],"pr_id":3}']
 
 JUNK = [b"\0", b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80",
         b"\xef\xbb\xbf", b"\xc3", b"\xe2\x80", b"'", b",", b"{", b"}", b"]",
@@ -189,7 +228,8 @@ def mutate_headers(dice, hook):
         hook.pop("Sentry-Hook-Resource", None)
     elif kind == 2:
         hook["Sentry-Hook-Timestamp"] = dice.choice(
-            ["1767225600", "0", "x", "1767225600.5", "99999999999999"])
+            ["1767225600", "0", "x", "1767225600.5", "99999999999999",
+             "1767139300", "1767311900", "1767139100", "1767312100"])
     elif kind == 3:
         hook["Idempotency-Key"] = dice.choice(["a" * 32, "B" * 32, "c" * 33])
     elif kind == 4:
