@@ -32,25 +32,6 @@ nullish_or(struct json a, struct json b)
 	return json_nullish(a) ? b : a;
 }
 
-/* As JavaScript does it with `??`. */
-static bool
-add_issue_user(struct text *t, struct json user)
-{
-	struct json email = json_get(user, "email"), who;
-
-	if (!json_truthy(user))
-		return false;
-	open_actor(t, "user:", json_scalar(nullish_or(json_get(user, "id"),
-	    email)));
-	who = nullish_or(json_get(user, "username"), email);
-	if (json_nullish(who))
-		member_string(t, "name", span_of("Unknown User"));
-	else
-		member_value(t, "name", who);
-	member_extra(t, "email", email);
-	return true;
-}
-
 /* A text of the user; { NULL, 0 } for what a scrubber left of it. */
 static struct span
 known(struct json user, const char *name)
@@ -68,6 +49,40 @@ known(struct json user, const char *name)
 		if (span_is(s, scrubbed[i]))
 			return (struct span){ NULL, 0 };
 	return s;
+}
+
+/* Whether scrubbed texts are all that there is. */
+static bool
+scrubbed_only(struct json user)
+{
+	static const char *const names[] = { "id", "email", "username" };
+	bool any = false;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (known(user, names[i]).at != NULL)
+			return false;
+		any |= json_get_scalar(user, names[i]).len > 0;
+	}
+	return any;
+}
+
+/* As JavaScript does it with `??`. */
+static bool
+add_issue_user(struct text *t, struct json user)
+{
+	struct json email = json_get(user, "email"), who;
+
+	if (!json_truthy(user) || scrubbed_only(user))
+		return false;
+	open_actor(t, "user:", json_scalar(nullish_or(json_get(user, "id"),
+	    email)));
+	who = nullish_or(json_get(user, "username"), email);
+	if (json_nullish(who))
+		member_string(t, "name", span_of("Unknown User"));
+	else
+		member_value(t, "name", who);
+	member_extra(t, "email", email);
+	return true;
 }
 
 static bool

@@ -196,9 +196,8 @@ facts_issue_number(const struct facts *f)
 struct span
 facts_event_title(const struct facts *f)
 {
-	struct span title = json_get_scalar(f->occurrence, "issueTitle");
-
-	return title.len > 0 ? title : json_get_scalar(f->event, "title");
+	return facts_first(json_get_scalar(f->occurrence, "issueTitle"),
+	    json_get_scalar(f->event, "title"));
 }
 
 bool

@@ -21,10 +21,9 @@ error_value(struct text *t, struct json v)
 }
 
 void
-metadata_of_error(struct text *t, const struct facts *f, struct json thing)
+metadata_of_error(struct text *t, const struct facts *f, struct json meta,
+    struct json culprit)
 {
-	struct json meta = json_get(thing, "metadata");
-
 	member(t, "release");
 	if (f->release.len > 0)
 		text_json(t, f->release);
@@ -40,9 +39,9 @@ metadata_of_error(struct text *t, const struct facts *f, struct json thing)
 	member_value_or_null(t, "errorType", json_get(meta, "type"));
 	error_value(t, json_get(meta, "value"));
 	if (f->prints_null)
-		member_value(t, "culprit", json_get(thing, "culprit"));
+		member_value(t, "culprit", culprit);
 	else
-		member_extra(t, "culprit", json_get(thing, "culprit"));
+		member_extra(t, "culprit", culprit);
 	member(t, "hasStackTrace");
 	text_str(t, frames_exist(f) ? "true" : "false");
 }

@@ -5,9 +5,9 @@
 #include "facts.h"
 
 /* `release`, `environment`, `errorType`, `errorValue`, `culprit` and
- * `hasStackTrace` of an issue or event. */
+ * `hasStackTrace` of an issue or event; `error` has the type and value. */
 void	metadata_of_error(struct text *, const struct facts *,
-	    struct json issue_or_event);
+	    struct json error, struct json culprit);
 
 /* `releaseFrom`, where there is a release. */
 void	metadata_release_from(struct text *, const struct facts *);

@@ -114,6 +114,7 @@ pull_request_lines(struct text *t, const struct facts *f)
 	size_t n = pull_requests(f, found, PULL_REQUESTS_MAX);
 
 	for (size_t i = 0; i < n; i++)
-		line_add(t, "- pull request: ", facts_first(found[i].url,
+		line_add(t, i == 0 ? "\n- pull request: " :
+		    "- pull request: ", facts_first(found[i].url,
 		    pull_request_id(&found[i])), "");
 }

@@ -65,6 +65,13 @@ alert_url(const struct facts *f)
 	    json_string(json_get(alert(f), "url")));
 }
 
+/* What a line of its own says. */
+static bool
+of_pull_request(struct span name)
+{
+	return name.len >= 3 && memcmp(name.at, "pr_", 3) == 0;
+}
+
 static void
 body(struct text *t, const struct facts *f)
 {
@@ -77,7 +84,7 @@ body(struct text *t, const struct facts *f)
 	    json_get_scalar(f->issue, "title"));
 	line_filled(t, "**Alert**: ", f->rule, "");
 	while (json_next(f->pulls, &at, &name, &value))
-		if (json_scalar(value).len > 0)
+		if (json_scalar(value).len > 0 && !of_pull_request(name))
 			line_pair(t, "- ", name, json_scalar(value));
 	pull_request_lines(t, f);
 	line_filled(t, "\n**Link**: ", facts_first(f->url, alert_url(f)), "");

@@ -32,36 +32,47 @@ same(struct span a, struct span b)
 	return a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
 }
 
-/* `**TYPE**: VALUE` of what is known of the exception; `**Error**: TITLE` of
- * an event that is none. */
-static void
+/* What says the type of the exception, and its value: the main exception, else
+ * metadata, else the exception that was raised. JSON_MISSING: nothing does. */
+static struct json
+typed(const struct facts *f)
+{
+	struct json v = frames_main_exception(f);
+
+	if (json_get_scalar(v, "type").len == 0)
+		v = json_get(f->event, "metadata");
+	if (json_get_scalar(v, "type").len == 0)
+		v = frames_raised(f);
+	return json_get_scalar(v, "type").len > 0 ? v :
+	    (struct json){ JSON_MISSING, NULL };
+}
+
+/* `**TYPE**: VALUE`; `**Error**: TITLE` of what is no exception. Returns the
+ * value. */
+static struct span
 error_line(struct text *t, const struct facts *f)
 {
-	struct json says = frames_main_exception(f), title, value;
+	struct json says = typed(f), value = json_get(says, "value");
+	struct span shown;
 
-	if (!json_truthy(json_get(says, "type")))
-		says = json_get(f->event, "metadata");
-	if (!json_truthy(json_get(says, "type")))
-		says = frames_raised(f);
-	title = json_get(f->event, "title");
-	if (!json_truthy(json_get(says, "type")) ||
-	    json_get_scalar(says, "type").at == NULL) {
-		line_filled(t, "**Error**: ", json_scalar(title), "");
-		return;
+	if (json_nullish(value))
+		value = json_get(f->event, "title");
+	shown = json_scalar(value);
+	if (says.kind == JSON_MISSING) {
+		line_filled(t, "**Error**: ", shown, "");
+		return shown;
 	}
 	line_add(t, "**", json_get_scalar(says, "type"), "**");
-	value = json_get(says, "value");
-	if (json_nullish(value))
-		value = title;
-	if (json_scalar(value).at != NULL) {
+	if (shown.at != NULL) {
 		text_str(t, ": ");
-		text_span(t, json_scalar(value));
+		text_span(t, shown);
 	}
+	return shown;
 }
 
 /* The evidence that is important, or the rest of it. */
 static void
-evidence(struct text *t, const struct facts *f, bool important)
+evidence_lines(struct text *t, const struct facts *f, bool important)
 {
 	struct json list = json_get(f->occurrence, "evidenceDisplay");
 
@@ -75,7 +86,8 @@ evidence(struct text *t, const struct facts *f, bool important)
 	}
 }
 
-static void
+/* `**TITLE**: SUBTITLE` and the evidence. Returns the subtitle. */
+static struct span
 occurrence_lines(struct text *t, const struct facts *f)
 {
 	struct span title = facts_event_title(f);
@@ -90,17 +102,18 @@ occurrence_lines(struct text *t, const struct facts *f)
 	} else {
 		line_filled(t, "", subtitle, "");
 	}
-	evidence(t, f, true);
-	evidence(t, f, false);
+	evidence_lines(t, f, true);
+	evidence_lines(t, f, false);
+	return subtitle;
 }
 
-/* Whether the lines above have said it. */
+/* Whether the lines above have said it, `head` in the first of them. */
 static bool
-told(const struct facts *f, struct span message)
+told(const struct facts *f, struct span message, struct span head)
 {
 	struct json list = json_get(f->occurrence, "evidenceDisplay");
 
-	if (same(message, json_get_scalar(f->occurrence, "subtitle")))
+	if (same(message, head))
 		return true;
 	for (size_t i = 0; i < json_count(list); i++)
 		if (same(message, json_get_scalar(json_at(list, i), "value")))
@@ -110,15 +123,16 @@ told(const struct facts *f, struct span message)
 
 /* Sentry cuts titles after 100 characters, and at the first line's end. */
 static void
-message_line(struct text *t, const struct facts *f)
+message_line(struct text *t, const struct facts *f, struct span head)
 {
 	struct span m = facts_first(json_get_scalar(json_get(f->event,
 	    "logentry"), "formatted"), json_get_scalar(f->event, "message"));
 	size_t fit = text_fit_bytes(m, MESSAGE_MAX);
 
-	if (m.len <= facts_event_title(f).len || told(f, m))
+	if (m.len <= facts_event_title(f).len || told(f, m, head))
 		return;
-	line_add(t, "**Message**: ", (struct span){ m.at, fit },
+	line_add(t, f->occurrence.kind == JSON_OBJECT ? "\n**Message**: " :
+	    "**Message**: ", (struct span){ m.at, fit },
 	    fit < m.len ? TEXT_ELLIPSIS : "");
 }
 
@@ -126,17 +140,17 @@ static void
 body(struct text *t, const struct facts *f)
 {
 	struct json culprit = json_get(f->event, "culprit");
+	bool occurrence = f->occurrence.kind == JSON_OBJECT;
 
 	line_filled(t, "**Rule**: ", f->rule, "");
-	if (f->occurrence.kind == JSON_OBJECT)
-		occurrence_lines(t, f);
-	else
-		error_line(t, f);
-	message_line(t, f);
+	message_line(t, f, occurrence ? occurrence_lines(t, f) :
+	    error_line(t, f));
 	if (json_truthy(culprit))
 		line_add(t, "\n**Location**: `", json_scalar(culprit), "`");
 	line_filled(t, "\n**Release**: ", f->release, "");
-	line_filled(t, "**Environment**: ", f->environment, "");
+	/* Not a part of the last evidence. */
+	line_filled(t, occurrence && f->release.len == 0 ?
+	    "\n**Environment**: " : "**Environment**: ", f->environment, "");
 	frames_add(t, f);
 	line_filled(t, "\n**Platform**: ",
 	    json_get_scalar(f->event, "platform"), "");
@@ -145,13 +159,17 @@ body(struct text *t, const struct facts *f)
 static void
 metadata(struct text *t, const struct facts *f)
 {
+	struct json main_exception = frames_main_exception(f);
+
 	member_string(t, "issueId", f->issue_id);
 	member_string(t, "permalink", f->url);
 	member_string(t, "projectSlug", f->project_slug);
 	member_string(t, "projectId", f->project_id);
 	member_string(t, "platform", json_get_scalar(f->event, "platform"));
 	member_string(t, "level", f->level);
-	metadata_of_error(t, f, f->event);
+	metadata_of_error(t, f, json_get_scalar(main_exception, "type").len >
+	    0 ? main_exception : json_get(f->event, "metadata"),
+	    json_get(f->event, "culprit"));
 	member_string(t, "eventId", json_get_scalar(f->event, "event_id"));
 	member_extra(t, "occurrenceType", json_get(f->occurrence, "type"));
 	metadata_release_from(t, f);

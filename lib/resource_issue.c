@@ -134,7 +134,8 @@ metadata(struct text *t, const struct facts *f)
 	member_integer(t, "userCount", json_get(i, "userCount"));
 	member_value(t, "firstSeen", json_get(i, "firstSeen"));
 	member_value(t, "lastSeen", json_get(i, "lastSeen"));
-	metadata_of_error(t, f, i);
+	metadata_of_error(t, f, json_get(i, "metadata"),
+	    json_get(i, "culprit"));
 	metadata_release_from(t, f);
 	for (size_t k = 0; k < sizeof(more) / sizeof(more[0]); k++)
 		member_extra(t, more[k], json_get(i, more[k]));

@@ -47,14 +47,18 @@ static bool
 sent_now(const struct hook *hook)
 {
 	struct span s = hook->timestamp;
-	int64_t seconds = 0, late;
+	int64_t sent = 0, late;
+	size_t i, point;
 	struct moment m;
 
 	if (!moment_seconds(&m, s))
 		return false;
-	for (size_t i = 0; i < s.len && s.at[i] != '.'; i++)
-		seconds = seconds * 10 + (s.at[i] - '0');
-	late = hook->received_at - seconds * 1000;
+	for (point = 0; point < s.len && s.at[point] != '.'; point++)
+		sent = sent * 10 + (s.at[point] - '0');
+	for (i = 1; i <= 3; i++)
+		sent = sent * 10 + (point + i < s.len ?
+		    s.at[point + i] - '0' : 0);
+	late = hook->received_at - sent;
 	return late >= -DAY_MS && late <= DAY_MS;
 }
 
@@ -104,6 +108,8 @@ threshold(const struct facts *f)
 	struct json triggers = json_get(rule(f), "triggers");
 	struct json resolve = json_get(rule(f), "resolve_threshold");
 
+	if (span_is(f->action, "resolved") && !json_nullish(resolve))
+		return resolve;
 	for (size_t i = 0; i < json_count(triggers) && f->action.len > 0;
 	    i++) {
 		struct span label = json_get_scalar(json_at(triggers, i),
@@ -114,8 +120,6 @@ threshold(const struct facts *f)
 			return json_get(json_at(triggers, i),
 			    "alert_threshold");
 	}
-	if (span_is(f->action, "resolved") && !json_nullish(resolve))
-		return resolve;
 	return json_get(json_at(triggers, 0), "alert_threshold");
 }
 

@@ -2,6 +2,7 @@
  * of 2025 and of 2026 differ; both are read. */
 #include "dedupe_key.h"
 #include "lines.h"
+#include "member.h"
 #include "metadata.h"
 #include "pull_request.h"
 #include "resource.h"
@@ -99,8 +100,7 @@ static void
 metadata(struct text *t, const struct facts *f)
 {
 	metadata_ids(t, f);
-	metadata_texts(t, f->data, (const char *const[]){ "iteration",
-	    "iteration_index", NULL });
+	member_extra(t, "iteration", json_get(f->data, "iteration_index"));
 }
 
 const struct resource resource_seer = {

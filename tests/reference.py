@@ -28,7 +28,7 @@ BODY_BYTES = 65535
 ERROR_VALUE_BYTES = 8192
 MESSAGE_BYTES = 8192
 DAY = 86400
-BLANKS = " \t\n\v\f\r"
+BLANKS = " \t\r\n"
 DEPTH = 128
 FRACTION_DIGITS = 40
 SPACE = "\t\n\v\f\r \u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200b))) \
@@ -102,11 +102,22 @@ def whole(text):
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
+# Objects and lists of these names are not looked into: null stands for them.
+UNREAD = {"breadcrumbs", "modules", "post_context", "pre_context", "spans",
+          "vars"}
+
+
+def unread(name, value):
+    return None if name in UNREAD and isinstance(value, (dict, list)) \
+        else value
+
+
 def mended(value, depth=1):
     if isinstance(value, (dict, list)) and depth > DEPTH:
         raise Unreadable("too deep")
     if isinstance(value, dict):
-        return {whole(k): mended(v, depth + 1) for k, v in value.items()}
+        return {whole(k): unread(k, mended(v, depth + 1))
+                for k, v in value.items()}
     if isinstance(value, list):
         return [mended(v, depth + 1) for v in value]
     return whole(value) if isinstance(value, str) else value
@@ -579,7 +590,7 @@ class Subject:
         if self.events:
             return filled(named) or tag(self.event, "environment") or None
         if self.resource == "metric_alert":
-            return text(get(self.alert, "alert_rule", "environment"))
+            return filled(get(self.alert, "alert_rule", "environment"))
         return text(named) if self.issue_hook else None
 
     def find_ids(self):
@@ -741,6 +752,7 @@ def has_stack_trace(s):
 
 # ---- pull requests --------------------------------------------------------
 
+PULL_REQUESTS = 32              # that are told
 PR_NAMES = {"number": ("pr_number", "number"), "id": ("pr_id", "id"),
             "url": ("pr_url", "url", "web_url")}
 # Of an object that is about other things as well.
@@ -764,8 +776,12 @@ def pull_request(value, names, repository=GONE):
 
 
 def listed_pull_requests(holder):
-    """The list, each itself or its `pull_request`; then the holder."""
-    for entry in items(get(holder, "pull_requests")):
+    """The list, each itself or its `pull_request`; a single one; then the
+    holder."""
+    entries = items(get(holder, "pull_requests"))
+    if is_object(get(holder, "pull_request")):
+        entries = entries + [get(holder, "pull_request")]
+    for entry in entries:
         inner = get(entry, "pull_request")
         yield pull_request(inner if is_object(inner) else entry, PR_NAMES,
                            get(entry, "repo_name"))
@@ -778,7 +794,6 @@ def candidate_pull_requests(s):
     elif s.resource == "activity_alert":
         details = get(s.data, "activity", "details")
         yield from listed_pull_requests(details)
-        yield pull_request(get(details, "pull_request"), PR_NAMES)
     elif s.resource == "preprod_artifact":
         number = filled(get(s.data, "gitInfo", "prNumber"))
         if number:
@@ -793,7 +808,7 @@ def pull_requests(s):
         if request is not None:
             found.setdefault(("url", request["url"]) if request["url"]
                              else ("id", request["id"]), request)
-    return list(found.values())
+    return list(found.values())[:PULL_REQUESTS]
 
 
 # ---- title ----------------------------------------------------------------
@@ -848,7 +863,7 @@ def emoji(s):
 def event_title(s):
     """An occurrence has a title of its own."""
     return filled(get(s.occurrence, "issueTitle")) \
-        or text(get(s.event, "title"))
+        or filled(get(s.event, "title"))
 
 
 def metric_name(s):
@@ -916,12 +931,12 @@ def installation_title(s):
 
 def activity_alert_title(s):
     kind = filled(get(s.data, "activity", "type"))
-    return lead(s), with_colon(kind), found_title(s)
+    return lead(s), ": ".join(p for p in (kind, found_title(s)) if p) or None
 
 
 def preprod_artifact_title(s):
-    return (lead(s), with_colon(build_name(s)),
-            filled(get(s.data, "state")))
+    return lead(s), ": ".join(p for p in (
+        build_name(s), filled(get(s.data, "state"))) if p) or None
 
 
 def other_title(s):
@@ -1067,7 +1082,7 @@ def evidence(s):
     for entry in items(get(s.occurrence, "evidenceDisplay")):
         value = filled(get(entry, "value"))
         if value:
-            important = get(entry, "important") is True
+            important = truthy(get(entry, "important"))
             (shown_first if important else shown_last).append(
                 (filled(get(entry, "name")), value))
     return shown_first + shown_last
@@ -1102,19 +1117,21 @@ def event_head(s):
     kind, value = event_type(s)
     if kind:
         return [type_line(kind, value)], [value]
-    return [line("**Error**: %s", text(get(s.event, "title")))], []
+    return [filled_line("**Error**: %s", get(s.event, "title"))], []
 
 
 def event_body(s):
     head, said = event_head(s)
+    gap = "" if s.occurrence is GONE else "\n"     # a list ends there
     return [
         line("**Rule**: %s", s.rule if s.resource == "event_alert"
              else None),
         *head,
-        line("**Message**: %s", message(s, said)),
+        line(gap + "**Message**: %s", message(s, said)),
         guarded("\n**Location**: `%s`", get(s.event, "culprit")),
         line("\n**Release**: %s", s.release),
-        line("**Environment**: %s", s.environment),
+        line(("" if s.release else gap) + "**Environment**: %s",
+             s.environment),
         *event_stack(s),
         filled_line("\n**Platform**: %s", get(s.event, "platform")),
     ]
@@ -1141,7 +1158,8 @@ def metric_text(s):
     told = whole_text.strip(BLANKS)
     if not told:
         return metric_name(s)
-    if whole_text[0] in "\r\n" and metric_name(s):
+    before = whole_text[:len(whole_text) - len(whole_text.lstrip(BLANKS))]
+    if re.search("[\r\n]", before) and metric_name(s):
         return metric_name(s) + "\n" + told
     return told
 
@@ -1184,8 +1202,9 @@ def installation_body(s):
 # -- activity_alert, seer, preprod_artifact
 
 def pull_request_lines(s):
-    return ["- pull request: " + (p["url"] or p["id"])
-            for p in pull_requests(s)]
+    lines = ["- pull request: " + (p["url"] or p["id"])
+             for p in pull_requests(s)]
+    return ["\n" + lines[0]] + lines[1:] if lines else []
 
 
 def activity_alert_body(s):
@@ -1199,8 +1218,8 @@ def activity_alert_body(s):
         either("**Issue**: %s", filled(get(s.issue, "shortId")),
                filled(get(s.issue, "title"))),
         filled_line("**Alert**: %s", get(alert, "title")),
-        *(line("- %s: %s", name, filled(value))
-          for name, value in details.items()),
+        *(filled(value) and either("- %s", name, filled(value))
+          for name, value in details.items() if not name.startswith("pr_")),
         *pull_request_lines(s),
         line("\n**Link**: %s", link),
     ]
@@ -1254,8 +1273,8 @@ def preprod_artifact_body(s):
     info, git = get(s.data, "appInfo"), get(s.data, "gitInfo")
     number = filled(get(info, "buildNumber"))
     return [
-        line("**Build**: %s", spaced(build_name(s),
-                                     number and "(%s)" % number)),
+        line("**Build**: %s", build_name(s) and spaced(
+            build_name(s), number and "(%s)" % number)),
         filled_line("**State**: %s", get(s.data, "state")),
         either("**Failure**: %s", filled(get(s.data, "errorCode")),
                filled(get(s.data, "errorMessage"))),
@@ -1316,7 +1335,7 @@ def assignee_of(s):
             "email": get(to, "email")}
 
 
-SCRUBBED = re.compile(r"\[Filtered\]|\[email\]|\[ip\]|\*+")
+SCRUBBED = re.compile(r"\[Filtered\]|\[email\]|\[ip\]|\[name\]|\*+")
 
 
 def known(value):
@@ -1330,6 +1349,9 @@ def issue_user(s):
     if not truthy(user):
         return None
     number, name, email = (get(user, n) for n in ("id", "username", "email"))
+    texts = [t for t in map(filled, (number, name, email)) if t]
+    if texts and all(known(t) is None for t in texts):
+        return None
     return {"id": "user:" + first(text(first(number, email)), "unknown"),
             "name": first(name, email, "Unknown User"),
             "email": or_gone(first(email))}
@@ -1423,8 +1445,11 @@ def commit(s):
 def alert_rule(s):
     if s.resource == "event_alert":
         return s.rule
-    return s.rule or first_filled(get(s.alert, "alert_rule", "id"),
-                                  get(s.data, "alert", "id"))
+    if s.resource == "metric_alert":
+        return s.rule or filled(get(s.alert, "alert_rule", "id"))
+    if s.resource == "activity_alert":
+        return s.rule or filled(get(s.data, "alert", "id"))
+    return s.rule
 
 
 def references_of(s):
@@ -1508,6 +1533,9 @@ def issue_metadata(s):
 
 def event_metadata(s):
     event = s.event
+    error = main_exception(s)
+    if not filled(get(error, "type")):
+        error = get(event, "metadata")
     return {
         "issueId": or_gone(s.issue_id),
         "permalink": or_gone(string(get(event, "web_url"))),
@@ -1517,8 +1545,8 @@ def event_metadata(s):
         "level": or_gone(s.level),
         "release": s.release,
         "environment": s.environment,
-        "errorType": nothing_as_null(get(event, "metadata", "type")),
-        "errorValue": error_value(get(event, "metadata", "value")),
+        "errorType": nothing_as_null(get(error, "type")),
+        "errorValue": error_value(get(error, "value")),
         "culprit": extra(get(event, "culprit")),
         "hasStackTrace": has_stack_trace(s),
         "eventId": or_gone(text(get(event, "event_id"))),
@@ -1538,9 +1566,9 @@ def metric_alert_metadata(s):
         "status": extra(get(s.alert, "status")),
         "projectSlug": or_gone(s.project_slug),
         "projects": projects if isinstance(projects, list) else GONE,
-        "rule": or_gone(text(get(rule, "name"))),
+        "rule": or_gone(filled(get(rule, "name"))),
         "ruleId": or_gone(text(get(rule, "id"))),
-        "environment": s.environment,
+        "environment": or_gone(s.environment),
         "aggregate": or_gone(text(get(rule, "aggregate"))),
         "query": or_gone(text(get(rule, "query"))),
         "dataset": or_gone(text(get(rule, "dataset"))),
@@ -1593,8 +1621,8 @@ def activity_alert_metadata(s):
         "activityType": or_gone(text(get(s.data, "activity", "type"))),
         "rule": or_gone(text(get(alert, "title"))),
         "ruleId": or_gone(text(get(alert, "id"))),
-        "alertUrl": or_gone(first_filled(get(alert, "web_url"),
-                                         get(alert, "url"))),
+        "alertUrl": or_gone(first(*(string(get(alert, n)) or None
+                                    for n in ("web_url", "url")))),
     }
 
 
