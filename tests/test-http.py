@@ -821,10 +821,16 @@ NATURAL = [
     ("two errors of one issue", 2, lambda i: [
         (h.error(issue_id=i), "error", {}),
         (h.error(issue_id=i), "error", {})]),
+    ("one event in two projects", 2, lambda i: [
+        (h.error(id="%032x" % i, project=1), "error", {}),
+        (h.error(id="%032x" % i, project=2), "error", {})]),
     ("one event by two rules", 2, lambda i: [
-        (h.event_alert("a", id="%032x" % i), "event_alert", {}),
-        (h.event_alert("b", id="%032x" % i), "event_alert", {})]),
+        (h.event_alert("a", id="%032x" % i, issue_id=i), "event_alert", {}),
+        (h.event_alert("b", id="%032x" % i, issue_id=i), "event_alert", {})]),
     ("one event by one rule twice", 1, lambda i: [
+        (h.event_alert("a", id="%032x" % i, issue_id=i), "event_alert", {}),
+        (h.event_alert("a", id="%032x" % i, issue_id=i), "event_alert", {})]),
+    ("one event by one rule, of two issues", 2, lambda i: [
         (h.event_alert("a", id="%032x" % i), "event_alert", {}),
         (h.event_alert("a", id="%032x" % i), "event_alert", {})]),
     ("one event as error and as alert", 2, lambda i: [
@@ -841,14 +847,33 @@ NATURAL = [
         (h.comment("updated", i, timestamp="2026-01-11T00:00:00Z"),
          "comment", {})]),
     ("a comment updated once, sent twice", 1, lambda i: [
-        (h.comment("updated", i), "comment", {}),
-        (h.comment("updated", i), "comment", {})]),
+        (h.comment("updated", i, issue_id=i), "comment", {}),
+        (h.comment("updated", i, issue_id=i), "comment", {})]),
+    ("a comment edited twice, both of its creation's time", 2, lambda i: [
+        (h.comment("updated", i, issue_id=i, comment=c), "comment", {})
+        for c in ("cause: cache", "cause: stale cache")]),
     ("a metric alert critical and resolved", 2, lambda i: [
         (h.metric_alert("critical", i), "metric_alert", {}),
         (h.metric_alert("resolved", i), "metric_alert", {})]),
     ("a metric alert critical twice", 1, lambda i: [
         (h.metric_alert("critical", i), "metric_alert", {}),
         (h.metric_alert("critical", i), "metric_alert", {})]),
+    ("a metric alert critical, warning, critical again", 3, lambda i: [
+        (h.metric_alert(action, i, status=status), "metric_alert", {})
+        for action, status in (("critical", 20), ("warning", 10),
+                               ("critical", 21))]),
+    ("a run of Seer in two iterations", 2, lambda i: [
+        (h.envelope("iteration_completed", {
+            "run_id": i, "iteration_index": n}), "seer", {})
+        for n in (1, 2)]),
+    ("a build with two sizes", 2, lambda i: [
+        (h.envelope("size_analysis_completed", {
+            "buildId": str(i), "downloadSize": n}), "preprod_artifact", {})
+        for n in (1, 2)]),
+    ("one alert about two activities", 2, lambda i: [
+        (h.envelope("triggered", {"alert": {"id": i}, "activity": {
+            "type": t}}), "activity_alert", {})
+        for t in ("status_resolved", "status_regression")]),
     ("a metric alert critical with a newer date", 2, lambda i: [
         (h.metric_alert("critical", i), "metric_alert", {}),
         (h.metric_alert("critical", i, date_started=
