@@ -79,6 +79,21 @@ class Worker(Table):
                          f"WHERE +rowid > 0")
 
 
+class Cold(Worker):
+    """The same database, of which the machine has forgotten everything before
+    each run: what the worker itself remembers stays."""
+
+    def __init__(self, warm):
+        vars(self).update(vars(warm), name=warm.name + "-cold")
+
+    def mark(self):
+        super().mark()
+        fd = os.open(self.db, os.O_RDWR)
+        os.fsync(fd)        # what is not written is not forgotten either
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(fd)
+
+
 # ---- nginx ---------------------------------------------------------------
 
 UPSTREAM = "upstream bench_%s { server %s; keepalive 256; }\n"
