@@ -6,6 +6,8 @@
 #include "quoted.h"
 #include "signature.h"
 
+#define ROUNDS	8	/* over a text; three do for what people write */
+
 struct walk {
 	struct span	 in;
 	size_t		 i;		/* how far it has come */
@@ -74,27 +76,42 @@ take_addresses(struct text *clean, struct span text)
 	return done > 0;
 }
 
-/* The same with names. Without them there may be an address where there was
- * none before: the second walk over what is kept would take it out. */
+/* Once: addresses, or if there are none names. */
+static bool
+take_some(const struct walk *w, struct text *clean, struct span text,
+    enum care care)
+{
+	return take_addresses(clean, text) || (w->again &&
+	    w->names->count > 0 && names_take_out(w->names, clean, text,
+	    care == CARE_PROGRAM));
+}
+
+/* Whether `text` had anything in it that goes; then `clean` is it without.
+ * What has gone may uncover something beside it, which would go if all were
+ * redacted again: it goes now. Who makes that an endless work is left none of
+ * the text. */
 static bool
 take_out(const struct walk *w, struct text *clean, struct span text,
     enum care care)
 {
-	struct text unnamed = { 0 };
-	bool had = take_addresses(clean, text);
+	struct text next = { 0 };
+	int rounds;
 
-	if (!w->again || w->names->count == 0 || clean->broken ||
-	    !names_take_out(w->names, &unnamed, had ? text_view(clean) : text,
-	    care == CARE_PROGRAM)) {
-		clean->broken |= unnamed.broken;
-		return had;
+	for (rounds = 0; rounds < ROUNDS &&
+	    take_some(w, &next, text, care); rounds++) {
+		text_release(clean);
+		*clean = next;
+		if (clean->broken)
+			return true;
+		text = text_view(clean);
+		next = (struct text){ 0 };
 	}
-	clean->len = 0;
-	if (!take_addresses(clean, text_view(&unnamed)))
-		text_span(clean, text_view(&unnamed));
-	clean->broken |= unnamed.broken;
-	text_release(&unnamed);
-	return true;
+	clean->broken |= next.broken;
+	if (rounds == ROUNDS) {
+		clean->len = 0;
+		text_str(clean, "[removed]");
+	}
+	return rounds > 0;
 }
 
 static bool
