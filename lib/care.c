@@ -59,7 +59,6 @@ care_of_name(struct span name, unsigned depth)
 	    "project_url", "release", "web_url", NULL };
 	static const char *const persons[] = { "evidencedata", "feedback",
 	    "metadata", "userfeedback", "userreport", NULL };
-
 	char buf[PERSONAL_FOLDED];
 	struct span folded = personal_fold(buf, name);
 
@@ -130,8 +129,11 @@ care_of_member(enum care around, struct span name, unsigned depth)
 	case CARE_EVIDENCE:
 		c = care_of_name(name, depth);
 		return c == CARE_TEXT || c == CARE_PROGRAM ? around : c;
+	case CARE_PROGRAM:	/* a project, say */
+		if (span_is(name, "name"))
+			return around;
+		break;
 	case CARE_TEXT:
-	case CARE_PROGRAM:
 	case CARE_ID:
 	case CARE_URL:
 		break;

@@ -6,7 +6,7 @@
 #include "quoted.h"
 #include "signature.h"
 
-#define ROUNDS	8	/* over a text; three do for what people write */
+#define ROUNDS	4	/* over a text; two do for what people write */
 
 struct walk {
 	struct span	 in;
