@@ -430,11 +430,9 @@ value(struct walk *w, enum care care)
 static int
 walk(struct walk *w)
 {
-	struct names names;
 	size_t start = w->out->len;
 
-	names.count = names.people = 0;
-	w->names = &names;
+	w->names->count = w->names->people = 0;
 	do {
 		w->i = w->objects = 0;
 		w->out->len = start;
@@ -452,7 +450,8 @@ walk(struct walk *w)
 int
 redact(struct text *out, struct span body)
 {
-	struct walk w = { .in = body, .out = out };
+	struct names names;
+	struct walk w = { .in = body, .out = out, .names = &names };
 
 	return walk(&w);
 }
@@ -484,7 +483,9 @@ int
 redact_names(struct span body, struct span who)
 {
 	struct text unused = { 0 };
-	struct walk w = { .in = body, .out = &unused, .who = who };
+	struct names names;
+	struct walk w = { .in = body, .out = &unused, .names = &names,
+	    .who = who };
 	struct span what;
 	size_t from = 0;
 	int rc;
