@@ -2,8 +2,6 @@
 
 #include <arpa/inet.h>
 
-#define NAME_MAX	24	/* bytes of the longest name in the table */
-
 static bool
 digit(char c)
 {
@@ -169,40 +167,63 @@ personal_find(struct span t, size_t *from, struct span *what)
 
 /* ---- names ---- */
 
+struct span
+personal_fold(char folded[PERSONAL_FOLDED], struct span name)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < name.len; i++) {
+		char c = name.at[i];
+
+		if (c == '_' || c == '-' || c == '.' || c == ' ')
+			continue;
+		if (n == PERSONAL_FOLDED)
+			return (struct span){ folded, 0 };
+		folded[n++] = lower(c);
+	}
+	return (struct span){ folded, n };
+}
+
 bool
-personal_member(struct span name)
+personal_listed(struct span name, const char *const *list)
+{
+	/* Nearly every name differs in its first byte. */
+	for (; name.len > 0 && *list != NULL; list++)
+		if (**list == name.at[0] && span_is(name, *list))
+			return true;
+	return false;
+}
+
+bool
+personal_name(struct span folded)
+{
+	static const char *const names[] = {
+		"contactname", "customername", "fullname", "reportername",
+		"userfullname", NULL
+	};
+
+	return personal_listed(folded, names);
+}
+
+bool
+personal_member(struct span folded)
 {
 	static const char *const names[] = {
 		/* addresses */
 		"email", "emailaddress", "useremail", "contactemail",
-		"customeremail", "ip", "ipaddress", "userip",
+		"customeremail", "reporteremail", "ip", "ipaddress", "userip",
 		"useripaddress", "clientip", "remoteip", "remoteaddr",
 		"clientaddress", "httpclientip", "xforwardedfor", "forwarded",
 		"xrealip", "xclientip", "trueclientip", "cfconnectingip",
-		/* names */
-		"username", "userusername", "userfullname", "fullname",
-		"firstname", "lastname", "surname", "contactname",
-		"customername",
+		/* parts of a name, and what somebody calls himself */
+		"username", "userusername", "firstname", "lastname", "surname",
 		/* what the application knew of its user when it failed */
 		"authorization", "breadcrumbs", "cookie", "cookies", "extra",
 		"geo", "usergeo", "headers", "httpquery", "querystring",
-		"setcookie", "urlquery", "userdata", "vars",
+		"setcookie", "urlquery", "userdata", "vars", NULL
 	};
-	char folded[NAME_MAX];
-	size_t n = 0;
 
-	for (size_t i = 0; i < name.len; i++) {
-		if (one_of("_-. ", name.at[i]))
-			continue;
-		if (n == sizeof(folded))
-			return false;
-		folded[n++] = lower(name.at[i]);
-	}
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		/* cppcheck-suppress uninitvar; n bytes of it are set. */
-		if (strlen(names[i]) == n && memcmp(names[i], folded, n) == 0)
-			return true;
-	return false;
+	return personal_listed(folded, names) || personal_name(folded);
 }
 
 bool

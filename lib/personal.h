@@ -13,10 +13,20 @@ enum personal { PERSONAL_NONE, PERSONAL_EMAIL, PERSONAL_IP };
 enum personal	personal_find(struct span text, size_t *from,
 		    struct span *what);
 
-/* Whether a member of this name (in any case, with or without `_-. `) holds
- * an e-mail or IP address, somebody's name, or what an application knew of a
- * person when it failed. */
-bool		personal_member(struct span name);
+/* A member's name as the lists have it: in small letters, without `_-. `. Of
+ * no length if it is longer than any in a list. */
+#define PERSONAL_FOLDED	24
+struct span	personal_fold(char folded[PERSONAL_FOLDED], struct span name);
+
+/* Whether a name, folded or not, is in a list, which ends with NULL. */
+bool		personal_listed(struct span name, const char *const *list);
+
+/* Whether a member of this name, folded, holds an e-mail or IP address,
+ * somebody's name, or what an application knew of a person when it failed. */
+bool		personal_member(struct span folded);
+
+/* Whether it holds somebody's whole name, and nothing but that. */
+bool		personal_name(struct span folded);
 
 /* Compares without regard to the case of A to Z. */
 bool		personal_same(struct span, struct span);

@@ -17,8 +17,9 @@ moment: span
 signature: json text
 personal: span
 quoted: text
+names: personal text
 care: personal span
-redact: care json personal quoted signature
+redact: care json names personal quoted signature
 hook: json
 observe_list: span
 response: json text

@@ -35,6 +35,17 @@ def personal_error(**more):
     return h.compact(h.error(**more))
 
 
+def feedback(name, **more):
+    """An alert about feedback, whose author evidence alone names."""
+    return h.compact(h.event_alert(
+        title=f"User Feedback: {name} is stuck",
+        message=f"stuck, says {name.upper()}", occurrence={
+            "type": 6001, "issueTitle": f"User Feedback: {name} is stuck",
+            "evidenceDisplay": [
+                {"value": "rosa@example.net", "name": "contact_email"},
+                {"value": name, "name": "name"}]}, **more))
+
+
 def every_byte(w):
     """All that is kept, on disk and to be read, of every table and file."""
     found = b""
@@ -85,6 +96,19 @@ def _(_name, options, env):
                                "JOIN outbox o ON o.webhook_id = w.id"):
         assert json.loads(body)["data"]["error"]["user"]["email"] is None
         assert "[email]" in json.loads(source)["title"]
+
+
+@tap.test("of feedback --redact keeps the words, and not the author")
+def _():
+    w = h.Worker("--redact")
+    post_all(w, feedback("Rosa Lind"), resource="event_alert")
+    until(lambda: w.value("SELECT count(*) FROM outbox") == 1)
+    body, source = w.rows("SELECT body, source_event FROM webhook w "
+                          "JOIN outbox o ON o.webhook_id = w.id")[0]
+    equal(json.loads(body)["data"]["event"]["message"], "stuck, says [name]")
+    assert "[name] is stuck" in json.loads(source)["title"], source
+    for word in (b"rosa", b"lind"):
+        assert word not in every_byte(w).lower(), word
 
 
 @tap.test("without --redact bodies are kept to the byte")
@@ -224,6 +248,18 @@ def _(_name, who, hooks):
     done = erase(w, "--erase-person", who, "--yes")
     equal(done.returncode, 0 if hooks else 1, done)
     equal(before - w.value("SELECT count(*) FROM webhook"), hooks)
+
+
+@tap.test("--erase-person finds who gave feedback, by name or address")
+def _():
+    w = h.Worker()
+    for who in ("rosa lind", "rosa@example.net"):
+        post_all(w, h.compact(h.event_alert()), feedback("Rosa Lind"),
+                 resource="event_alert")
+        done = erase(w, "--erase-person", who, "--yes")
+        equal(done.returncode, 0, done)
+        assert b"Rosa" not in every_byte(w), who
+    equal(w.value("SELECT count(*) FROM webhook"), 2)
 
 
 @tap.test("hooks in the spool, and those set aside, are erased there")
