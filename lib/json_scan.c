@@ -151,7 +151,7 @@ peek(struct scan *s)
 	return '\0';
 }
 
-/* Behind a name's colon: whether what comes is to be left out. */
+/* Whether the object or list behind this name is to be left out. */
 static bool
 is_left_out(const struct scan *s, size_t name, size_t end,
     const char *const *but)
@@ -172,8 +172,8 @@ scan(struct scan *s, const char *const *but)
 	/* From MEMBER on, what is open may be closed. */
 	enum { NAME, VALUE, MEMBER, ELEMENT, MORE } next = VALUE;
 	char c, closing[JSON_DEPTH + 1];
-	size_t depth = 0, name, end;
-	bool leave = false;		/* the value that comes */
+	size_t depth = 0, name = 0, end = 0;
+	bool named = false;		/* the value that comes is a member */
 
 	if (peek(s) != '{')
 		return false;
@@ -200,21 +200,22 @@ scan(struct scan *s, const char *const *but)
 			if (peek(s) != ':')
 				return false;
 			s->i++;
-			leave = is_left_out(s, name, end, but);
+			named = true;
 			next = VALUE;
 		} else if (c == '{' || c == '[') {
 			if (depth == JSON_DEPTH)
 				return false;
-			if (leave && s->left_depth == 0) {
+			if (named && s->left_depth == 0 &&
+			    is_left_out(s, name, end, but)) {
 				s->left_out = s->i;
 				s->left_depth = depth + 1;
 			}
-			leave = false;
+			named = false;
 			s->i++;
 			closing[++depth] = c == '{' ? '}' : ']';
 			next = c == '{' ? MEMBER : ELEMENT;
 		} else {
-			leave = false;
+			named = false;
 			if (!skip_scalar(s, c))
 				return false;
 			next = MORE;

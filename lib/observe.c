@@ -197,9 +197,12 @@ set_keys(struct observation *o, const struct facts *f)
 	text_release(&id_text);
 }
 
-/* What an event is mostly made of, and no observation speaks of. */
-static const char *const unread[] = { "breadcrumbs", "modules",
-    "post_context", "pre_context", "spans", "vars", NULL };
+/* What a hook is mostly made of, and no observation speaks of. */
+static const char *const unread[] = { "_meta", "annotations", "breadcrumbs",
+    "contexts", "debug_meta", "errors", "evidenceData", "extra",
+    "fingerprint", "grouping_config", "hashes", "modules", "post_context",
+    "pre_context", "raw_stacktrace", "request", "sdk", "spans", "vars",
+    NULL };
 
 /* From the parsed body, of which `root` is JSON_MISSING if it could not be
  * read. */

@@ -103,8 +103,9 @@ def whole(text):
 
 
 # Objects and lists of these names are not looked into: null stands for them.
-UNREAD = {"breadcrumbs", "modules", "post_context", "pre_context", "spans",
-          "vars"}
+UNREAD = set("""_meta annotations breadcrumbs contexts debug_meta errors
+    evidenceData extra fingerprint grouping_config hashes modules
+    post_context pre_context raw_stacktrace request sdk spans vars""".split())
 
 
 def unread(name, value):
