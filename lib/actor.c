@@ -32,57 +32,32 @@ nullish_or(struct json a, struct json b)
 	return json_nullish(a) ? b : a;
 }
 
-/* A text of the user; { NULL, 0 } for what a scrubber left of it. */
+/* Whether a scrubber left this in the place of a text: "[Filtered]", "[ip]",
+ * "<redacted>", asterisks, or blanks. */
+static bool
+is_scrubbed(struct span s)
+{
+	static const char space[] = " \t\r\n";
+	size_t stars = 0;
+
+	for (; s.len > 0 && memchr(space, s.at[0], 4) != NULL; s.len--)
+		s.at++;
+	while (s.len > 0 && memchr(space, s.at[s.len - 1], 4) != NULL)
+		s.len--;
+	while (stars < s.len && s.at[stars] == '*')
+		stars++;
+	return stars == s.len ||
+	    (s.at[0] == '[' && s.at[s.len - 1] == ']') ||
+	    (s.at[0] == '<' && s.at[s.len - 1] == '>');
+}
+
+/* A text of the user that tells who it is; else { NULL, 0 }. */
 static struct span
 known(struct json user, const char *name)
 {
-	static const char *const scrubbed[] = { "[Filtered]", "[email]",
-	    "[ip]", "[name]" };
-	struct span s = span_filled(json_get_scalar(user, name));
-	size_t stars = 0;
+	struct span s = json_get_scalar(user, name);
 
-	while (stars < s.len && s.at[stars] == '*')
-		stars++;
-	if (stars == s.len)
-		return (struct span){ NULL, 0 };
-	for (size_t i = 0; i < sizeof(scrubbed) / sizeof(scrubbed[0]); i++)
-		if (span_is(s, scrubbed[i]))
-			return (struct span){ NULL, 0 };
-	return s;
-}
-
-/* Whether scrubbed texts are all that there is. */
-static bool
-scrubbed_only(struct json user)
-{
-	static const char *const names[] = { "id", "email", "username" };
-	bool any = false;
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (known(user, names[i]).at != NULL)
-			return false;
-		any |= json_get_scalar(user, names[i]).len > 0;
-	}
-	return any;
-}
-
-/* As JavaScript does it with `??`. */
-static bool
-add_issue_user(struct text *t, struct json user)
-{
-	struct json email = json_get(user, "email"), who;
-
-	if (!json_truthy(user) || scrubbed_only(user))
-		return false;
-	open_actor(t, "user:", json_scalar(nullish_or(json_get(user, "id"),
-	    email)));
-	who = nullish_or(json_get(user, "username"), email);
-	if (json_nullish(who))
-		member_string(t, "name", span_of("Unknown User"));
-	else
-		member_value(t, "name", who);
-	member_extra(t, "email", email);
-	return true;
+	return is_scrubbed(s) ? (struct span){ NULL, 0 } : s;
 }
 
 static bool
@@ -101,6 +76,46 @@ add_event_user(struct text *t, struct json user)
 	member_string(t, "name", name.at != NULL ? name :
 	    span_of("Unknown User"));
 	member_string(t, "email", email);
+	return true;
+}
+
+/* Whether there are texts of the user, but none is known, or one of them was
+ * scrubbed: the TypeScript never met that. */
+static bool
+is_scrubbed_user(struct json user)
+{
+	static const char *const names[] = { "id", "email", "username" };
+	bool any = false, some = false;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct span s = json_get_scalar(user, names[i]);
+
+		some |= s.at != NULL && !is_scrubbed(s);
+		any |= s.at != NULL;
+		if (s.len > 0 && is_scrubbed(s))
+			return true;
+	}
+	return any && !some;
+}
+
+/* As JavaScript does it with `??`. */
+static bool
+add_issue_user(struct text *t, struct json user)
+{
+	struct json email = json_get(user, "email"), who;
+
+	if (!json_truthy(user))
+		return false;
+	if (is_scrubbed_user(user))
+		return add_event_user(t, user);
+	open_actor(t, "user:", json_scalar(nullish_or(json_get(user, "id"),
+	    email)));
+	who = nullish_or(json_get(user, "username"), email);
+	if (json_nullish(who))
+		member_string(t, "name", span_of("Unknown User"));
+	else
+		member_value(t, "name", who);
+	member_extra(t, "email", email);
 	return true;
 }
 

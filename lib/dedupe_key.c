@@ -27,7 +27,7 @@ dedupe_key_part(struct text *key, const char *tag, struct span s)
 
 	text_str(key, tag);
 	for (size_t i = 0; i < s.len && plain; i++)
-		plain = s.at[i] > 0x20 && s.at[i] < 0x7f;
+		plain = s.at[i] > 0x20 && s.at[i] < 0x7f && s.at[i] != ':';
 	if (plain) {
 		text_span(key, s);
 		return;

@@ -10,7 +10,8 @@
 void		dedupe_key(struct text *, const struct facts *);
 
 /* For a resource's own part of it. A part is appended as it is where it is
- * short and plain, else as its hash; `tag` before it, as it is. */
+ * short and plain and has no colon, which is what stands between them, else as
+ * its hash; `tag` before it, as it is. */
 void		dedupe_key_part(struct text *, const char *tag, struct span);
 
 /* `ACTION:ID:` and a hash of the whole body: for those whose dates do not

@@ -37,7 +37,7 @@ struct facts {
 	struct span	rule_id;	/* its number, to refer to */
 	struct span	url;		/* where a person looks at it */
 	struct json	pulls;		/* what names pull requests */
-	struct span	pull_number;	/* or the number of the only one */
+	struct json	git;		/* of what a build was made */
 };
 
 /* The beginning of all facts: where to look for the others. */
@@ -70,6 +70,9 @@ void	facts_sent(struct moment *m, const struct facts *);
 struct span	facts_shows(const struct facts *, struct json);
 struct span	facts_shown(const struct facts *, struct json,
 		    const char *name);
+
+/* Whether two texts are equal; none is as good as an empty one. */
+bool		facts_same(struct span, struct span);
 
 /* The first that has bytes, else the second. */
 struct span	facts_first(struct span, struct span);

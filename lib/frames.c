@@ -27,8 +27,7 @@ frames_main_exception(const struct facts *f)
 		struct span own = json_get_scalar(json_get(v, "mechanism"),
 		    "exception_id");
 
-		if (own.at != NULL && own.len == id.len &&
-		    memcmp(own.at, id.at, id.len) == 0)
+		if (own.at != NULL && facts_same(own, id))
 			return v;
 	}
 	return (struct json){ JSON_MISSING, NULL };
@@ -58,21 +57,45 @@ frames_raised(const struct facts *f)
 	return v;
 }
 
-/* The frames of the first thread that is `so` and has some. */
 static struct json
-thread_frames(const struct facts *f, const char *so)
+threads(const struct facts *f)
 {
-	struct json threads = json_get(json_get(f->event, "threads"),
-	    "values");
+	return json_get(json_get(f->event, "threads"), "values");
+}
 
-	for (size_t i = 0; i < json_count(threads); i++) {
-		struct json t = json_at(threads, i);
+/* The frames of the first thread that has some, and whose member `so` is true,
+ * or is `id` if that has a text. */
+static struct json
+thread_frames(const struct facts *f, const char *so, struct span id)
+{
+	for (size_t i = 0; i < json_count(threads(f)); i++) {
+		struct json t = json_at(threads(f), i), v = json_get(t, so);
 
-		if (json_truthy(json_get(t, so)) &&
-		    json_count(frames_of(t)) > 0)
+		if (json_count(frames_of(t)) > 0 && (id.at == NULL ?
+		    json_truthy(v) : facts_same(json_scalar(v), id)))
 			return frames_of(t);
 	}
 	return (struct json){ JSON_MISSING, NULL };
+}
+
+/* Those of the thread that raised the exception; of the one that crashed, is
+ * current, or the main one; of the only one; of the event itself. */
+static struct json
+frames_elsewhere(const struct facts *f)
+{
+	static const char *const kinds[] = { "crashed", "current", "main" };
+	struct span none = { NULL, 0 };
+	struct span id = json_get_scalar(frames_raised(f), "thread_id");
+	struct json frames = { JSON_MISSING, NULL };
+
+	if (id.at != NULL)
+		frames = thread_frames(f, "id", id);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) &&
+	    json_count(frames) == 0; i++)
+		frames = thread_frames(f, kinds[i], none);
+	if (json_count(frames) == 0 && json_count(threads(f)) == 1)
+		frames = frames_of(json_at(threads(f), 0));
+	return json_count(frames) > 0 ? frames : frames_of(f->event);
 }
 
 static struct json
@@ -80,14 +103,8 @@ find_frames(const struct facts *f)
 {
 	struct json frames = frames_of(frames_raised(f));
 
-	if (f->prints_null || json_count(frames) > 0)
-		return frames;
-	frames = frames_of(last_with_frames(exceptions(f)));
-	if (json_count(frames) == 0)
-		frames = thread_frames(f, "crashed");
-	if (json_count(frames) == 0)
-		frames = thread_frames(f, "current");
-	return json_count(frames) > 0 ? frames : frames_of(f->event);
+	return f->prints_null || json_count(frames) > 0 ? frames :
+	    frames_elsewhere(f);
 }
 
 static bool
@@ -103,7 +120,7 @@ bool
 frames_exist(const struct facts *f)
 {
 	return any_stack(exceptions(f)) || (!f->prints_null &&
-	    (any_stack(json_get(json_get(f->event, "threads"), "values")) ||
+	    (any_stack(threads(f)) ||
 	    json_truthy(json_get(f->event, "stacktrace"))));
 }
 
@@ -112,11 +129,14 @@ file_of(const struct facts *f, struct json frame)
 {
 	static const char *const names[] = { "filename", "abs_path",
 	    "module" };
-	size_t count = f->prints_null ? 1 : sizeof(names) / sizeof(names[0]);
 	struct span file;
 
-	for (size_t i = 0; i < count; i++)
-		if ((file = facts_shown(f, frame, names[i])).at != NULL)
+	if (f->prints_null) {
+		file = facts_shown(f, frame, "filename");
+		return file.at != NULL ? file : span_of("?");
+	}
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if ((file = json_get_scalar(frame, names[i])).len > 0)
 			return file;
 	return span_of("?");
 }
@@ -127,6 +147,8 @@ add_frame(struct text *t, const struct facts *f, struct json frame)
 	struct span function = json_get_scalar(frame, "function");
 	struct span lineno = facts_shown(f, frame, "lineno");
 
+	if (!f->prints_null)
+		function = span_filled(function);
 	line_add(t, "- `", function.at == NULL ?
 	    span_of("(anonymous)") : function, "` at `");
 	text_span(t, file_of(f, frame));

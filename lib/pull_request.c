@@ -55,16 +55,32 @@ read_holder(struct json v)
 	return p;
 }
 
+/* Of a build: by its number in the repository that it was built from. */
+static struct pull_request
+read_git(struct json git)
+{
+	return (struct pull_request){
+		.repository = facts_either(git, "headRepoName",
+		    "baseRepoName"),
+		.number = span_filled(json_get_scalar(git, "prNumber")),
+		.github = span_is(json_get_scalar(git, "provider"), "github"),
+	};
+}
+
 struct span
 pull_request_id(const struct pull_request *p)
 {
 	return facts_first(p->number, facts_first(p->id, p->url));
 }
 
+/* By the URL where one has it, else by all that is known. */
 static bool
-same(struct span a, struct span b)
+same(const struct pull_request *a, const struct pull_request *b)
 {
-	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+	if (a->url.at != NULL || b->url.at != NULL)
+		return facts_same(a->url, b->url);
+	return facts_same(a->repository, b->repository) &&
+	    facts_same(a->number, b->number) && facts_same(a->id, b->id);
 }
 
 static size_t
@@ -73,9 +89,7 @@ add(struct pull_request *found, size_t n, size_t limit, struct pull_request p)
 	if (n == limit || pull_request_id(&p).at == NULL)
 		return n;
 	for (size_t i = 0; i < n; i++)
-		if (p.url.at != NULL || found[i].url.at != NULL ?
-		    same(found[i].url, p.url) :
-		    same(pull_request_id(&found[i]), pull_request_id(&p)))
+		if (same(&found[i], &p))
 			return n;
 	found[n] = p;
 	return n + 1;
@@ -93,8 +107,7 @@ pull_requests(const struct facts *f, struct pull_request *found, size_t limit)
 	if (one.kind == JSON_OBJECT)
 		n = add(found, n, limit, read_one(one));
 	n = add(found, n, limit, read_holder(f->pulls));
-	return add(found, n, limit,
-	    (struct pull_request){ .number = span_filled(f->pull_number) });
+	return add(found, n, limit, read_git(f->git));
 }
 
 void
@@ -108,13 +121,66 @@ pull_request_name(struct text *t, const struct pull_request *p)
 }
 
 void
+pull_request_url(struct text *t, const struct pull_request *p)
+{
+	text_span(t, p->url);
+	if (!p->github || p->repository.len == 0 || p->number.len == 0)
+		return;
+	text_str(t, "https://github.com/");
+	text_span(t, p->repository);
+	text_str(t, "/pull/");
+	text_span(t, p->number);
+}
+
+void
 pull_request_lines(struct text *t, const struct facts *f)
 {
 	struct pull_request found[PULL_REQUESTS_MAX];
 	size_t n = pull_requests(f, found, PULL_REQUESTS_MAX);
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		struct text says = { 0 };
+
+		pull_request_url(&says, &found[i]);
+		if (says.len == 0)
+			pull_request_name(&says, &found[i]);
+		if (says.len == 0)
+			text_span(&says, found[i].id);
 		line_add(t, i == 0 ? "\n- pull request: " :
-		    "- pull request: ", facts_first(found[i].url,
-		    pull_request_id(&found[i])), "");
+		    "- pull request: ", text_view(&says), "");
+		t->broken |= says.broken;
+		text_release(&says);
+	}
+}
+
+/* `- REPOSITORY: PATH (+ADDED -REMOVED)` */
+static void
+change_line(struct text *t, struct span repository, struct json change)
+{
+	struct span path = json_get_scalar(change, "path");
+	struct span added = json_get_scalar(change, "added");
+	struct span removed = json_get_scalar(change, "removed");
+
+	if (path.len == 0)
+		return;
+	line_pair(t, "- ", repository, path);
+	if (added.len == 0 || removed.len == 0)
+		return;
+	text_str(t, " (+");
+	text_span(t, added);
+	text_str(t, " -");
+	text_span(t, removed);
+	text_str(t, ")");
+}
+
+void
+code_change_lines(struct text *t, struct json changes)
+{
+	struct span repository;
+	const void *at = NULL;
+	struct json list;
+
+	while (json_next(changes, &at, &repository, &list))
+		for (size_t i = 0; i < json_count(list); i++)
+			change_line(t, repository, json_at(list, i));
 }

@@ -127,10 +127,16 @@ pull_request_references(struct text *t, const struct facts *f)
 	size_t n = pull_requests(f, found, PULL_REQUESTS_MAX);
 
 	for (size_t i = 0; i < n; i++) {
+		struct text url = { 0 };
+
 		open_reference(t, "pull_request");
 		member_string(t, "id", pull_request_id(&found[i]));
-		member_string(t, "url", found[i].url);
+		pull_request_url(&url, &found[i]);
+		if (url.len > 0)
+			member_string(t, "url", text_view(&url));
 		text_str(t, "}");
+		t->broken |= url.broken;
+		text_release(&url);
 	}
 }
 

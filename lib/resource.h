@@ -10,7 +10,7 @@
 #define RESOURCE_LIST(row) \
 	row(issue) row(error) row(event_alert) row(metric_alert) \
 	row(comment) row(installation) row(activity_alert) row(seer) \
-	row(preprod_artifact) row(other)
+	row(preprod_artifact) row(size_analysis) row(other)
 
 struct resource {
 	const char	*name;		/* as Sentry-Hook-Resource says it */

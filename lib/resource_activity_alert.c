@@ -65,27 +65,46 @@ alert_url(const struct facts *f)
 	    json_string(json_get(alert(f), "url")));
 }
 
-/* What a line of its own says. */
-static bool
-of_pull_request(struct span name)
+/* `- NAME: VALUE` of what is known of an activity, by text or by name. */
+static void
+detail_lines(struct text *t, struct json details)
 {
-	return name.len >= 3 && memcmp(name.at, "pr_", 3) == 0;
+	struct json value;
+	struct span name, says;
+	const void *at = NULL;
+
+	while (json_next(details, &at, &name, &value)) {
+		/* Others have lines of their own. */
+		if (span_is(name, "pull_request") || (name.len >= 3 &&
+		    memcmp(name.at, "pr_", 3) == 0))
+			continue;
+		says = facts_first(json_scalar(value), facts_first(
+		    facts_either(value, "name", "title"),
+		    facts_either(value, "version", "id")));
+		if (says.len > 0)
+			line_pair(t, "- ", name, says);
+	}
 }
 
 static void
 body(struct text *t, const struct facts *f)
 {
-	struct json value;
-	struct span name;
-	const void *at = NULL;
+	struct json details = json_get(f->issue, "statusDetails");
+	struct json commit = json_get(details, "inCommit");
 
 	line_filled(t, "**Activity**: ", type(f), "");
 	line_pair(t, "**Issue**: ", f->short_id,
 	    json_get_scalar(f->issue, "title"));
+	line_pair(t, "**Status**: ", json_get_scalar(f->issue, "status"),
+	    json_get_scalar(f->issue, "substatus"));
+	line_filled(t, "**Resolved in release**: ",
+	    json_get_scalar(details, "inRelease"), "");
+	line_filled(t, "**Resolved in commit**: ",
+	    facts_first(json_scalar(commit), json_get_scalar(commit, "id")),
+	    "");
 	line_filled(t, "**Alert**: ", f->rule, "");
-	while (json_next(f->pulls, &at, &name, &value))
-		if (json_scalar(value).len > 0 && !of_pull_request(name))
-			line_pair(t, "- ", name, json_scalar(value));
+	detail_lines(t, f->pulls);
+	code_change_lines(t, json_get(f->pulls, "code_changes"));
 	pull_request_lines(t, f);
 	line_filled(t, "\n**Link**: ", facts_first(f->url, alert_url(f)), "");
 }
@@ -95,6 +114,8 @@ metadata(struct text *t, const struct facts *f)
 {
 	metadata_ids(t, f);
 	member_string(t, "activityType", type(f));
+	metadata_texts(t, f->issue, (const char *const[]){ "status", "status",
+	    "substatus", "substatus", NULL });
 	member_string(t, "rule", f->rule);
 	member_string(t, "ruleId", f->rule_id);
 	member_string(t, "alertUrl", alert_url(f));

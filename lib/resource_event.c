@@ -26,12 +26,6 @@ occurred(struct moment *m, const struct facts *f)
 
 /* ---- the body ---- */
 
-static bool
-same(struct span a, struct span b)
-{
-	return a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
-}
-
 /* What says the type of the exception, and its value: the main exception, else
  * metadata, else the exception that was raised. JSON_MISSING: nothing does. */
 static struct json
@@ -113,10 +107,10 @@ told(const struct facts *f, struct span message, struct span head)
 {
 	struct json list = json_get(f->occurrence, "evidenceDisplay");
 
-	if (same(message, head))
+	if (facts_same(message, head))
 		return true;
 	for (size_t i = 0; i < json_count(list); i++)
-		if (same(message, json_get_scalar(json_at(list, i), "value")))
+		if (facts_same(message, json_get_scalar(json_at(list, i), "value")))
 			return true;
 	return false;
 }
@@ -125,8 +119,10 @@ told(const struct facts *f, struct span message, struct span head)
 static void
 message_line(struct text *t, const struct facts *f, struct span head)
 {
-	struct span m = facts_first(json_get_scalar(json_get(f->event,
-	    "logentry"), "formatted"), json_get_scalar(f->event, "message"));
+	struct json entry = json_get(f->event, "logentry");
+	struct span m = facts_first(facts_first(json_get_scalar(entry,
+	    "formatted"), json_get_scalar(f->event, "message")),
+	    json_get_scalar(entry, "message"));
 	size_t fit = text_fit_bytes(m, MESSAGE_MAX);
 
 	if (m.len <= facts_event_title(f).len || told(f, m, head))
@@ -139,14 +135,13 @@ message_line(struct text *t, const struct facts *f, struct span head)
 static void
 body(struct text *t, const struct facts *f)
 {
-	struct json culprit = json_get(f->event, "culprit");
 	bool occurrence = f->occurrence.kind == JSON_OBJECT;
 
 	line_filled(t, "**Rule**: ", f->rule, "");
 	message_line(t, f, occurrence ? occurrence_lines(t, f) :
 	    error_line(t, f));
-	if (json_truthy(culprit))
-		line_add(t, "\n**Location**: `", json_scalar(culprit), "`");
+	line_filled(t, "\n**Location**: `", facts_first(json_get_scalar(f->event,
+	    "culprit"), json_get_scalar(f->occurrence, "culprit")), "`");
 	line_filled(t, "\n**Release**: ", f->release, "");
 	/* Not a part of the last evidence. */
 	line_filled(t, occurrence && f->release.len == 0 ?

@@ -101,22 +101,22 @@ title(struct text *t, const struct facts *f)
 		title_add_found(t, f);
 }
 
-/* The trigger's that went off; of a resolved one the rule's own. */
+/* The trigger's that went off; of a resolved one the rule's own. Where Sentry
+ * looks for anomalies there is none: it sends 0. */
 static struct json
 threshold(const struct facts *f)
 {
 	struct json triggers = json_get(rule(f), "triggers");
 	struct json resolve = json_get(rule(f), "resolve_threshold");
 
+	if (span_is(json_get_scalar(rule(f), "detection_type"), "dynamic"))
+		return (struct json){ JSON_MISSING, NULL };
 	if (span_is(f->action, "resolved") && !json_nullish(resolve))
 		return resolve;
 	for (size_t i = 0; i < json_count(triggers) && f->action.len > 0;
 	    i++) {
-		struct span label = json_get_scalar(json_at(triggers, i),
-		    "label");
-
-		if (label.len == f->action.len &&
-		    memcmp(label.at, f->action.at, label.len) == 0)
+		if (facts_same(json_get_scalar(json_at(triggers, i), "label"),
+		    f->action))
 			return json_get(json_at(triggers, i),
 			    "alert_threshold");
 	}
@@ -155,7 +155,9 @@ body(struct text *t, const struct facts *f)
 	line_filled(t, "**Aggregate**: ",
 	    json_get_scalar(rule(f), "aggregate"), "");
 	line_filled(t, "**Query**: ", json_get_scalar(rule(f), "query"), "");
-	line_filled(t, "**Threshold**: ", json_scalar(threshold(f)), "");
+	line_filled(t, "**Threshold**: ", json_scalar(threshold(f)),
+	    span_is(json_get_scalar(rule(f), "detection_type"), "percent") ?
+	    " %" : "");
 	line_filled(t, "**Time window**: ",
 	    json_get_scalar(rule(f), "time_window"), " minutes");
 	line_filled(t, "**Dataset**: ",

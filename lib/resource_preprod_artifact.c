@@ -1,29 +1,39 @@
-/* Builds of mobile applications: their size, their distribution. */
+/* Builds of mobile applications: their size, their distribution. For some weeks
+ * of 2026 sizes were a resource of their own, with shorter names. */
 #include "dedupe_key.h"
 #include "lines.h"
+#include "member.h"
 #include "metadata.h"
 #include "pull_request.h"
 #include "resource.h"
 #include "title.h"
 
 static struct json
-app(const struct facts *f)
+object_of(struct json v, const char *name, const char *shorter)
 {
-	return json_get(f->data, "appInfo");
+	struct json o = json_get(v, name);
+
+	return o.kind == JSON_OBJECT ? o : json_get(v, shorter);
 }
 
 static struct json
-git(const struct facts *f)
+app(const struct facts *f)
 {
-	return json_get(f->data, "gitInfo");
+	return object_of(f->data, "appInfo", "app");
+}
+
+static struct span
+state(const struct facts *f)
+{
+	return facts_either(f->data, "state", "status");
 }
 
 static void
 find(struct facts *f)
 {
 	facts_of_issue(f);
-	f->commit = json_get_scalar(git(f), "headSha");
-	f->pull_number = json_get_scalar(git(f), "prNumber");
+	f->git = object_of(f->data, "gitInfo", "git");
+	f->commit = json_get_scalar(f->git, "headSha");
 }
 
 static struct span
@@ -56,23 +66,21 @@ build(struct text *t, const struct facts *f)
 static void
 title(struct text *t, const struct facts *f)
 {
-	struct span state = json_get_scalar(f->data, "state");
 	struct text says = { 0 };
 
 	build(&says, f);
-	if (says.len > 0 && state.len > 0)
+	if (says.len > 0 && state(f).len > 0)
 		text_str(&says, ": ");
-	text_span(&says, state);
+	text_span(&says, state(f));
 	title_add_plain(t, f, span_filled(text_view(&says)));
 	t->broken |= says.broken;
 	text_release(&says);
 }
 
 static void
-body(struct text *t, const struct facts *f)
+build_line(struct text *t, const struct facts *f)
 {
 	struct span nth = json_get_scalar(app(f), "buildNumber");
-	struct json d = f->data;
 	struct text name = { 0 };
 
 	build(&name, f);
@@ -84,7 +92,53 @@ body(struct text *t, const struct facts *f)
 	}
 	t->broken |= name.broken;
 	text_release(&name);
-	line_filled(t, "**State**: ", json_get_scalar(d, "state"), "");
+}
+
+/* `, WHAT: BASE to HEAD bytes` */
+static void
+growth(struct text *t, const char *what, struct span base, struct span head)
+{
+	if (base.len == 0 || head.len == 0)
+		return;
+	text_str(t, what);
+	text_span(t, base);
+	text_str(t, " to ");
+	text_span(t, head);
+	text_str(t, " bytes");
+}
+
+/* `- comparison of TYPE: STATE: CODE: MESSAGE`, and by how much it grew. */
+static void
+comparison_line(struct text *t, struct json c)
+{
+	struct span kind = json_get_scalar(c, "metricsArtifactType");
+	struct json diff = json_get(c, "sizeMetricDiff");
+	const struct span parts[] = { facts_either(c, "state", "status"),
+		json_get_scalar(c, "errorCode"),
+		json_get_scalar(c, "errorMessage") };
+
+	if (c.kind != JSON_OBJECT)
+		return;
+	line_add(t, "- comparison", span_of(kind.len > 0 ? " of " : ""), "");
+	text_span(t, kind);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (parts[i].len > 0) {
+			text_str(t, ": ");
+			text_span(t, parts[i]);
+		}
+	growth(t, ", download: ", json_get_scalar(diff, "baseDownloadSize"),
+	    json_get_scalar(diff, "headDownloadSize"));
+	growth(t, ", installed: ", json_get_scalar(diff, "baseInstallSize"),
+	    json_get_scalar(diff, "headInstallSize"));
+}
+
+static void
+body(struct text *t, const struct facts *f)
+{
+	struct json d = f->data, comparisons = json_get(d, "comparisons");
+
+	build_line(t, f);
+	line_filled(t, "**State**: ", state(f), "");
 	line_pair(t, "**Failure**: ", json_get_scalar(d, "errorCode"),
 	    json_get_scalar(d, "errorMessage"));
 	line_filled(t, "**Platform**: ", json_get_scalar(d, "platform"), "");
@@ -92,9 +146,16 @@ body(struct text *t, const struct facts *f)
 	    json_get_scalar(d, "downloadSize"), " bytes");
 	line_filled(t, "**Install size**: ",
 	    json_get_scalar(d, "installSize"), " bytes");
+	line_filled(t, "**Installable**: ",
+	    json_get_scalar(d, "isInstallable"), "");
+	line_filled(t, "**Code signature valid**: ",
+	    json_get_scalar(d, "isCodeSignatureValid"), "");
 	line_filled(t, "**Install**: ", json_get_scalar(d, "installUrl"), "");
+	for (size_t i = 0; i < json_count(comparisons); i++)
+		comparison_line(t, json_at(comparisons, i));
+	comparison_line(t, json_get(d, "comparison"));
 	line_filled(t, "\n**Commit**: ", f->commit, "");
-	line_filled(t, "**Branch**: ", json_get_scalar(git(f), "headRef"), "");
+	line_filled(t, "**Branch**: ", json_get_scalar(f->git, "headRef"), "");
 	pull_request_lines(t, f);
 }
 
@@ -102,8 +163,8 @@ static void
 metadata(struct text *t, const struct facts *f)
 {
 	metadata_ids(t, f);
-	metadata_texts(t, f->data, (const char *const[]){ "state", "state",
-	    "errorCode", "errorCode", "errorMessage", "errorMessage",
+	member_string(t, "state", span_filled(state(f)));
+	metadata_texts(t, f->data, (const char *const[]){ "errorCode", "errorCode", "errorMessage", "errorMessage",
 	    "platform", "platform", NULL });
 	metadata_texts(t, app(f), (const char *const[]){ "appName", "name",
 	    "appVersion", "version", NULL });
@@ -111,6 +172,18 @@ metadata(struct text *t, const struct facts *f)
 
 const struct resource resource_preprod_artifact = {
 	.name = "preprod_artifact",
+	.members = { "buildId" },
+	.actions = "",
+	.find = find,
+	.number = number,
+	.key = key,
+	.title = title,
+	.body = body,
+	.metadata = metadata,
+};
+
+const struct resource resource_size_analysis = {
+	.name = "size_analysis",
 	.members = { "buildId" },
 	.actions = "",
 	.find = find,

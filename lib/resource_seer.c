@@ -27,47 +27,23 @@ key(struct text *t, const struct facts *f)
 	return dedupe_key_of_body(t, f, number(f));
 }
 
-/* A list of texts, or of objects of which one member is the text. */
+/* A list of texts, or of steps. */
 static void
-list_lines(struct text *t, struct json list, const char *member)
+list_lines(struct text *t, struct json list)
 {
-	for (size_t i = 0; i < json_count(list); i++)
-		line_filled(t, "- ", member == NULL ?
-		    json_scalar(json_at(list, i)) :
-		    json_get_scalar(json_at(list, i), member), "");
+	for (size_t i = 0; i < json_count(list); i++) {
+		struct json v = json_at(list, i);
+
+		line_pair(t, "- ", facts_first(json_scalar(v),
+		    json_get_scalar(v, "title")),
+		    json_get_scalar(v, "description"));
+	}
 }
 
-/* `- REPOSITORY: PATH (+ADDED -REMOVED)` */
+/* As they were told in 2025. */
 static void
-change_line(struct text *t, struct span repository, struct json change)
+change_lines(struct text *t, struct json changes)
 {
-	struct span path = json_get_scalar(change, "path");
-	struct span added = json_get_scalar(change, "added");
-	struct span removed = json_get_scalar(change, "removed");
-
-	if (path.len == 0)
-		return;
-	line_pair(t, "- ", repository, path);
-	if (added.len == 0 || removed.len == 0)
-		return;
-	text_str(t, " (+");
-	text_span(t, added);
-	text_str(t, " -");
-	text_span(t, removed);
-	text_str(t, ")");
-}
-
-static void
-code_lines(struct text *t, const struct facts *f)
-{
-	struct json code = json_get(f->data, "code_changes");
-	struct json changes = json_get(f->data, "changes"), list;
-	struct span repository;
-	const void *at = NULL;
-
-	while (json_next(code, &at, &repository, &list))
-		for (size_t i = 0; i < json_count(list); i++)
-			change_line(t, repository, json_at(list, i));
 	for (size_t i = 0; i < json_count(changes); i++) {
 		struct json c = json_at(changes, i);
 
@@ -81,18 +57,25 @@ body(struct text *t, const struct facts *f)
 {
 	struct json cause = json_get(f->data, "root_cause");
 	struct json solution = json_get(f->data, "solution");
+	struct json steps = json_get(cause, "reproduction_steps");
 
 	line_filled(t, "**Seer**: ", f->action, "");
 	line_filled(t, "**Iteration**: ",
 	    json_get_scalar(f->data, "iteration_index"), "");
 	line_filled(t, "\n**Root cause**: ", facts_either(cause,
 	    "one_line_description", "description"), "");
-	list_lines(t, json_get(cause, "five_whys"), NULL);
-	list_lines(t, json_get(cause, "steps"), "title");
+	list_lines(t, json_get(cause, "five_whys"));
+	list_lines(t, json_get(cause, "steps"));
+	if (json_count(steps) > 0)
+		line_add(t, "\n**To reproduce**:", span_of(""), "");
+	list_lines(t, steps);
+	line_filled(t, "\n**Repository**: ",
+	    json_get_scalar(cause, "relevant_repo"), "");
 	line_filled(t, "\n**Solution**: ", facts_either(solution,
 	    "one_line_summary", "description"), "");
-	list_lines(t, json_get(solution, "steps"), "title");
-	code_lines(t, f);
+	list_lines(t, json_get(solution, "steps"));
+	code_change_lines(t, json_get(f->data, "code_changes"));
+	change_lines(t, json_get(f->data, "changes"));
 	pull_request_lines(t, f);
 }
 

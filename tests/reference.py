@@ -364,6 +364,7 @@ def has_object(*names):
     return lambda data: any(is_object(get(data, n)) for n in names)
 
 
+BUILDS = ("preprod_artifact", "size_analysis")
 SHAPES = {
     "issue": has_object("issue"),
     "error": has_object("error"),
@@ -374,6 +375,7 @@ SHAPES = {
     "activity_alert": has_object("activity", "alert"),
     "seer": has("run_id", "group_id"),
     "preprod_artifact": has("buildId"),
+    "size_analysis": has("buildId"),
 }
 ACTIONS = {
     "issue": "created resolved assigned ignored archived unresolved",
@@ -425,7 +427,7 @@ def is_observed(entries, resource, action):
 
 def part(s):
     raw = s.encode()
-    if len(raw) > 128 or re.search(rb"[^\x21-\x7e]", raw):
+    if len(raw) > 128 or re.search(rb"[^\x21-\x7e]|:", raw):
         return "sha256-" + hashlib.sha256(raw).hexdigest()[:32]
     return s
 
@@ -499,6 +501,7 @@ NATURAL = {
     "activity_alert": activity_alert_key,
     "seer": body_key,
     "preprod_artifact": body_key,
+    "size_analysis": body_key,
 }
 
 
@@ -649,6 +652,15 @@ class Subject:
             return filled(get(self.data, "alert", "title"))
         return None
 
+    def app(self):
+        """Of a build; its other name is that of size_analysis."""
+        info = get(self.data, "appInfo")
+        return info if is_object(info) else get(self.data, "app")
+
+    def git(self):
+        info = get(self.data, "gitInfo")
+        return info if is_object(info) else get(self.data, "git")
+
     def issue_link(self):
         return first_string(self.issue, "permalink", "web_url", "webUrl")
 
@@ -689,7 +701,7 @@ class Subject:
             return self.resource, installation_uuid(self.root)
         if self.resource == "seer":
             return self.resource, filled(get(self.data, "run_id"))
-        if self.resource == "preprod_artifact":
+        if self.resource in BUILDS:
             return self.resource, filled(get(self.data, "buildId"))
         number = get(self.issue, "id")
         return "issue", shown(number) if self.issue_hook else filled(number)
@@ -729,16 +741,27 @@ def raised(s):
     return found
 
 
+def threads(s):
+    return items(get(s.event, "threads", "values"))
+
+
 def thread_with_frames(s, kind):
-    return next((t for t in items(get(s.event, "threads", "values"))
+    return next((t for t in threads(s)
                  if frames_of(t) and truthy(get(t, kind))), GONE)
+
+
+def raising_thread(s):
+    number = text(get(raised(s), "thread_id"))
+    return next((t for t in threads(s) if number is not None
+                 and frames_of(t) and text(get(t, "id")) == number), GONE)
 
 
 def event_frames(s):
     """From the first of these that has any."""
-    for holder in (raised(s), last_with_frames(s),
-                   thread_with_frames(s, "crashed"),
-                   thread_with_frames(s, "current"), s.event):
+    for holder in (raised(s), raising_thread(s),
+                   *(thread_with_frames(s, k)
+                     for k in ("crashed", "current", "main")),
+                   threads(s)[0] if len(threads(s)) == 1 else GONE, s.event):
         if frames_of(holder):
             return frames_of(holder)
     return []
@@ -773,6 +796,7 @@ def pull_request(value, names, repository=GONE):
     if found is None:
         return None
     return {"id": found, "url": url, "number": number,
+            "own_id": first_filled(*(get(value, n) for n in names["id"])),
             "repository": first_filled(repository, get(value, "repo_name"))}
 
 
@@ -795,11 +819,17 @@ def candidate_pull_requests(s):
     elif s.resource == "activity_alert":
         details = get(s.data, "activity", "details")
         yield from listed_pull_requests(details)
-    elif s.resource == "preprod_artifact":
-        number = filled(get(s.data, "gitInfo", "prNumber"))
+    elif s.resource in BUILDS:
+        git = s.git()
+        number = filled(get(git, "prNumber"))
+        repository = first_filled(get(git, "headRepoName"),
+                                  get(git, "baseRepoName"))
+        url = None
+        if number and repository and get(git, "provider") == "github":
+            url = "https://github.com/%s/pull/%s" % (repository, number)
         if number:
-            yield {"id": number, "url": None, "number": number,
-                   "repository": None}
+            yield {"id": number, "url": url, "number": number,
+                   "own_id": None, "repository": repository}
 
 
 def pull_requests(s):
@@ -808,7 +838,8 @@ def pull_requests(s):
     for request in candidate_pull_requests(s):
         if request is not None:
             found.setdefault(("url", request["url"]) if request["url"]
-                             else ("id", request["id"]), request)
+                             else tuple(request[n] for n in (
+                                 "repository", "number", "own_id")), request)
     return list(found.values())[:PULL_REQUESTS]
 
 
@@ -874,10 +905,14 @@ def metric_name(s):
 
 def build_name(s):
     """The app, and its version."""
-    info = get(s.data, "appInfo")
+    info = s.app()
     app = first_filled(get(info, "name"), get(info, "appId"),
                        get(s.data, "projectSlug"))
     return spaced(app, filled(get(info, "version")))
+
+
+def build_state(s):
+    return first_filled(get(s.data, "state"), get(s.data, "status"))
 
 
 def spaced(*pieces):
@@ -937,7 +972,7 @@ def activity_alert_title(s):
 
 def preprod_artifact_title(s):
     return lead(s), ": ".join(p for p in (
-        build_name(s), filled(get(s.data, "state"))) if p) or None
+        build_name(s), build_state(s)) if p) or None
 
 
 def other_title(s):
@@ -953,6 +988,7 @@ TITLES = {
     "installation": installation_title,
     "activity_alert": activity_alert_title,
     "preprod_artifact": preprod_artifact_title,
+    "size_analysis": preprod_artifact_title,
 }
 
 
@@ -998,8 +1034,8 @@ def in_app(frames):
     return own[-3:][::-1]
 
 
-def frame_line(frame, location):
-    function = first(text(get(frame, "function")), "(anonymous)")
+def frame_line(frame, location, function):
+    function = first(function, "(anonymous)")
     return "- `%s` at `%s`" % (function, location)
 
 
@@ -1019,7 +1055,7 @@ def issue_stack(s):
     frames = frames_of(values[0]) if values else []
     if not frames:
         return []
-    return [STACK_TRACE] + [frame_line(f, issue_location(f))
+    return [STACK_TRACE] + [frame_line(f, issue_location(f), text(get(f, "function")))
                             for f in in_app(frames)]
 
 
@@ -1052,8 +1088,8 @@ def issue_body(s):
 # -- error, event_alert
 
 def event_location(frame):
-    filename = first(*(text(get(frame, n))
-                       for n in ("filename", "abs_path", "module")), "?")
+    filename = first_filled(*(get(frame, n) for n in (
+        "filename", "abs_path", "module"))) or "?"
     lineno = text(get(frame, "lineno"))
     return filename if lineno is None else filename + ":" + lineno
 
@@ -1062,7 +1098,7 @@ def event_stack(s):
     frames = in_app(event_frames(s))
     if not frames:
         return []
-    return [STACK_TRACE] + [frame_line(f, event_location(f))
+    return [STACK_TRACE] + [frame_line(f, event_location(f), filled(get(f, "function")))
                             for f in frames]
 
 
@@ -1099,7 +1135,8 @@ def message(s, said):
     """The whole message, where the title is only its beginning and no line
     above has said it."""
     whole_text = first_filled(get(s.event, "logentry", "formatted"),
-                              get(s.event, "message"))
+                              get(s.event, "message"),
+                              get(s.event, "logentry", "message"))
     if not whole_text or whole_text in said:
         return None
     if len(whole_text.encode()) <= len((event_title(s) or "").encode()):
@@ -1129,7 +1166,8 @@ def event_body(s):
              else None),
         *head,
         line(gap + "**Message**: %s", message(s, said)),
-        guarded("\n**Location**: `%s`", get(s.event, "culprit")),
+        line("\n**Location**: `%s`", first_filled(
+            get(s.event, "culprit"), get(s.occurrence, "culprit"))),
         line("\n**Release**: %s", s.release),
         line(("" if s.release else gap) + "**Environment**: %s",
              s.environment),
@@ -1143,6 +1181,8 @@ def event_body(s):
 def threshold(s):
     """Which one this hook is about."""
     rule = get(s.alert, "alert_rule")
+    if get(rule, "detection_type") == "dynamic":
+        return GONE
     resolve = get(rule, "resolve_threshold")
     if s.action == "resolved" and not nullish(resolve):
         return resolve
@@ -1177,7 +1217,9 @@ def metric_alert_body(s):
         line("**Environment**: %s", s.environment or None),
         filled_line("**Aggregate**: %s", get(rule, "aggregate")),
         filled_line("**Query**: %s", get(rule, "query")),
-        filled_line("**Threshold**: %s", threshold(s)),
+        filled_line("**Threshold**: %s" + (
+            " %%" if get(rule, "detection_type") == "percent" else ""),
+            threshold(s)),
         filled_line("**Time window**: %s minutes", get(rule, "time_window")),
         filled_line("**Dataset**: %s", get(rule, "dataset")),
         line("\n**Projects**: %s", ", ".join(project_names(s)) or None),
@@ -1203,9 +1245,18 @@ def installation_body(s):
 # -- activity_alert, seer, preprod_artifact
 
 def pull_request_lines(s):
-    lines = ["- pull request: " + (p["url"] or p["id"])
-             for p in pull_requests(s)]
+    lines = ["- pull request: " + (p["url"] or pull_request_title(p)
+                                   or p["own_id"]) for p in pull_requests(s)]
     return ["\n" + lines[0]] + lines[1:] if lines else []
+
+
+def detail_lines(details):
+    """A text, or by what it is called."""
+    for name, value in details.items():
+        if name != "pull_request" and not name.startswith("pr_"):
+            told = filled(value) or first_filled(
+                *(get(value, n) for n in ("name", "title", "version", "id")))
+            yield told and either("- %s", name, told)
 
 
 def activity_alert_body(s):
@@ -1214,13 +1265,21 @@ def activity_alert_body(s):
     alert = get(s.data, "alert")
     link = s.issue_link() or first(*(string(get(alert, n)) or None
                                      for n in ("web_url", "url")))
+    resolved = get(s.issue, "statusDetails")
+    commit_ = get(resolved, "inCommit")
     return [
         filled_line("**Activity**: %s", get(s.data, "activity", "type")),
         either("**Issue**: %s", filled(get(s.issue, "shortId")),
                filled(get(s.issue, "title"))),
+        either("**Status**: %s", filled(get(s.issue, "status")),
+               filled(get(s.issue, "substatus"))),
+        filled_line("**Resolved in release**: %s",
+                    get(resolved, "inRelease")),
+        line("**Resolved in commit**: %s",
+             filled(commit_) or filled(get(commit_, "id"))),
         filled_line("**Alert**: %s", get(alert, "title")),
-        *(filled(value) and either("- %s", name, filled(value))
-          for name, value in details.items() if not name.startswith("pr_")),
+        *detail_lines(details),
+        *code_change_lines(get(details, "code_changes")),
         *pull_request_lines(s),
         line("\n**Link**: %s", link),
     ]
@@ -1230,8 +1289,10 @@ def bullets(values):
     return [filled_line("- %s", v) for v in values]
 
 
-def step_titles(holder):
-    return [get(step, "title") for step in items(get(holder, "steps"))]
+def steps(values):
+    """Texts, or titles with descriptions."""
+    return [either("- %s", first_filled(v, get(v, "title")),
+                   filled(get(v, "description"))) for v in items(values)]
 
 
 def code_change_line(repository, change):
@@ -1241,8 +1302,7 @@ def code_change_line(repository, change):
     return line("- %s: %s" + count.replace("%", "%%"), repository, path)
 
 
-def code_change_lines(s):
-    changes = get(s.data, "code_changes")
+def code_change_lines(changes):
     changes = changes if is_object(changes) else {}
     return [code_change_line(repository, change)
             for repository, listed in changes.items()
@@ -1251,18 +1311,22 @@ def code_change_lines(s):
 
 def seer_body(s):
     cause, solution = (get(s.data, n) for n in ("root_cause", "solution"))
+    reproduction = items(get(cause, "reproduction_steps"))
     return [
         filled_line("**Seer**: %s", or_gone(s.action)),
         filled_line("**Iteration**: %s", get(s.data, "iteration_index")),
         line("\n**Root cause**: %s", first_filled(
             get(cause, "one_line_description"), get(cause, "description"))),
-        *bullets(items(get(cause, "five_whys"))),
-        *bullets(step_titles(cause)),
+        *steps(get(cause, "five_whys")),
+        *steps(get(cause, "steps")),
+        "\n**To reproduce**:" if reproduction else None,
+        *steps(reproduction),
+        filled_line("\n**Repository**: %s", get(cause, "relevant_repo")),
         line("\n**Solution**: %s", first_filled(
             get(solution, "one_line_summary"),
             get(solution, "description"))),
-        *bullets(step_titles(solution)),
-        *code_change_lines(s),
+        *steps(get(solution, "steps")),
+        *code_change_lines(get(s.data, "code_changes")),
         *(either("- %s", filled(get(change, "repo_name")),
                  filled(get(change, "title")))
           for change in items(get(s.data, "changes"))),
@@ -1270,13 +1334,34 @@ def seer_body(s):
     ]
 
 
+def grown(what, diff, base, head):
+    sizes = line("%s to %s bytes", filled(get(diff, base)),
+                 filled(get(diff, head)))
+    return ", %s: %s" % (what, sizes) if sizes else ""
+
+
+def comparison_line(value):
+    if not is_object(value):
+        return None
+    kind = filled(get(value, "metricsArtifactType"))
+    head = ": ".join(p for p in (
+        "- comparison" + (" of " + kind if kind else ""),
+        first_filled(get(value, "state"), get(value, "status")),
+        filled(get(value, "errorCode")),
+        filled(get(value, "errorMessage"))) if p)
+    diff = get(value, "sizeMetricDiff")
+    return head + grown("download", diff, "baseDownloadSize",
+                        "headDownloadSize") \
+        + grown("installed", diff, "baseInstallSize", "headInstallSize")
+
+
 def preprod_artifact_body(s):
-    info, git = get(s.data, "appInfo"), get(s.data, "gitInfo")
+    info, git = s.app(), s.git()
     number = filled(get(info, "buildNumber"))
     return [
         line("**Build**: %s", build_name(s) and spaced(
             build_name(s), number and "(%s)" % number)),
-        filled_line("**State**: %s", get(s.data, "state")),
+        line("**State**: %s", build_state(s)),
         either("**Failure**: %s", filled(get(s.data, "errorCode")),
                filled(get(s.data, "errorMessage"))),
         filled_line("**Platform**: %s", get(s.data, "platform")),
@@ -1284,7 +1369,12 @@ def preprod_artifact_body(s):
                     get(s.data, "downloadSize")),
         filled_line("**Install size**: %s bytes",
                     get(s.data, "installSize")),
+        filled_line("**Installable**: %s", get(s.data, "isInstallable")),
+        filled_line("**Code signature valid**: %s",
+                    get(s.data, "isCodeSignatureValid")),
         filled_line("**Install**: %s", get(s.data, "installUrl")),
+        *map(comparison_line, items(get(s.data, "comparisons"))),
+        comparison_line(get(s.data, "comparison")),
         filled_line("\n**Commit**: %s", get(git, "headSha")),
         filled_line("**Branch**: %s", get(git, "headRef")),
         *pull_request_lines(s),
@@ -1305,6 +1395,7 @@ BODIES = {
     "activity_alert": activity_alert_body,
     "seer": seer_body,
     "preprod_artifact": preprod_artifact_body,
+    "size_analysis": preprod_artifact_body,
 }
 
 
@@ -1336,13 +1427,13 @@ def assignee_of(s):
             "email": get(to, "email")}
 
 
-SCRUBBED = re.compile(r"\[Filtered\]|\[email\]|\[ip\]|\[name\]|\*+")
+SCRUBBED = re.compile(r"\[.*\]|<.*>|\**", re.DOTALL)
 
 
 def known(value):
     """A text that tells who it is, and not what a scrubber left of it."""
     found = filled(value)
-    return None if SCRUBBED.fullmatch(found or "") else found
+    return None if SCRUBBED.fullmatch((found or "").strip(BLANKS)) else found
 
 
 def issue_user(s):
@@ -1350,9 +1441,10 @@ def issue_user(s):
     if not truthy(user):
         return None
     number, name, email = (get(user, n) for n in ("id", "username", "email"))
-    texts = [t for t in map(filled, (number, name, email)) if t]
-    if texts and all(known(t) is None for t in texts):
-        return None
+    texts = [t for t in map(text, (number, name, email)) if t is not None]
+    if any(t and known(t) is None for t in texts) \
+            or texts and not any(texts):
+        return event_user(s)
     return {"id": "user:" + first(text(first(number, email)), "unknown"),
             "name": first(name, email, "Unknown User"),
             "email": or_gone(first(email))}
@@ -1438,9 +1530,8 @@ def plain(kind, value):
 
 
 def commit(s):
-    if s.resource == "preprod_artifact":
-        return filled(get(s.data, "gitInfo", "headSha"))
-    return commit_in(s.release)
+    own = filled(get(s.git(), "headSha")) if s.resource in BUILDS else None
+    return own or commit_in(s.release)
 
 
 def alert_rule(s):
@@ -1620,6 +1711,8 @@ def activity_alert_metadata(s):
     return {
         **other_metadata(s),
         "activityType": or_gone(text(get(s.data, "activity", "type"))),
+        "status": or_gone(text(get(s.issue, "status"))),
+        "substatus": or_gone(text(get(s.issue, "substatus"))),
         "rule": or_gone(text(get(alert, "title"))),
         "ruleId": or_gone(text(get(alert, "id"))),
         "alertUrl": or_gone(first(*(string(get(alert, n)) or None
@@ -1633,11 +1726,12 @@ def seer_metadata(s):
 
 
 def preprod_artifact_metadata(s):
-    info = get(s.data, "appInfo")
+    info = s.app()
     return {
         **other_metadata(s),
+        "state": or_gone(build_state(s)),
         **{n: or_gone(text(get(s.data, n)))
-           for n in ("state", "errorCode", "errorMessage", "platform")},
+           for n in ("errorCode", "errorMessage", "platform")},
         "appName": or_gone(text(get(info, "name"))),
         "appVersion": or_gone(text(get(info, "version"))),
     }
@@ -1653,6 +1747,7 @@ METADATA = {
     "activity_alert": activity_alert_metadata,
     "seer": seer_metadata,
     "preprod_artifact": preprod_artifact_metadata,
+    "size_analysis": preprod_artifact_metadata,
 }
 
 

@@ -45,7 +45,7 @@ resource_comment: dedupe_key member metadata resource title
 resource_installation: dedupe_key lines metadata resource title
 resource_activity_alert: dedupe_key lines member metadata pull_request resource title
 resource_seer: dedupe_key lines member metadata pull_request resource title
-resource_preprod_artifact: dedupe_key lines metadata pull_request resource title
+resource_preprod_artifact: dedupe_key lines member metadata pull_request resource title
 resource_other: metadata resource title
 observe: actor dedupe_key hook lines member observe_list references resource signature title
 record: hook signature
