@@ -110,7 +110,8 @@ told(const struct facts *f, struct span message, struct span head)
 	if (facts_same(message, head))
 		return true;
 	for (size_t i = 0; i < json_count(list); i++)
-		if (facts_same(message, json_get_scalar(json_at(list, i), "value")))
+		if (facts_same(message,
+		    json_get_scalar(json_at(list, i), "value")))
 			return true;
 	return false;
 }
@@ -140,8 +141,9 @@ body(struct text *t, const struct facts *f)
 	line_filled(t, "**Rule**: ", f->rule, "");
 	message_line(t, f, occurrence ? occurrence_lines(t, f) :
 	    error_line(t, f));
-	line_filled(t, "\n**Location**: `", facts_first(json_get_scalar(f->event,
-	    "culprit"), json_get_scalar(f->occurrence, "culprit")), "`");
+	line_filled(t, "\n**Location**: `", facts_first(
+	    json_get_scalar(f->event, "culprit"),
+	    json_get_scalar(f->occurrence, "culprit")), "`");
 	line_filled(t, "\n**Release**: ", f->release, "");
 	/* Not a part of the last evidence. */
 	line_filled(t, occurrence && f->release.len == 0 ?

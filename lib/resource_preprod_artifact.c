@@ -164,8 +164,9 @@ metadata(struct text *t, const struct facts *f)
 {
 	metadata_ids(t, f);
 	member_string(t, "state", span_filled(state(f)));
-	metadata_texts(t, f->data, (const char *const[]){ "errorCode", "errorCode", "errorMessage", "errorMessage",
-	    "platform", "platform", NULL });
+	metadata_texts(t, f->data, (const char *const[]){ "errorCode",
+	    "errorCode", "errorMessage", "errorMessage", "platform",
+	    "platform", NULL });
 	metadata_texts(t, app(f), (const char *const[]){ "appName", "name",
 	    "appVersion", "version", NULL });
 }
