@@ -46,8 +46,8 @@ struct resource {
 
 #define RESOURCE_DECLARE(name)	extern const struct resource resource_##name;
 RESOURCE_LIST(RESOURCE_DECLARE)
-#define RESOURCE_ONE_MORE(name)	+ 1
-#define RESOURCES	(0 RESOURCE_LIST(RESOURCE_ONE_MORE))
+#define RESOURCE_NUMBER(name)	RESOURCE_NUMBER_##name,
+enum { RESOURCE_LIST(RESOURCE_NUMBER) RESOURCES };
 
 /* All of them by number, 0 to RESOURCES - 1. */
 const struct resource	*resource_at(unsigned);
