@@ -139,11 +139,11 @@ def without_nats():
 
 def run(tap):
     """Runs the tests, and looks at last at what each deliverer has said."""
-    @tap.test("no run of sentry-deliver left a memory error")
+    @tap.last("no run of sentry-deliver left a memory error")
     def _():
         for deliver in Deliver.every:
             found = h.MEMORY_ERROR.search(deliver.log())
             assert not found, \
                 deliver.log()[max(0, found.start() - 500):][:4000]
 
-    tap.run()
+    tap.run(lanes=4)

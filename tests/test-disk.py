@@ -1158,4 +1158,4 @@ def _(suffix):
     site.close()
 
 
-tap.run()
+tap.run(lanes=4)
