@@ -76,10 +76,11 @@ class Skip(Exception):
 
 
 class Tap:
-    """Collects tests, runs them in order, prints a line for each."""
+    """Collects tests, runs them, prints a line for each in order."""
 
     def __init__(self):
         self.tests = []
+        self.last_tests = []
 
     def test(self, sentence):
         def add(function):
@@ -97,24 +98,34 @@ class Tap:
             return function
         return add
 
-    def run(self):
+    def last(self, sentence):
+        """A test of what all others have left: the last, whatever runs."""
+        def add(function):
+            self.last_tests.append((sentence, function))
+            return function
+        return add
+
+    def run(self, lanes=1):
+        """lanes: so many tests at a time, where each stands alone: they share
+        nothing that a test changes, and none counts on one before it. Long
+        forms run one by one: each is to have the machine for its load."""
         only = sys.argv[1:]
         if only:
             self.tests = [t for t in self.tests
                           if any(word in t[0] for word in only)]
-        self.test("no worker died by itself or left a memory error")(
+        self.last("no worker died by itself or left a memory error")(
             Worker.inspect_all)
-        print(f"1..{len(self.tests)}\n# met {met()}", flush=True)
+        print(f"1..{len(self.tests) + len(self.last_tests)}\n# met {met()}",
+              flush=True)
         bad = 0
         try:
-            for number, (sentence, function) in enumerate(self.tests, 1):
-                bad += not self.one(number, sentence, function)
-        finally:
-            stop_everything()
-            if bad:
-                print(f"# kept: {' '.join(Scratch.made)}", flush=True)
+            if lanes > 1 and not FULL:
+                bad = Lanes(self, min(lanes, len(self.tests) or 1)).run()
             else:
-                Scratch.remove_all()
+                for number, test in enumerate(self.tests + self.last_tests, 1):
+                    bad += not self.one(number, *test)
+        finally:
+            leave(bad)
         sys.exit(1 if bad else 0)
 
     @staticmethod
@@ -136,6 +147,119 @@ class Tap:
         if took > 0.5:
             print(f"# {took:.1f} s", flush=True)
         return True
+
+
+def leave(bad):
+    """Ends what was started; what is written stays if a test failed."""
+    stop_everything()
+    if bad:
+        print(f"# kept: {' '.join(Scratch.made)}", flush=True)
+    else:
+        Scratch.remove_all()
+
+
+class Lanes:
+    """Tests beside each other, since most of the time a test waits: each lane
+    is a process that takes the next test when it has done with one. (Threads
+    would not do: start() and the limit of descriptors are a process's.) What
+    is said of a test goes to a file, and is shown in the order of the tests.
+    """
+
+    def __init__(self, tap, count):
+        self.tests, self.last_tests = tap.tests, tap.last_tests
+        self.folder = tempfile.mkdtemp(prefix="sentry-lanes-")
+        # Two bytes a test: who reads has one of them, whole.
+        self.waiting, end = os.pipe()
+        os.write(end, b"".join(struct.pack("H", n)
+                               for n in range(len(self.tests))))
+        os.close(end)
+        sys.stdout.flush()
+        self.lanes = range(count)
+        self.running = {self.fork(lane) for lane in self.lanes}
+
+    def run(self):
+        """How many tests failed."""
+        bad = 0
+        for n, (sentence, _) in enumerate(self.tests):
+            bad += not self.show(n, sentence, [n])
+        while self.running:
+            self.wait()
+        out = os.dup(1)
+        self.look_back("main")          # at what was there before the lanes
+        os.dup2(out, 1)
+        for n, (sentence, _) in enumerate(self.last_tests, len(self.tests)):
+            bad += not self.show(n, sentence, [
+                f"{n}-{lane}" for lane in [*self.lanes, "main"]])
+        shutil.rmtree(self.folder)
+        return bad
+
+    def fork(self, lane):
+        parent = os.getpid()
+        pid = os.fork()
+        if pid:
+            return pid
+        try:
+            _LIBC.prctl(1, signal.SIGTERM)
+            if os.getppid() == parent:
+                self.work(lane)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+
+    def work(self, lane):
+        # What there was before is not this lane's, to end or to look at.
+        for theirs in RUNNING, Worker.every, Scratch.made:
+            theirs.clear()
+        start_ids(lane + 1)
+        out = os.dup(1)
+        bad = 0
+        try:
+            while number := os.read(self.waiting, 2):
+                n, = struct.unpack("H", number)
+                bad += not self.one(n, n, *self.tests[n])
+            bad += self.look_back(lane)
+        finally:
+            os.dup2(out, 1)
+            leave(bad)
+
+    def look_back(self, lane):
+        return sum(not self.one(f"{n}-{lane}", n, *test) for n, test
+                   in enumerate(self.last_tests, len(self.tests)))
+
+    def one(self, name, n, sentence, function):
+        path = os.path.join(self.folder, str(name))
+        with open(path + ".part", "wb") as f:
+            os.dup2(f.fileno(), 1)
+        good = Tap.one(n + 1, sentence, function)
+        sys.stdout.flush()
+        os.rename(path + ".part", path)
+        return good
+
+    def show(self, n, sentence, names):
+        """A result; the worst, if each lane has one."""
+        said = [self.said(name) or f"not ok {n + 1} - {sentence}\n"
+                "# its lane ended before it did\n" for name in names]
+        wrong = [text for text in said if text.startswith("not ok")
+                 or "\nnot ok" in text]
+        print((wrong or said)[0], end="", flush=True)
+        return not wrong
+
+    def said(self, name):
+        """Once it is there, or no lane is left that could say it."""
+        path = os.path.join(self.folder, str(name))
+        while not os.path.exists(path) and self.running:
+            self.wait()
+        if os.path.exists(path):
+            with open(path, errors="replace") as f:
+                return f.read()
+        return None
+
+    def wait(self):
+        """A moment; what bounds the tests bounds how many there are."""
+        time.sleep(0.02)
+        self.running -= {pid for pid in self.running
+                         if os.waitpid(pid, os.WNOHANG)[0]}
 
 
 def met():
@@ -826,6 +950,12 @@ def signed(body, resource="issue", secret=SECRET, **more):
 
 
 _number = 5000000000        # above 32 bits: ids stay exact
+
+
+def start_ids(lane):
+    """Lanes do not meet, in a database of theirs all."""
+    global _number
+    _number += lane * 10**9
 
 
 def unique():

@@ -22,8 +22,12 @@ if h.WRAPPER:
     PROGRAM = h.write(os.path.join(FOLDER, "wrapped"), "#!/bin/sh\nexec " +
                       " ".join(h.WRAPPER) + " " + h.PROGRAM + ' "$@"\n',
                       0o755)
-OWN = {"SENTRY_CLIENT_SECRET_FILE": SECRET_FILE, "SENTRY_WEBHOOKS_DB": DB}
+# It waits long for its database, as the harness's worker does: the other lane
+# and neighbours may be in the way.
+OWN = {"SENTRY_CLIENT_SECRET_FILE": SECRET_FILE, "SENTRY_WEBHOOKS_DB": DB,
+       "SENTRY_WEBHOOKS_COMMIT_WAIT": "60000"}
 BODY = h.compact(h.issue())
+CROWD = 8 if h.WRAPPER else 30      # valgrind needs a second for each
 
 
 class Pipe:
@@ -87,8 +91,11 @@ PIPE = Pipe()
 BOTH = [("by pipe", PIPE), ("under fcgiwrap", NGINX)]
 
 
-def hooks():
-    return h.rows(DB, "SELECT count(*) FROM webhook")[0][0]
+def kept(bodies, db=DB):
+    """How many of these hooks are in the database."""
+    holes = ",".join("?" * len(bodies))
+    return h.rows(db, "SELECT count(*) FROM webhook WHERE body IN "
+                  f"({holes})", *bodies)[0][0]
 
 
 def need(via):
@@ -224,49 +231,52 @@ def _():
     equal(len(h.rows(DB, "SELECT 1 FROM webhook WHERE body = ?", body)), 1)
 
 
-@tap.test("30 hooks at once are each stored once under fcgiwrap")
+@tap.test(f"{CROWD} hooks at once are each stored once under fcgiwrap")
 def _():
     need(NGINX)
-    before, wrong = hooks(), []
+    bodies, wrong = [h.compact(h.issue()) for _ in range(CROWD)], []
 
-    def one():
-        body = h.compact(h.issue())
+    def one(body):
         try:
             said(NGINX.post(body, signed(body)), 200, h.RECEIVED)
         except Exception as e:
             wrong.append(repr(e))
-    crowd = [threading.Thread(target=one) for _ in range(30)]
+    crowd = [threading.Thread(target=one, args=(body,)) for body in bodies]
     for t in crowd:
         t.start()
     for t in crowd:
         t.join()
     equal(wrong, [])
-    waiting(before + 30)
+    all_come_in(bodies, DB)
 
 
-def waiting(total):
-    """All are in the database: at once, or after a worker took the spool."""
-    if hooks() < total:
-        w = h.Worker(db=DB)
-        until(lambda: hooks() == total, f"{hooks()} of {total}")
+def all_come_in(bodies, db):
+    """They are in the database: at once, or after a worker took the spool."""
+    if kept(bodies, db) < len(bodies):
+        w = h.Worker(db=db)
+        until(lambda: kept(bodies, db) == len(bodies))
         w.stop()
-    equal(hooks(), total)
+    equal(kept(bodies, db), len(bodies))
 
 
 @tap.test("a locked database sends the hook to the spool, answered 200")
 def _():
-    before = hooks()
+    path = os.path.join(h.Scratch.new("locked"), "outbox.db")
+    h.Worker(db=path).stop()
+    via = Pipe({"SENTRY_CLIENT_SECRET_FILE": SECRET_FILE,
+                "SENTRY_WEBHOOKS_DB": path})
     body = h.compact(h.issue())
-    db = h.open_db(DB, write=True)
+    db = h.open_db(path, write=True)
     db.execute("BEGIN IMMEDIATE")
     with h.Pace() as pace:
         start = time.monotonic()
-        said(PIPE.post(body, signed(body)), 200, h.RECEIVED)
+        said(via.post(body, signed(body)), 200, h.RECEIVED)
         took = time.monotonic() - start
     db.execute("ROLLBACK")
     db.close()
     pace.keeps(took, 1)
-    waiting(before + 1)
+    equal(kept([body], path), 0)
+    all_come_in([body], path)
 
 
-tap.run()
+tap.run(lanes=2)

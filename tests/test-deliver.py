@@ -915,7 +915,7 @@ def everything():
     api.stop()
 
 
-@tap.test("no deliverer left a memory error")
+@tap.last("no deliverer left a memory error")
 def memory():
     for d in Deliverer.every:
         if d.process.poll() is None:
@@ -925,4 +925,4 @@ def memory():
         assert not found, f"{d.err}: {found}"
 
 
-tap.run()
+tap.run(lanes=4)

@@ -1123,4 +1123,4 @@ def _():
     until(lambda: hooks(w) == 1)
 
 
-tap.run()
+tap.run(lanes=4)

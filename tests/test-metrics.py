@@ -242,6 +242,9 @@ def _():
         s = h.connect(worker.socket)
         s.sendall(request)
         all_of_them.append(s)
+        # The first hangs, alone: what a thread takes at once it does one by
+        # one.
+        until(trace.lines)
     answered = {}
 
     def most():

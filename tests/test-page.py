@@ -309,10 +309,15 @@ def shown(text):
 
 @tap.table("the overview is whole, harmless and accessible {}", WAYS)
 def _(_way, get):
-    tree = parse(get())
+    def whole():
+        """Without the parts that the page gave up, for want of time."""
+        tree = parse(get())
+        faults = [text_of(n) for n in tree.iter() if n.get("class") == "fault"]
+        assert all("more than can be looked" in x for x in faults), faults
+        return None if faults else tree
+    tree = until(whole, "it never has the time")
     for name in ("queue", "hooks", "unmapped", "dead", "recent", "releases"):
         assert section(tree, name) is not None
-    equal([n for n in tree.iter() if n.get("class") == "fault"], [])
 
 
 @tap.table("HEAD gives the headers alone {}", WAYS[:2])

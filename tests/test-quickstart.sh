@@ -160,6 +160,9 @@ test_worker_dies() {
 needs nginx curl sqlite3 python3 flock setpriv
 work=$(mktemp -d)
 copy_tree
+# It is compiled three times here, and how well does not matter.
+CFLAGS='-O0 -g'
+export CFLAGS
 port=$(free_port)
 shadow_library
 test_once 'the first time'

@@ -950,4 +950,4 @@ def _():
     equal((done.returncode, done.stdout + done.stderr), (0, ""))
 
 
-tap.run()
+tap.run(lanes=2)

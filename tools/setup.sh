@@ -220,8 +220,8 @@ build_in() {
 	mkdir -p "$folder"
 	what_is_there "$@" >"$folder/found.new"
 	is_configured || configure "$@"
-	logged make make -C "$folder" -j "$(cpus)" ||
-	    die "the build failed; see $logs/make.log"
+	logged "make-${folder##*/}" make -C "$folder" -j "$(cpus)" ||
+	    die "the build failed; see $log"
 }
 
 # What configure may find, and what it is told. All tables: it need not be
@@ -260,10 +260,11 @@ configure() {
 	    [ "$(head -n 1 "$folder/found")" = "configure $*" ]; }; then
 		eval "set -- $(in_folder "$folder" ./config.status --config)"
 	fi
-	logged configure in_folder "$folder" "$root/configure" "$@" ||
+	logged "configure-${folder##*/}" in_folder "$folder" \
+	    "$root/configure" "$@" ||
 	    die "configure failed; see $folder/config.log"
-	logged clean make -C "$folder" mostlyclean ||
-	    die "make mostlyclean failed; see $logs/clean.log"
+	logged "clean-${folder##*/}" make -C "$folder" mostlyclean ||
+	    die "make mostlyclean failed; see $log"
 	mv "$folder/found.new" "$folder/found"
 }
 
