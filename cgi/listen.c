@@ -1,6 +1,7 @@
 #include "listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdarg.h>
@@ -210,6 +211,17 @@ listen_accept(const struct listener *l, unsigned spare, bool *scarce)
 	*scarce = fd < 0 ? errno != EAGAIN && errno != EINTR &&
 	    errno != ECONNABORTED : leaves_fewer(fd, spare);
 	return fd;
+}
+
+bool
+listen_scarce(const struct listener *l, unsigned spare)
+{
+	int fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+	bool scarce = fd < 0 || leaves_fewer(fd, spare);
+
+	if (fd >= 0)
+		close(fd);
+	return scarce;
 }
 
 void

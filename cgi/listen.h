@@ -34,8 +34,11 @@ bool	listen_is_path(const char *where);
 unsigned listen_others(const struct listener *);
 
 /* Accepts a connection: a descriptor, or -1 with errno. *scarce: there are
- * fewer than `spare` left, or none: a moment's rest before the next. */
+ * fewer than `spare` left, or none: a rest before the next. */
 int	listen_accept(const struct listener *, unsigned spare, bool *scarce);
+
+/* Whether there are fewer than `spare` descriptors left. */
+bool	listen_scarce(const struct listener *, unsigned spare);
 
 /* Removes our Unix socket's path, unless somebody else's socket stands there
  * by now: nobody new finds us. What is connected can still be accepted. */

@@ -26,6 +26,7 @@
 
 #define REST_MS		20	/* when descriptors are scarce, or worse */
 #define REQUEST_MS	10000	/* of one request, all in all */
+#define SCARCE_RESTS	5	/* before one more is accepted all the same */
 #define STOP_MS		2	/* between looks whether all are done */
 /* The spool needs one for each hook that the database cannot take, and those
  * who have a connection already go first. */
@@ -236,8 +237,12 @@ accept_one(struct threads *s)
 	bool scarce;
 	int fd = listen_accept(&s->listener, s->spare_fds, &scarce);
 
-	if (scarce)
+	/* Connections that others are at work on are closed meanwhile; those
+	 * that say nothing are not, so that this ends. */
+	for (int i = 0; scarce && i < SCARCE_RESTS; i++) {
 		rest(REST_MS);
+		scarce = listen_scarce(&s->listener, s->spare_fds);
+	}
 	/* The next one is for the next thread. */
 	(void)ask(s, s->listener.fd, &s->listener, true);
 	if (fd < 0)
