@@ -79,6 +79,42 @@ def _():
     equal((code, out, ours), (0, "", []), err)
 
 
+UNITS = [os.path.basename(name).removesuffix(".in")
+         for name in sorted(os.listdir(CONF))
+         if re.search(r"\.(service|socket)(\.in)?$", name)]
+
+
+def sections(name):
+    """{section: [(key, value), ...]} of a unit's text."""
+    path = os.path.join(CONF, name)
+    found, here = {}, None
+    with open(path if os.path.exists(path) else path + ".in",
+              encoding="utf-8") as f:
+        for line in f:
+            head = re.match(r"\[(\w+)\]$", line)
+            if head:
+                here = found.setdefault(head[1], [])
+            elif "=" in line and line[0] not in "#;":
+                here.append(tuple(line.rstrip("\n").split("=", 1)))
+    return found
+
+
+# A service that was started too often takes its socket with it, and that its
+# file: from then on nginx has nobody to hand hooks to.
+@tap.table("{} is started however often: no limit ends it for good",
+           [(name,) for name in UNITS])
+def _(name):
+    unit_of = sections(name)
+    equal([value for key, value in unit_of["Unit"]
+           if key == "StartLimitIntervalSec"], ["0"], "in [Unit]")
+    for key, value in unit_of.get("Socket", []):
+        assert key not in ("TriggerLimitIntervalSec", "TriggerLimitBurst") \
+            or value == "0", (key, value)
+    if name.endswith(".socket"):
+        equal([value for key, value in unit_of["Socket"]
+               if key == "TriggerLimitIntervalSec"], ["0"], "in [Socket]")
+
+
 @tap.test("systemd-sysusers makes the units' user, with its folder")
 def _():
     need("systemd-sysusers")
