@@ -90,7 +90,8 @@ log_open_file(const char *path, bool closed)
 	log_begin(&l, "warning", "file-mode");
 	log_str(&l, "file", path);
 	log_str(&l, "msg", closed ? "it was open to others; no longer" :
-	    "it is open to others, and that cannot be changed");
+	    "it is open to others, and not closed, since it is not "
+	    "this user's alone: use another, or chmod o= it");
 	log_end(&l);
 }
 

@@ -461,6 +461,41 @@ def _():
     equal(w.post(BODY, signed(BODY)).status, 200)
 
 
+def not_ours(kind, w):
+    """Something that stands where the worker would have its own."""
+    path = os.path.join(w.folder, "other")
+    if kind == "folder" or kind == "spool":
+        os.mkdir(path)
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        h.write(path, "")
+        shutil.chown(path, "nobody")
+    os.chmod(path, 0o1777 if os.path.isdir(path) else 0o666)
+    return path
+
+
+@tap.table("{}: its mode stays as it is, and that it is open is said", [
+    ("--db with a folder", "folder", "--db"),
+    ("--db with a FIFO", "fifo", "--db"),
+    ("--db with another user's file", "file", "--db"),
+    ("--spool with a folder that others use", "spool", "--spool")])
+def _(_name, kind, option):
+    if kind == "file":
+        need_root()
+    w = h.Worker()
+    w.stop()
+    path = not_ours(kind, w)
+    before = mode(path)
+    w.argv += [option, path, "--allow-root"]
+    w.start()
+    equal(mode(path), before)
+    said = [h.logfmt(line) for line in w.log_lines()]
+    equal([(x["file"], "chmod" in x["msg"]) for x in said
+           if x["event"] == "file-mode" and not x["file"].startswith(
+               path + "-")], [(path, True)])
+
+
 @tap.test("--check says what is open to others")
 def _():
     w = h.Worker()
