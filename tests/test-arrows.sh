@@ -22,6 +22,7 @@ redact: care json personal quoted signature
 hook: json signature
 response: json text
 retry:
+seldom:
 envelope: member text
 sink: retry text
 flight: sink
@@ -37,7 +38,7 @@ record: hook signature
 args:
 clock:
 notify:
-log: span
+log: seldom span
 fault:
 receipt: observe redact
 spool: fault hook record

@@ -521,6 +521,78 @@ def _():
     listen.close()
 
 
+# ---- the journal -----------------------------------------------------------
+
+PRIORITY = {"error": 3, "warning": 4, "info": 6}
+
+
+def journalled(where=lambda st: f"{st.st_dev}:{st.st_ino}"):
+    """A worker whose standard error is the journal, as systemd says it."""
+    folder = h.Scratch.new("journal")
+    h.write(os.path.join(folder, "stderr"), "")
+    return h.Worker(folder=folder, env={
+        "JOURNAL_STREAM": where(os.stat(os.path.join(folder, "stderr")))})
+
+
+@tap.test("where standard error is the journal each line has its level")
+def _():
+    w = journalled()
+    equal(w.post(BODY, signed(BODY)).status, 200)
+    equal(w.post(BODY, signed(BODY, secret="other")).status, 401)
+    h.write(w.secret_file, "short\n")   # said as a warning
+    equal(w.get(h.PATH + "/ready").status, 200)
+    w.stop()
+    lines = [re.match(r"<(\d)>(ts=.*)", line) for line in w.log_lines()]
+    assert all(lines), w.log()
+    levels = {h.logfmt(m[2])["level"]: int(m[1]) for m in lines}
+    equal({"warning", "info"} - set(levels), set())
+    equal(levels, {k: PRIORITY[k] for k in levels})
+
+
+@tap.table("where it is {}, no line has", [
+    ("another file", lambda st: f"{st.st_dev}:{st.st_ino + 1}"),
+    ("on another device", lambda st: f"{st.st_dev + 1}:{st.st_ino}"),
+    ("nothing that is known", lambda st: "what")])
+def _(_name, where):
+    w = journalled(where)
+    w.stop()
+    for line in w.log_lines():
+        h.logfmt(line)
+
+
+@tap.test("an error has a level of its own there, and what has none is one")
+def _():
+    folder = h.Scratch.new("journal")
+    path = h.write(os.path.join(folder, "stderr"), "")
+    st = os.stat(path)
+    w = h.Worker(folder=folder, secret=None, env={
+        "JOURNAL_STREAM": f"{st.st_dev}:{st.st_ino}"})
+    w.stop()
+    assert re.search(r"^<3>ts=\S+ level=error event=no-secret ", w.log(),
+                     re.M), w.log()
+    for name in UNITS:
+        if name.endswith(".service"):
+            assert ("SyslogLevel", "err") in sections(name)["Service"], name
+
+
+@tap.test("strangers' refusals are counted always, and written seldom")
+def _():
+    w = h.Worker()
+    sent = 400
+    for n in range(sent):
+        answer = w.post(BODY, signed(BODY, secret="other") if n % 2 else {})
+        equal(answer.status, 401)
+    equal(w.post(BODY, signed(BODY)).status, 200)
+    text = w.get(h.PATH + "/metrics").body.decode()
+    counted = re.findall(r'^sentry_webhooks_hooks_total\{.*result='
+                         r'"unauthentic"\} (\d+)$', text, re.M)
+    equal(sum(map(int, counted)), sent)
+    lines = [h.logfmt(line) for line in w.log_lines()]
+    said = sum(x.get("status") == "401" for x in lines)
+    assert 10 <= said <= sent / 2, said
+    equal(sum(x.get("status") == "200" for x in lines), 1)
+
+
 # ---- memory --------------------------------------------------------------
 
 def places(pid, needle):
