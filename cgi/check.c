@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "environment.h"
 #include "guard.h"
 #include "keyring.h"
 #include "listen.h"
@@ -179,6 +180,7 @@ check(const struct options *o)
 {
 	bool good = check_secrets(o);
 
+	environment_look();
 	good = check_database(o) && good;
 	good = check_spool(o) && good;
 	good = check_socket(o) && good;

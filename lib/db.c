@@ -45,7 +45,7 @@ struct db {
 const char *
 db_why(const struct db *d)
 {
-	return sqlite3_errmsg(d->blamed);
+	return sql_why(d->blamed);
 }
 
 static void
@@ -201,10 +201,7 @@ db_open(struct db **out, const char *path, enum db_mode mode,
 		    "place: rename it after that one, or remove it");
 	else
 		f = open_all(d, statements, count, why);
-	/* Without a log SQLite says no more than that it cannot open one. */
-	if (f == FAULT_IO && d->db != NULL &&
-	    sqlite3_db_readonly(d->db, "main") == 1)
-		f = FAULT_DENIED;
+	f = sql_opened(d->db, d->path, f, why, DB_WHY);
 	if (f != FAULT_NONE && why[0] == '\0')
 		snprintf(why, DB_WHY, "%s", db_why(d));
 	if (f == FAULT_NONE)

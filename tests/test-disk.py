@@ -509,7 +509,7 @@ def _(disks, start):
     for _ in range(10):
         equal(books.post(w), 200)
     equal(len(w.spooled()), 10)
-    says(w, 0, '"writer":"permission-denied"')
+    says(w, 0, '"writer":"read-only"')
     disks[0].remount("rw")
     well_again(w, books)
     books.close(w, exactly=True)
