@@ -50,8 +50,9 @@ only: log
 dbfiles:
 sql: fault
 checkpoint: dbfiles fault sql
+room: dbfiles sql
 migrate: fault schema_sql sql
-db: checkpoint clock dbfiles fault migrate span sql
+db: checkpoint clock dbfiles fault migrate room span sql
 store: db observe
 intake: clock receipt store
 bringin: clock intake round spool store

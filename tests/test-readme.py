@@ -489,11 +489,15 @@ class Machine(Place):
                 self.nginx.send_signal(signal.SIGHUP)
                 return ""
             for name in names:
-                if verb in ("stop", "restart"):
+                if verb == "try-restart" and name not in self.services:
+                    continue
+                if verb in ("stop", "restart", "try-restart"):
                     self.stop(name)
-                if verb in ("start", "restart") or "--now" in words:
+                if verb in ("start", "restart", "try-restart") or \
+                        "--now" in words:
                     self.start(name)
-            assert verb in ("start", "stop", "restart", "enable"), words
+            assert verb in ("start", "stop", "restart", "try-restart",
+                            "enable"), words
         except (AssertionError, KeyError, OSError) as error:
             return f"Failed: {error!r}\n"
         return ""

@@ -351,9 +351,10 @@ open_nats(const struct options *o, char why[SINK_WHY])
 		user = line_read(o->user_file, &reason);
 		if (user == NULL ||
 		    *(space = user + strcspn(user, " \t")) == '\0') {
-			snprintf(why, SINK_WHY, "--nats-user-file %s: %s",
+			snprintf(why, SINK_WHY, "--nats-user-file wants "
+			    "`USER PASSWORD' in the first line of %.100s: %s",
 			    o->user_file, user == NULL ? reason :
-			    "it wants `USER PASSWORD' in its first line");
+			    "there is one word");
 			free(user);
 			return NULL;
 		}
