@@ -72,10 +72,11 @@ static bool
 is_journal(const struct stat *st)
 {
 	const char *s = getenv("JOURNAL_STREAM");
-	uintmax_t dev, ino;
+	char here[64];
 
-	return s != NULL && sscanf(s, "%ju:%ju", &dev, &ino) == 2 &&
-	    dev == st->st_dev && ino == st->st_ino;
+	snprintf(here, sizeof(here), "%ju:%ju", (uintmax_t)st->st_dev,
+	    (uintmax_t)st->st_ino);
+	return s != NULL && strcmp(s, here) == 0;
 }
 
 /* Whether a descriptor waits belongs to all who share it: a pipe is opened once

@@ -21,6 +21,13 @@ in_place() {
 	cat >"$work/stand-in/systemctl" <<-END
 	#!/bin/sh
 	echo "\$*" >>"$work/asked"
+	case \$1 in
+	disable)
+		for unit in \$(echo "\$*" | tr ' ' '\\n' | grep ^sentry-); do
+			test -e "$work/here/lib/systemd/system/\$unit" ||
+			    echo "\$unit is gone" >>"$work/asked"
+		done ;;
+	esac
 	END
 	chmod +x "$work/stand-in/systemctl"
 	: >"$work/asked"
@@ -211,8 +218,8 @@ test_uninstall_in_place() {
 	    "--now disable $(cd "$source/conf" && printf '%s\n' *.socket \
 	    *.service.in | sed 's/\.in$//' | sort | tr '\n' ' ')" \
 	    'it stops and disables all that may run'
-	is "$(tail -n 1 "$work/asked")" daemon-reload \
-	    'and has systemd forget the units'
+	is "$(sed 1d "$work/asked")" daemon-reload \
+	    'while they are there, and then has systemd forget them'
 	is "$(cd "$work/here" && find . ! -type d)" \
 	    './etc/nginx/snippets/sentry-webhooks.conf' \
 	    'what was edited stays, and nothing else'
