@@ -314,7 +314,10 @@ log_hook(const struct posting *x, struct form form)
 	/* The writer may still have a spooled one in its hands. */
 	if (x->kept != NULL && x->fault == FAULT_NONE)
 		log_observation(&l, x);
-	log_end(&l);
+	if (x->receipt == NULL && x->fault == FAULT_NONE)
+		log_end_stranger(&l);
+	else
+		log_end(&l);
 }
 
 /* ---- what an operator asks ---- */

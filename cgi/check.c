@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "environment.h"
 #include "guard.h"
 #include "keyring.h"
 #include "listen.h"
@@ -25,10 +26,12 @@ say(bool good, const char *what, const char *where, const char *how)
 
 /* What is said of a file or folder that everybody may look into. */
 static const char *
-open_to_others(const char *path)
+open_to_others(const char *path, const char *db)
 {
-	return guard_others(path) == 0 ? "" : "; it is open to others until "
-	    "the worker starts";
+	if (guard_others(path) == 0)
+		return "";
+	return guard_ours(path, db) ? "; it is open to others until the "
+	    "worker starts" : "; it is open to others: chmod o= it";
 }
 
 /* Whether a file or folder could be made at `path`. */
@@ -100,7 +103,8 @@ check_database(const struct options *o)
 	snprintf(how, sizeof(how), "version %lld, SQLite %s; %lld pending, "
 	    "%lld unmapped, %lld dead%s", (long long)c.user_version,
 	    db_sqlite_version(), (long long)c.pending,
-	    (long long)c.unmapped, (long long)c.dead, open_to_others(o->db));
+	    (long long)c.unmapped, (long long)c.dead,
+	    open_to_others(o->db, o->db));
 	return say(true, "database", o->db, how);
 }
 
@@ -147,7 +151,8 @@ check_spool(const struct options *o)
 		    bad);
 		return say(false, "spool", o->spool, text);
 	}
-	snprintf(text, sizeof(text), "writable%s", open_to_others(o->spool));
+	snprintf(text, sizeof(text), "writable%s",
+	    open_to_others(o->spool, o->db));
 	return say(true, "spool", o->spool, text);
 }
 
@@ -175,6 +180,7 @@ check(const struct options *o)
 {
 	bool good = check_secrets(o);
 
+	environment_look();
 	good = check_database(o) && good;
 	good = check_spool(o) && good;
 	good = check_socket(o) && good;

@@ -126,6 +126,31 @@ say_unlocked(struct keyring *k, const struct secrets *set)
 	    "memory: raise the limit (ulimit -l, LimitMEMLOCK=)", 0);
 }
 
+/* What somebody may have written by mistake; never more of it than a name. */
+static void
+say_slip(const char *event, const char *file, const struct secrets *set)
+{
+	static const char *const msg[] = {
+		[SLIP_QUOTES] = "there are quotes around it, which are taken "
+		    "for a part of it: write it without",
+		[SLIP_ASSIGNMENT] = "NAME= before it is taken for a part of "
+		    "it: write the secret alone",
+		[SLIP_PLACEHOLDER] = "it is a placeholder: write the one that "
+		    "Sentry shows",
+	};
+	const char *name;
+	enum secrets_slip slip = secrets_slip(set, &name);
+	struct log l;
+
+	if (slip == SLIP_NONE)
+		return;
+	log_begin(&l, "warning", event);
+	log_str(&l, "file", file);
+	log_str(&l, "secret", name);
+	log_str(&l, "msg", msg[slip]);
+	log_end(&l);
+}
+
 /* One more than needed: none at all would be NULL. */
 static int64_t *
 used_of(const struct secrets *set)
@@ -214,6 +239,7 @@ refresh(struct keyring *k)
 		secrets_free(set);
 		return;
 	}
+	say_slip("secret-file", k->path, set);
 	if (again)
 		say(k, "info", "secret-file", "read again", 0);
 	replace(k, set);
@@ -236,6 +262,7 @@ keyring_open(const char *list, const char *file)
 		log_say("warning", "secret-list", "SENTRY_CLIENT_SECRET: a "
 		    "secret in it is shorter than 8 characters, too long, not "
 		    "printable, or one too many");
+	say_slip("secret-list", NULL, k->list);
 	say_unlocked(k, k->list);
 	if (file != NULL)
 		refresh(k);

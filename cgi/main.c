@@ -8,6 +8,7 @@
 #include "answer.h"
 #include "args.h"
 #include "check.h"
+#include "environment.h"
 #include "forget.h"
 #include "guard.h"
 #include "log.h"
@@ -24,7 +25,6 @@ log_writer(void *arg, enum writer_event event, enum fault fault,
 {
 	struct log l;
 
-	(void)arg;
 	switch (event) {
 	case WRITER_OPENED:
 		log_begin(&l, "info", "database-open");
@@ -33,6 +33,7 @@ log_writer(void *arg, enum writer_event event, enum fault fault,
 	case WRITER_FAULT:
 		log_begin(&l, "error", "database-fault");
 		log_str(&l, "fault", fault_name(fault));
+		log_str(&l, "db", arg);
 		log_str(&l, "why", why);
 		log_str(&l, "msg", "hooks go to the spool until it is back");
 		break;
@@ -90,7 +91,23 @@ log_open_file(const char *path, bool closed)
 	log_begin(&l, "warning", "file-mode");
 	log_str(&l, "file", path);
 	log_str(&l, "msg", closed ? "it was open to others; no longer" :
-	    "it is open to others, and that cannot be changed");
+	    "it is open to others, and not closed, since it is not "
+	    "this user's alone: use another, or chmod o= it");
+	log_end(&l);
+}
+
+static void
+log_spool(const char *path, enum fault f)
+{
+	struct log l;
+
+	log_begin(&l, "error", "spool-fault");
+	log_str(&l, "file", path);
+	log_str(&l, "fault", fault_name(f));
+	log_str(&l, "msg", f == FAULT_READONLY ? "nothing may be written "
+	    "there: a unit wants ReadWritePaths=" : f == FAULT_MISSING ?
+	    "the folder above it has to be there" : "what the database does "
+	    "not take is refused until it can be written to");
 	log_end(&l);
 }
 
@@ -110,7 +127,8 @@ open_secrets(struct keyring **k, const struct options *o)
 static int
 open_service(struct service *s, const struct options *o)
 {
-	struct writer_config config = { .db = o->db, .say = log_writer };
+	struct writer_config config = { .db = o->db, .say = log_writer,
+	    .arg = (void *)(uintptr_t)o->db };
 	char why[DB_WHY] = "";
 	struct key_loan keys;
 	enum fault f;
@@ -129,7 +147,7 @@ open_service(struct service *s, const struct options *o)
 	if ((s->spool = spool_open(o->spool)) == NULL)
 		return fail("spool", "out of memory");
 	if ((f = spool_check(s->spool)) != FAULT_NONE)
-		log_say("error", "spool-fault", fault_name(f));
+		log_spool(o->spool, f);
 	config.spool = s->spool;
 	config.observe_list = s->observe_list;
 	config.redact = o->redact;
@@ -160,6 +178,7 @@ log_start(const struct options *o, const struct listener *l)
 	log_str(&line, "spool", o->spool);
 	log_int(&line, "threads", o->threads);
 	log_end(&line);
+	environment_look();
 	if (listen_others(l) != 0)
 		log_say("warning", "socket-mode", "everybody on this host "
 		    "may connect to it");

@@ -96,12 +96,13 @@ refuse(struct reply *r, int status, const char *reason, const char *say)
 
 /* Why stands in the log: it may name a path. */
 static void
-unavailable(struct reply *r, enum fault f, const char *why)
+unavailable(struct reply *r, const char *db, enum fault f, const char *why)
 {
 	struct log l;
 
 	log_begin(&l, "error", "database-fault");
 	log_str(&l, "fault", fault_name(f));
+	log_str(&l, "db", db);
 	log_str(&l, "why", why);
 	log_end(&l);
 	refuse(r, 503, "Service Unavailable", f == FAULT_OLDER ?
@@ -118,7 +119,7 @@ overview(struct reply *r, const char *db, int64_t before)
 	write_top(&r->body, "Overview", 0);
 	f = views_overview(&r->body, db, before, why);
 	if (f != FAULT_NONE)
-		unavailable(r, f, why);
+		unavailable(r, db, f, why);
 	else
 		write_bottom(&r->body);
 }
@@ -133,7 +134,7 @@ one_row(struct reply *r, const char *db, int64_t id)
 	write_top(&r->body, "Row ", id);
 	f = views_row(&r->body, db, id, &found, why);
 	if (f != FAULT_NONE)
-		unavailable(r, f, why);
+		unavailable(r, db, f, why);
 	else if (!found)
 		refuse(r, 404, "Not Found", "There is no such row (any more)."
 		    );

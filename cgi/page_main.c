@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "args.h"
+#include "environment.h"
 #include "guard.h"
 #include "log.h"
 #include "page.h"
@@ -114,6 +115,7 @@ log_start(const struct options *o, const struct listener *l)
 	log_str(&line, "db", o->db);
 	log_int(&line, "threads", o->threads);
 	log_end(&line);
+	environment_look();
 	if (listen_others(l) != 0)
 		log_say("warning", "socket-mode", "everybody on this host "
 		    "may look, without a login");

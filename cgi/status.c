@@ -164,7 +164,7 @@ status_ready(struct service *s, struct text *t)
 		text_str(t, "null");
 	else
 		text_json(t, span_of(why));
-	text_str(t, "}");
+	text_str(t, "}\n");	/* for who reads it on a terminal */
 	t->broken |= parts.broken;
 	text_release(&parts);
 	return why == NULL;

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "dbfiles.h"
 #include "migrate.h"
+#include "room.h"
 #include "sql.h"
 
 #define BUSY_MS		50	/* one wait for another writer */
@@ -37,6 +38,7 @@ struct db {
 	int64_t		 page_bytes;
 	int		 busy_ms;	/* one wait for a lock */
 	int64_t		 busy_until;	/* and its end, monotonic */
+	struct room	 room;		/* while it is opened */
 	struct dbfiles	 files;
 	int64_t		 bytes;		/* its size when the log was empty */
 	char		 path[PATH_MAX];
@@ -45,7 +47,7 @@ struct db {
 const char *
 db_why(const struct db *d)
 {
-	return sqlite3_errmsg(d->blamed);
+	return sql_why(d->blamed);
 }
 
 static void
@@ -106,6 +108,7 @@ set_up(struct db *d, char why[DB_WHY])
 	}
 	if (d->mode == DB_OWN &&
 	    ((f = migrate(d->db, why, DB_WHY)) != FAULT_NONE ||
+	    (f = room_open(&d->room, d->path, true, why)) != FAULT_NONE ||
 	    (f = sql_run(d->db, "PRAGMA journal_mode = WAL; "
 	    "PRAGMA journal_size_limit = " LOG_LIMIT_BYTES "; "
 	    "PRAGMA cache_size = -" OWNER_CACHE_KIB)) != FAULT_NONE))
@@ -169,12 +172,14 @@ open_all(struct db *d, const char *const *statements, unsigned count,
 
 	assert(count <= DB_STATEMENTS_MAX);
 	d->busy_ms = OPEN_BUSY_MS;
-	if ((f = open_one(d, &d->db, d->mode == DB_OWN ?
+	if ((f = room_open(&d->room, d->path, false, why)) != FAULT_NONE ||
+	    (f = open_one(d, &d->db, d->mode == DB_OWN ?
 	    SQLITE_OPEN_CREATE : 0)) != FAULT_NONE ||
 	    (f = set_up(d, why)) != FAULT_NONE ||
 	    (d->mode != DB_READ && ((f = note_files(d)) != FAULT_NONE ||
 	    (f = open_second(d)) != FAULT_NONE)))
 		return f;
+	room_close(&d->room);
 	d->blamed = d->db;
 	f = prepare(d, statements, count);
 	d->busy_ms = BUSY_MS;
@@ -201,10 +206,7 @@ db_open(struct db **out, const char *path, enum db_mode mode,
 		    "place: rename it after that one, or remove it");
 	else
 		f = open_all(d, statements, count, why);
-	/* Without a log SQLite says no more than that it cannot open one. */
-	if (f == FAULT_IO && d->db != NULL &&
-	    sqlite3_db_readonly(d->db, "main") == 1)
-		f = FAULT_DENIED;
+	f = sql_opened(d->db, d->path, f, why, DB_WHY);
 	if (f != FAULT_NONE && why[0] == '\0')
 		snprintf(why, DB_WHY, "%s", db_why(d));
 	if (f == FAULT_NONE)
@@ -223,6 +225,7 @@ db_abandon(struct db *d)
 		sqlite3_finalize(d->stmt[i]);
 	checkpoint_close(&d->checkpoint);
 	sqlite3_close(d->db);
+	room_close(&d->room);
 	free(d);
 }
 

@@ -18,6 +18,10 @@ fault_name(enum fault f)
 		return "io-error";
 	case FAULT_DENIED:
 		return "permission-denied";
+	case FAULT_READONLY:
+		return "read-only";
+	case FAULT_MISSING:
+		return "no-such-file";
 	case FAULT_GONE:
 		return "file-replaced";
 	case FAULT_CORRUPT:
@@ -45,8 +49,12 @@ fault_errno(int e)
 		return FAULT_FULL;
 	case EACCES:
 	case EPERM:
-	case EROFS:
 		return FAULT_DENIED;
+	case EROFS:
+		return FAULT_READONLY;
+	case ENOENT:
+	case ENOTDIR:
+		return FAULT_MISSING;
 	case ENOMEM:
 		return FAULT_MEMORY;
 	default:

@@ -8,7 +8,9 @@ enum fault {
 	FAULT_STUCK,	/* known to be busy or broken: not even tried */
 	FAULT_FULL,	/* no room on the disk */
 	FAULT_IO,	/* the disk, or the file system, refuses */
-	FAULT_DENIED,	/* no permission, or read-only */
+	FAULT_DENIED,	/* no permission */
+	FAULT_READONLY,	/* the file system is */
+	FAULT_MISSING,	/* a file or folder is not there */
 	FAULT_GONE,	/* the file was moved or replaced under us */
 	FAULT_CORRUPT,	/* not a database (any more) */
 	FAULT_FOREIGN,	/* another program's database */

@@ -4,6 +4,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -73,14 +74,29 @@ guard_others(const char *path)
 	return stat(path, &st) == 0 ? st.st_mode & OTHERS : 0;
 }
 
+bool
+guard_ours(const char *path, const char *db)
+{
+	char spool[PATH_MAX + 8];
+	struct stat st;
+
+	if (stat(path, &st) != 0 || st.st_uid != geteuid())
+		return false;
+	snprintf(spool, sizeof(spool), "%s-spool", db);
+	return S_ISREG(st.st_mode) ||
+	    (S_ISDIR(st.st_mode) && strcmp(path, spool) == 0);
+}
+
+/* Not by a descriptor: SQLite would lose its locks when that is closed. */
 static void
-close_one(const char *path, void say(const char *path, bool closed))
+close_one(const char *path, const char *db,
+    void say(const char *path, bool closed))
 {
 	struct stat st;
 
-	if (stat(path, &st) != 0 || (st.st_mode & OTHERS) == 0)
-		return;
-	say(path, chmod(path, st.st_mode & 07777 & ~(mode_t)OTHERS) == 0);
+	if (stat(path, &st) == 0 && (st.st_mode & OTHERS) != 0)
+		say(path, guard_ours(path, db) && chmod(path, st.st_mode &
+		    07777 & ~(mode_t)OTHERS) == 0);
 }
 
 void
@@ -92,7 +108,7 @@ guard_files(const char *db, const char *spool,
 
 	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
 		snprintf(path, sizeof(path), "%s%s", db, suffixes[i]);
-		close_one(path, say);
+		close_one(path, db, say);
 	}
-	close_one(spool, say);
+	close_one(spool, db, say);
 }

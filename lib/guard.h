@@ -23,9 +23,14 @@ void	guard_cores(void);
  * 0 for none, or where there is nothing. */
 unsigned guard_others(const char *path);
 
+/* Whether what is at `path` is this process's to close: a regular file of its
+ * own user, or the folder of that user that is named after the database `db`.
+ * Any other folder may be one that others need. */
+bool	guard_ours(const char *path, const char *db);
+
 /* Takes away from others what they may do with the database, its -wal and
- * -shm, and the spool. Each that was open, and whether it is now closed,
- * is told to `say`. */
+ * -shm, and the spool, where they are ours. Each that was open, and whether it
+ * is now closed, is told to `say`. */
 void	guard_files(const char *db, const char *spool,
 	    void say(const char *path, bool closed));
 

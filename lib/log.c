@@ -5,17 +5,23 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "seldom.h"
 
 #define VALUE_MAX	200	/* bytes of a value before escaping */
 
 /* How lines get out without anybody waiting for who reads them. */
 static enum { OUT_WRITE, OUT_SEND, OUT_POLL } how;
 static int		 out = STDERR_FILENO;
+static bool		 journal;	/* who reads them is systemd's */
 static pthread_once_t	 once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t	 seldom_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct seldom	 strangers;
 static unsigned long	 dropped, unsaid;	/* atomic */
 
 static void
@@ -60,10 +66,57 @@ add_time(struct log *l)
 	add(l, ms, sizeof(ms) - 1);
 }
 
+/* Whether standard error is still what systemd has connected to its journal,
+ * and was not led elsewhere: JOURNAL_STREAM is "DEVICE:INODE" of that. */
+static bool
+is_journal(const struct stat *st)
+{
+	const char *s = getenv("JOURNAL_STREAM");
+	char here[64];
+
+	snprintf(here, sizeof(here), "%ju:%ju", (uintmax_t)st->st_dev,
+	    (uintmax_t)st->st_ino);
+	return s != NULL && strcmp(s, here) == 0;
+}
+
+/* Whether a descriptor waits belongs to all who share it: a pipe is opened once
+ * more for ourselves. */
+static void
+open_out(void)
+{
+	struct stat st;
+
+	if (fstat(STDERR_FILENO, &st) != 0)
+		return;
+	journal = is_journal(&st);
+	if (S_ISREG(st.st_mode))
+		return;
+	how = OUT_POLL;
+	if (S_ISSOCK(st.st_mode)) {
+		how = OUT_SEND;
+	} else if ((out = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK |
+	    O_NOCTTY | O_CLOEXEC)) >= 0) {
+		how = OUT_WRITE;
+	} else {
+		out = STDERR_FILENO;
+	}
+}
+
+/* As the journal wants it before a line: syslog's number. */
+static const char *
+priority(const char *level)
+{
+	return strcmp(level, "error") == 0 ? "<3>" :
+	    strcmp(level, "warning") == 0 ? "<4>" : "<6>";
+}
+
 void
 log_begin(struct log *l, const char *level, const char *event)
 {
+	pthread_once(&once, open_out);
 	l->len = 0;
+	if (journal)
+		add_str(l, priority(level));
 	add_time(l);
 	log_str(l, "level", level);
 	log_str(l, "event", event);
@@ -125,26 +178,6 @@ log_int(struct log *l, const char *key, int64_t n)
 	log_str(l, key, buf);
 }
 
-/* Whether a descriptor waits belongs to all who share it: a pipe is opened once
- * more for ourselves. */
-static void
-open_out(void)
-{
-	struct stat st;
-
-	if (fstat(STDERR_FILENO, &st) != 0 || S_ISREG(st.st_mode))
-		return;
-	how = OUT_POLL;
-	if (S_ISSOCK(st.st_mode)) {
-		how = OUT_SEND;
-	} else if ((out = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK |
-	    O_NOCTTY | O_CLOEXEC)) >= 0) {
-		how = OUT_WRITE;
-	} else {
-		out = STDERR_FILENO;
-	}
-}
-
 /* One write, so that lines of many threads do not mix. */
 static bool
 put(struct log *l)
@@ -176,7 +209,6 @@ log_end(struct log *l)
 {
 	unsigned long lost;
 
-	pthread_once(&once, open_out);
 	lost = __atomic_exchange_n(&unsaid, 0, __ATOMIC_RELAXED);
 	if (lost > 0 && !say_dropped(lost))
 		__atomic_add_fetch(&unsaid, lost, __ATOMIC_RELAXED);
@@ -185,6 +217,25 @@ log_end(struct log *l)
 		return;
 	__atomic_add_fetch(&unsaid, 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&dropped, 1, __ATOMIC_RELAXED);
+}
+
+void
+log_end_stranger(struct log *l)
+{
+	unsigned long left_out;
+	struct timespec ts;
+	bool passes;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	pthread_mutex_lock(&seldom_lock);
+	passes = seldom_passes(&strangers, (int64_t)ts.tv_sec * 1000 +
+	    ts.tv_nsec / 1000000, &left_out);
+	pthread_mutex_unlock(&seldom_lock);
+	if (!passes)
+		return;
+	if (left_out > 0)
+		log_int(l, "left_out", (int64_t)left_out);
+	log_end(l);
 }
 
 unsigned long

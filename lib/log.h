@@ -1,4 +1,5 @@
-/* One line an event, in logfmt, on standard error. */
+/* One line an event, in logfmt, on standard error; before it <3>, <4> or <6>
+ * where that is systemd's journal, so that it knows the level. */
 #ifndef LOG_H
 #define LOG_H
 
@@ -23,6 +24,9 @@ void	log_int(struct log *, const char *key, int64_t);
 /* Never waits: a line that standard error does not take now is dropped. The
  * next one that it takes follows a line that says how many were. */
 void	log_end(struct log *);
+/* The same for what anybody can cause as often as he likes: a burst is written,
+ * then a line a minute, with `left_out`, the number of those in between. */
+void	log_end_stranger(struct log *);
 unsigned long	log_dropped(void);	/* since the start */
 
 /* A whole line that says one thing in words. */

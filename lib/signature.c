@@ -151,6 +151,47 @@ secrets_bad_line(const struct secrets *set)
 	return set->bad_line;
 }
 
+static bool
+is_quoted(const struct secret *s)
+{
+	return (s->key[0] == '"' || s->key[0] == '\'') &&
+	    s->key[s->len - 1] == s->key[0];
+}
+
+/* A name as a shell has them, and a secret behind its `='. */
+static bool
+is_assignment(const struct secret *s)
+{
+	size_t n = 0;
+
+	while (n < s->len && (s->key[n] == '_' ||
+	    (s->key[n] >= 'A' && s->key[n] <= 'Z') ||
+	    (s->key[n] >= 'a' && s->key[n] <= 'z') ||
+	    (n > 0 && s->key[n] >= '0' && s->key[n] <= '9')))
+		n++;
+	return n > 0 && n < s->len && s->key[n] == '=' &&
+	    s->len - n > SECRET_MIN;
+}
+
+enum secrets_slip
+secrets_slip(const struct secrets *set, const char **name)
+{
+	static const char placeholder[] = "YOUR-";
+	const struct secret *s;
+
+	for (size_t i = 0; i < secrets_count(set); i++) {
+		s = &set->secret[i];
+		*name = s->name;
+		if (is_quoted(s))
+			return SLIP_QUOTES;
+		if (is_assignment(s))
+			return SLIP_ASSIGNMENT;
+		if (memcmp(s->key, placeholder, sizeof(placeholder) - 1) == 0)
+			return SLIP_PLACEHOLDER;
+	}
+	return SLIP_NONE;
+}
+
 bool
 secrets_locked(const struct secrets *set)
 {

@@ -27,6 +27,15 @@ enum secrets_form {
 struct secrets	*secrets_read(struct span bytes, enum secrets_form);
 size_t		 secrets_count(const struct secrets *);
 unsigned	 secrets_bad_line(const struct secrets *);
+/* What one of them looks like that is no secret as Sentry prints it; *name is
+ * which. It may be one all the same. */
+enum secrets_slip {
+	SLIP_NONE,
+	SLIP_QUOTES,		/* around it: they would be a part of it */
+	SLIP_ASSIGNMENT,	/* NAME=secret */
+	SLIP_PLACEHOLDER	/* YOUR-CLIENT-SECRET */
+};
+enum secrets_slip secrets_slip(const struct secrets *, const char **name);
 /* False where the system's limit (RLIMIT_MEMLOCK) lets them go to swap. */
 bool		 secrets_locked(const struct secrets *);
 const char	*secrets_name(const struct secrets *, size_t);

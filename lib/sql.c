@@ -1,7 +1,12 @@
 #include "sql.h"
 
 #include <errno.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #define HEADER_BYTES	32	/* as far as it is read, */
 #define HEADER_PAGES	28	/* and where its size in pages stands */
@@ -36,6 +41,40 @@ sql_fault(int rc)
 		return fault_errno(errno);
 	}
 	return FAULT_IO;
+}
+
+enum fault
+sql_opened(sqlite3 *db, const char *path, enum fault f, char *why,
+    size_t size)
+{
+	char folder[PATH_MAX];
+	int rc = 0;
+
+	if (f == FAULT_MISSING) {
+		snprintf(folder, sizeof(folder), "%s", path);
+		rc = access(dirname(folder), W_OK);
+	} else if ((f == FAULT_IO || f == FAULT_DENIED) && db != NULL &&
+	    sqlite3_db_readonly(db, "main") == 1) {
+		f = FAULT_DENIED;
+		rc = access(path, W_OK);
+	}
+	if (rc != 0) {
+		f = fault_errno(errno);
+		snprintf(why, size, "%s", strerror(errno));
+	}
+	return f;
+}
+
+const char *
+sql_why(sqlite3 *db)
+{
+	static _Thread_local char why[192];
+	int code = sqlite3_errcode(db) & 0xff, e = sqlite3_system_errno(db);
+
+	if (e == 0 || (code != SQLITE_CANTOPEN && code != SQLITE_IOERR))
+		return sqlite3_errmsg(db);
+	snprintf(why, sizeof(why), "%s: %s", sqlite3_errmsg(db), strerror(e));
+	return why;
 }
 
 enum fault

@@ -2,6 +2,7 @@
 #ifndef SQL_H
 #define SQL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include <sqlite3.h>
@@ -11,6 +12,16 @@
 /* Of a result code, the extended ones too. After SQLITE_CANTOPEN errno has to
  * be as SQLite left it. */
 enum fault	sql_fault(int rc);
+
+/* What came of opening `path`, more to the point: of a folder that cannot be
+ * written to SQLite says that there is no file, and of a file that cannot be,
+ * no more than that it cannot open its log. Then with words. */
+enum fault	sql_opened(sqlite3 *, const char *path, enum fault, char *why,
+		    size_t);
+
+/* SQLite's words for what was wrong last, with the system's where they say
+ * more. Until the next call in this thread. */
+const char	*sql_why(sqlite3 *);
 
 /* Runs statements that return nothing. */
 enum fault	sql_run(sqlite3 *, const char *sql);

@@ -238,3 +238,39 @@ class Disk:
 
     def close(self):
         subprocess.run(["umount", "-l", self.folder], check=True)
+
+
+class Ext4(Disk):
+    """ext4 with blocks smaller than a page of memory, as mkfs makes it on
+    small disks: a file may have a hole in the midst of a page."""
+    blocks = 16 << 10
+
+    def __init__(self):
+        self.folder = h.Scratch.new("disk")
+        self.ballast = os.path.join(self.folder, "ballast")
+        image = self.folder + ".ext4"
+        with open(image, "wb") as f:
+            f.truncate(self.blocks << 10)
+        for argv in (["mkfs.ext4", "-q", "-b", "1024", "-m", "0", image],
+                     ["mount", "-o", "loop", image, self.folder]):
+            if not shutil.which(argv[0]) or subprocess.run(
+                    argv, capture_output=True, check=False).returncode != 0:
+                os.unlink(image)
+                raise h.Skip("cannot mount an ext4 of its own")
+        os.unlink(image)
+
+    def leave(self, spare):
+        """Until that many blocks are left."""
+        with open(self.ballast, "ab", 0) as f:
+            for size in (1 << 16, 1 << 10):
+                try:
+                    while f.write(b"x" * size):
+                        pass
+                except OSError:
+                    pass
+            os.fsync(f.fileno())
+            f.truncate((f.tell() // 1024 - spare) * 1024)
+            os.fsync(f.fileno())
+
+    def empty(self):
+        os.unlink(self.ballast)

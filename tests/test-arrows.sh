@@ -24,6 +24,7 @@ hook: json
 observe_list: span
 response: json text
 retry:
+seldom:
 envelope: member text
 sink: retry text
 flight: sink
@@ -53,17 +54,21 @@ record: hook signature
 args:
 clock:
 notify:
-log: span
+credential:
+log: seldom span
+environment: log
 fault:
 receipt: observe redact
 spool: fault hook record
 round: receipt record spool
 guard:
+only: log
 dbfiles:
 sql: fault
 checkpoint: dbfiles fault sql
+room: dbfiles sql
 migrate: fault schema_sql sql
-db: checkpoint clock dbfiles fault migrate span sql
+db: checkpoint clock dbfiles fault migrate room span sql
 store: db observe
 intake: clock receipt store
 bringin: clock intake round spool store
@@ -92,7 +97,7 @@ listen:
 threads: clock exchange fcgi listen
 serve: exchange listen log memory notify threads
 options: args observe_list
-check: guard keyring listen options spool store
+check: environment guard keyring listen options spool store
 verify: json keyring
 forget: erase log options
 page_html: moment text
@@ -100,8 +105,8 @@ page_plot: page_html text
 page_look: clock db page_html text
 page_views: db page_look page_plot text
 page: exchange log page_css page_views
-page_main: args guard log page plain serve
-main: answer args check forget guard log memory options plain serve status verify
+page_main: args environment guard log page plain serve
+main: answer args check environment forget guard log memory options plain serve status verify
 '
 
 # HEADER FILE...: who alone may include a library's header.

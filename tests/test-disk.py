@@ -13,7 +13,7 @@ import time
 sys.dont_write_bytecode = True
 import faults  # noqa: E402
 import harness as h  # noqa: E402
-from faults import (Books, Disk, Site, Strace, held, hooks,  # noqa: E402
+from faults import (Books, Disk, Ext4, Site, Strace, held, hooks,  # noqa: E402
                     metric, need_strace, no_answer_but_200, post, ready,
                     spool_is_empty)
 from harness import equal, until  # noqa: E402
@@ -472,6 +472,40 @@ def _(disks, start):
     books.close(w)
 
 
+def is_full_or_well(w):
+    return {h.logfmt(x)["fault"] for x in w.log_lines()
+            if "event=database-fault" in x} <= {"disk-full"}
+
+
+@tap.table("a disk with blocks of 1 KiB has {} left at the start: said, and "
+           "served", [(n,) for n in range(0, 44, 4)])
+def _(spare):
+    disk = Ext4()
+    try:
+        w = h.Worker(*h.BRIEF, db=os.path.join(disk.folder, "o.db"))
+        w.argv += ["--spool", os.path.join(w.folder, "sp")]
+        books = Books(f"ext4 with blocks of 1 KiB, {spare} left")
+        for _ in range(3):
+            equal(books.post(w), 200)
+        w.kill()                        # its log is whole, and long
+        os.unlink(w.db + "-shm")
+        disk.leave(spare)
+        done = h.run_program("--check", "--db", w.db, "--secret-file",
+                             w.secret_file)
+        assert done.returncode in (0, 1), done
+        equal("no room" in done.stdout, done.returncode == 1, done)
+        w.start()
+        equal(books.post(w), 200)
+        assert is_full_or_well(w), w.log()
+        disk.empty()
+        until(lambda: ready(w).status == 200, w.log()[-900:])
+        equal(books.post(w), 200)
+        until(lambda: hooks(w) == 5, w.log()[-900:])
+        equal(w.stop(), 0)
+    finally:
+        disk.close()
+
+
 @tap.test("a disk that fills up and empties under load: no 200 is lost")
 @on_disks
 def _(disks, start):
@@ -509,7 +543,7 @@ def _(disks, start):
     for _ in range(10):
         equal(books.post(w), 200)
     equal(len(w.spooled()), 10)
-    says(w, 0, '"writer":"permission-denied"')
+    says(w, 0, '"writer":"read-only"')
     disks[0].remount("rw")
     well_again(w, books)
     books.close(w, exactly=True)

@@ -64,6 +64,7 @@ def _(where, via):
 @tap.table("GET .../ready says that all works {}", BOTH)
 def _(where, via):
     answer = via.get(h.PATH + "/ready")
+    assert answer.body.endswith(b"}\n"), "no line end after it"
     said(answer, 200, answer.body)
     told = json.loads(answer.body)
     for word in ("database", "spool", "writer", "backlog"):

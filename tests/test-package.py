@@ -53,7 +53,7 @@ esac
 """
 SITE = """server {
 	listen 127.0.0.1:80 default_server;
-	include snippets/sentry-webhooks.conf;
+	include snippets/sentry-webhooks*.conf;
 }
 """
 
@@ -506,6 +506,7 @@ def _():
     equal(rows()[0][0], before, "rows")
     assert installed("etc/sentry-webhooks/secret")
     assert not installed("etc/nginx/snippets/sentry-webhooks.conf")
+    root.run("nginx", "-t")             # its site still includes that
     equal(enabled(), [], "enabled")
 
 

@@ -195,6 +195,28 @@ def _(_name, printed, out, want):
     equal(matches(printed, out), want)
 
 
+def told_to_install(words):
+    """What the README has apt install in the command that holds `words`."""
+    for block in BLOCKS:
+        for step in block.steps():
+            if "apt-get install" in step.command and words in step.command:
+                return set(step.command.replace("\\\n", " ").split())
+    raise AssertionError(words)
+
+
+@tap.test("the package is built with what the README has installed for it, "
+          "and so are the programs")
+def _():
+    with open(os.path.join(h.SRC, "debian/control"), encoding="utf-8") as f:
+        wanted = re.search(r"^Build-Depends:\n((?: .*\n)+)", f.read(), re.M)
+    names = set(re.findall(r"^ ([a-z0-9.+-]+)", wanted[1], re.M))
+    # Both of these are provided by debhelper.
+    helpers = {n for n in names if n.startswith(("debhelper-", "dh-"))}
+    equal(names - helpers - told_to_install("build-essential"), set())
+    assert "debhelper" in told_to_install("build-essential")
+    equal(names - helpers - told_to_install("autoconf"), set())
+
+
 @tap.test("what the README names is in the tree")
 def _():
     made = ("docs/", "conf/", "lib/", "bench/", "tests/", "tools/")
@@ -467,11 +489,15 @@ class Machine(Place):
                 self.nginx.send_signal(signal.SIGHUP)
                 return ""
             for name in names:
-                if verb in ("stop", "restart"):
+                if verb == "try-restart" and name not in self.services:
+                    continue
+                if verb in ("stop", "restart", "try-restart"):
                     self.stop(name)
-                if verb in ("start", "restart") or "--now" in words:
+                if verb in ("start", "restart", "try-restart") or \
+                        "--now" in words:
                     self.start(name)
-            assert verb in ("start", "stop", "restart", "enable"), words
+            assert verb in ("start", "stop", "restart", "try-restart",
+                            "enable"), words
         except (AssertionError, KeyError, OSError) as error:
             return f"Failed: {error!r}\n"
         return ""

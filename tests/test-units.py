@@ -79,6 +79,42 @@ def _():
     equal((code, out, ours), (0, "", []), err)
 
 
+UNITS = [os.path.basename(name).removesuffix(".in")
+         for name in sorted(os.listdir(CONF))
+         if re.search(r"\.(service|socket)(\.in)?$", name)]
+
+
+def sections(name):
+    """{section: [(key, value), ...]} of a unit's text."""
+    path = os.path.join(CONF, name)
+    found, here = {}, None
+    with open(path if os.path.exists(path) else path + ".in",
+              encoding="utf-8") as f:
+        for line in f:
+            head = re.match(r"\[(\w+)\]$", line)
+            if head:
+                here = found.setdefault(head[1], [])
+            elif "=" in line and line[0] not in "#;":
+                here.append(tuple(line.rstrip("\n").split("=", 1)))
+    return found
+
+
+# A service that was started too often takes its socket with it, and that its
+# file: from then on nginx has nobody to hand hooks to.
+@tap.table("{} is started however often: no limit ends it for good",
+           [(name,) for name in UNITS])
+def _(name):
+    unit_of = sections(name)
+    equal([value for key, value in unit_of["Unit"]
+           if key == "StartLimitIntervalSec"], ["0"], "in [Unit]")
+    for key, value in unit_of.get("Socket", []):
+        assert key not in ("TriggerLimitIntervalSec", "TriggerLimitBurst") \
+            or value == "0", (key, value)
+    if name.endswith(".socket"):
+        equal([value for key, value in unit_of["Socket"]
+               if key == "TriggerLimitIntervalSec"], ["0"], "in [Socket]")
+
+
 @tap.test("systemd-sysusers makes the units' user, with its folder")
 def _():
     need("systemd-sysusers")
@@ -425,6 +461,41 @@ def _():
     equal(w.post(BODY, signed(BODY)).status, 200)
 
 
+def not_ours(kind, w):
+    """Something that stands where the worker would have its own."""
+    path = os.path.join(w.folder, "other")
+    if kind == "folder" or kind == "spool":
+        os.mkdir(path)
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        h.write(path, "")
+        shutil.chown(path, "nobody")
+    os.chmod(path, 0o1777 if os.path.isdir(path) else 0o666)
+    return path
+
+
+@tap.table("{}: its mode stays as it is, and that it is open is said", [
+    ("--db with a folder", "folder", "--db"),
+    ("--db with a FIFO", "fifo", "--db"),
+    ("--db with another user's file", "file", "--db"),
+    ("--spool with a folder that others use", "spool", "--spool")])
+def _(_name, kind, option):
+    if kind == "file":
+        need_root()
+    w = h.Worker()
+    w.stop()
+    path = not_ours(kind, w)
+    before = mode(path)
+    w.argv += [option, path, "--allow-root"]
+    w.start()
+    equal(mode(path), before)
+    said = [h.logfmt(line) for line in w.log_lines()]
+    equal([(x["file"], "chmod" in x["msg"]) for x in said
+           if x["event"] == "file-mode" and not x["file"].startswith(
+               path + "-")], [(path, True)])
+
+
 @tap.test("--check says what is open to others")
 def _():
     w = h.Worker()
@@ -448,6 +519,78 @@ def _():
         equal(lines.count("socket-mode"), 1)
         w.stop()
     listen.close()
+
+
+# ---- the journal -----------------------------------------------------------
+
+PRIORITY = {"error": 3, "warning": 4, "info": 6}
+
+
+def journalled(where=lambda st: f"{st.st_dev}:{st.st_ino}"):
+    """A worker whose standard error is the journal, as systemd says it."""
+    folder = h.Scratch.new("journal")
+    h.write(os.path.join(folder, "stderr"), "")
+    return h.Worker(folder=folder, env={
+        "JOURNAL_STREAM": where(os.stat(os.path.join(folder, "stderr")))})
+
+
+@tap.test("where standard error is the journal each line has its level")
+def _():
+    w = journalled()
+    equal(w.post(BODY, signed(BODY)).status, 200)
+    equal(w.post(BODY, signed(BODY, secret="other")).status, 401)
+    h.write(w.secret_file, "short\n")   # said as a warning
+    equal(w.get(h.PATH + "/ready").status, 200)
+    w.stop()
+    lines = [re.match(r"<(\d)>(ts=.*)", line) for line in w.log_lines()]
+    assert all(lines), w.log()
+    levels = {h.logfmt(m[2])["level"]: int(m[1]) for m in lines}
+    equal({"warning", "info"} - set(levels), set())
+    equal(levels, {k: PRIORITY[k] for k in levels})
+
+
+@tap.table("where it is {}, no line has", [
+    ("another file", lambda st: f"{st.st_dev}:{st.st_ino + 1}"),
+    ("on another device", lambda st: f"{st.st_dev + 1}:{st.st_ino}"),
+    ("nothing that is known", lambda st: "what")])
+def _(_name, where):
+    w = journalled(where)
+    w.stop()
+    for line in w.log_lines():
+        h.logfmt(line)
+
+
+@tap.test("an error has a level of its own there, and what has none is one")
+def _():
+    folder = h.Scratch.new("journal")
+    path = h.write(os.path.join(folder, "stderr"), "")
+    st = os.stat(path)
+    w = h.Worker(folder=folder, secret=None, env={
+        "JOURNAL_STREAM": f"{st.st_dev}:{st.st_ino}"})
+    w.stop()
+    assert re.search(r"^<3>ts=\S+ level=error event=no-secret ", w.log(),
+                     re.M), w.log()
+    for name in UNITS:
+        if name.endswith(".service"):
+            assert ("SyslogLevel", "err") in sections(name)["Service"], name
+
+
+@tap.test("strangers' refusals are counted always, and written seldom")
+def _():
+    w = h.Worker()
+    sent = 400
+    for n in range(sent):
+        answer = w.post(BODY, signed(BODY, secret="other") if n % 2 else {})
+        equal(answer.status, 401)
+    equal(w.post(BODY, signed(BODY)).status, 200)
+    text = w.get(h.PATH + "/metrics").body.decode()
+    counted = re.findall(r'^sentry_webhooks_hooks_total\{.*result='
+                         r'"unauthentic"\} (\d+)$', text, re.M)
+    equal(sum(map(int, counted)), sent)
+    lines = [h.logfmt(line) for line in w.log_lines()]
+    said = sum(x.get("status") == "401" for x in lines)
+    assert 10 <= said <= sent / 2, said
+    equal(sum(x.get("status") == "200" for x in lines), 1)
 
 
 # ---- memory --------------------------------------------------------------

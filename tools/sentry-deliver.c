@@ -1,6 +1,6 @@
 /* sentry-deliver: takes the outbox's rows to a sink. */
 #include <errno.h>
-#include <fcntl.h>
+#include <libgen.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -9,17 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "args.h"
 #include "deliver.h"
+#include "environment.h"
+#include "credential.h"
 #include "log.h"
+#include "only.h"
 
 #define EXIT_TEMPFAIL	75	/* EX_TEMPFAIL of sysexits.h */
 #define PATIENCE_S	12	/* from SIGTERM to the end */
-#define URL_MAX		4096	/* bytes of a file that holds a URL */
 
 static const char help[] =
 "Usage: sentry-deliver --to URL [OPTION]...\n"
@@ -28,7 +29,7 @@ static const char help[] =
 "them delivered once that has said so.\n"
 "\n"
 "      --to URL             http(s)://...   an Inngest event API (BASE/e/KEY)\n"
-"                           nats://...      NATS JetStream\n"
+"                           nats://..., tls://...   NATS JetStream\n"
 "                           -               standard output, one a line\n"
 "                           Keys on a command line are seen by others: use\n"
 "                           the environment or a file\n"
@@ -59,6 +60,7 @@ static const char help[] =
 
 struct options {
 	char		*to;
+	const char	*to_name;	/* what messages call it */
 	const char	*to_file;
 	const char	*db;
 	const char	*metrics;
@@ -158,6 +160,7 @@ set_to(struct options *o, int which, const char *name, const char *s)
 		return;
 	free(o->to);
 	o->to = NULL;
+	o->to_name = variable ? name : "--to";
 	o->to_file = which == SET_TO_FILE ? s : NULL;
 	if (which == SET_TO_FILE)
 		return;
@@ -227,28 +230,6 @@ set(void *arg, int which, const char *name, const char *s)
 	}
 }
 
-/* The first line of a small file, without white space around it. */
-static char *
-read_line(const char *path)
-{
-	char buf[URL_MAX + 1];
-	size_t n = 0, from;
-	FILE *in = fopen(path, "re");
-
-	if (in != NULL) {
-		n = fread(buf, 1, URL_MAX, in);
-		fclose(in);
-	}
-	buf[n] = '\0';
-	from = strspn(buf, " \t\r\n");
-	buf[from + strcspn(buf + from, "\r\n")] = '\0';
-	n = strlen(buf + from);
-	while (n > 0 && (buf[from + n - 1] == ' ' ||
-	    buf[from + n - 1] == '\t'))
-		buf[from + --n] = '\0';
-	return n == 0 ? NULL : args_join(buf + from, "");
-}
-
 static const char *const http_kinds[] = { "http://", "https://", NULL };
 static const char *const nats_kinds[] = { "nats://", "tls://", NULL };
 
@@ -260,39 +241,60 @@ is_kind(const char *url, const char *const *kinds)
 	return *kinds != NULL;
 }
 
+/* The URL in a file, which messages then name. */
+static void
+take_file(struct options *o, const char *file)
+{
+	const char *why;
+
+	o->to_name = file;
+	if ((o->to = credential_read(file, &why)) == NULL)
+		args_usage("%s: there is no URL in this file: %s", file, why);
+}
+
+static void
+take_credential(struct options *o)
+{
+	const char *file = args_variable("CREDENTIALS_DIRECTORY");
+
+	if (file != NULL)
+		file = args_join(file, "/sentry-deliver-to");
+	if (file != NULL && access(file, F_OK) == 0)
+		take_file(o, file);
+}
+
+static void
+take_inngest(struct options *o)
+{
+	const char *key = args_variable("INNGEST_EVENT_KEY");
+	const char *base = args_variable("INNGEST_BASE_URL");
+	char *start;
+
+	if (key == NULL)
+		return;
+	base = base == NULL ? "https://inn.gs" : base;
+	start = args_join(base, base[strlen(base) - 1] == '/' ? "e/" : "/e/");
+	o->to = args_join(start, key);
+	o->to_name = "INNGEST_BASE_URL";
+	free(start);
+}
+
 /* Where to: an option, the variables, a credential. */
 static void
 find_sink(struct options *o)
 {
-	const char *key = args_variable("INNGEST_EVENT_KEY");
-	const char *base = args_variable("INNGEST_BASE_URL");
-	const char *folder = args_variable("CREDENTIALS_DIRECTORY");
-	char *file;
-
-	if (o->to == NULL && o->to_file != NULL &&
-	    (o->to = read_line(o->to_file)) == NULL)
-		args_usage("--to-file: there is no URL in this file, or it "
-		    "cannot be read");
-	if (o->to == NULL && key != NULL) {
-		if (base == NULL)
-			base = "https://inn.gs";
-		o->to = args_join(base, base[strlen(base) - 1] == '/' ?
-		    "e/" : "/e/");
-		file = o->to;
-		o->to = args_join(file, key);
-		free(file);
-	}
-	if (o->to == NULL && folder != NULL) {
-		file = args_join(folder, "/sentry-deliver-to");
-		o->to = read_line(file);
-		free(file);
-	}
+	if (o->to_file != NULL)
+		take_file(o, o->to_file);
+	else if (o->to == NULL)
+		take_inngest(o);
+	if (o->to == NULL)
+		take_credential(o);
 	if (o->to == NULL)
 		args_usage("where to? give --to URL or SENTRY_DELIVER_TO");
 	if (!is_kind(o->to, http_kinds) && !is_kind(o->to, nats_kinds) &&
 	    strcmp(o->to, "-") != 0)
-		args_usage("--to must begin with http://, https:// or "
-		    "nats://, or be -");
+		args_usage("%s: the URL must begin with http://, https://, "
+		    "nats:// or tls://, or be -", o->to_name);
 }
 
 static void
@@ -321,6 +323,15 @@ read_options(struct options *o, int argc, char *argv[])
 /* ---- the sink ---- */
 
 #ifdef HAVE_NATS
+static bool
+readable(const char *option, const char *path, char why[SINK_WHY])
+{
+	if (path == NULL || access(path, R_OK) == 0)
+		return true;
+	snprintf(why, SINK_WHY, "%s %s: %s", option, path, strerror(errno));
+	return false;
+}
+
 static struct sink *
 open_nats(const struct options *o, char why[SINK_WHY])
 {
@@ -329,19 +340,22 @@ open_nats(const struct options *o, char why[SINK_WHY])
 		.ca = o->ca, .create = o->create, .replicas = o->replicas,
 		.window = 2000, .timeout_s = o->timeout,
 	};
+	const char *reason;
 	char *user = NULL, *space;
 	struct sink *s;
 
-	if (o->creds != NULL && access(o->creds, R_OK) != 0) {
-		snprintf(why, SINK_WHY, "--nats-creds: %s", strerror(errno));
+	if (!readable("--nats-creds", o->creds, why) ||
+	    !readable("--nats-ca", o->ca, why))
 		return NULL;
-	}
 	if (o->user_file != NULL) {
-		if ((user = read_line(o->user_file)) == NULL ||
+		user = credential_read(o->user_file, &reason);
+		if (user == NULL ||
 		    *(space = user + strcspn(user, " \t")) == '\0') {
-			free(user);
 			snprintf(why, SINK_WHY, "--nats-user-file wants "
-			    "`USER PASSWORD' in its first line");
+			    "`USER PASSWORD' in the first line of %.100s: %s",
+			    o->user_file, user == NULL ? reason :
+			    "there is one word");
+			free(user);
 			return NULL;
 		}
 		*space++ = '\0';
@@ -379,33 +393,36 @@ open_sink(const struct options *o, char why[SINK_WHY])
 	    sink_http_open(&http, why);
 }
 
-/* ---- one deliverer a database ---- */
+/* ---- the run ---- */
 
-static int
-take_lock(const char *db)
+static void
+warn(const char *event, const char *file, const char *why, const char *msg)
 {
-	char *real = realpath(db, NULL);	/* by every name that it has */
-	char *path = args_join(real == NULL ? db : real, "-deliver");
-	char who[32] = "";
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-	ssize_t n;
+	struct log l;
 
-	free(real);
-	free(path);
-	if (fd < 0)
-		return fail("%s-deliver: %s", db, strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		n = read(fd, who, sizeof(who) - 1);
-		who[n > 0 ? strspn(who, "0123456789") : 0] = '\0';
-		(void)fail("%s is being delivered by process %s", db,
-		    who[0] == '\0' ? "unknown" : who);
-		return EXIT_TEMPFAIL;
-	}
-	snprintf(who, sizeof(who), "%ld\n", (long)getpid());
-	/* The number is a help for people; the lock is what counts. */
-	if (ftruncate(fd, 0) != 0 || write(fd, who, strlen(who)) < 0)
-		log_say("warning", "lock", "its file cannot be written");
-	return 0;	/* held until the program ends */
+	log_begin(&l, "warning", event);
+	log_str(&l, "file", file);
+	log_str(&l, "why", why);
+	log_str(&l, "msg", msg);
+	log_end(&l);
+}
+
+/* What would not work later on; none of it is a reason to stop. */
+static void
+look_ahead(const struct options *o)
+{
+	char *folder = o->metrics == NULL ? NULL : args_join(o->metrics, "");
+
+	if (folder != NULL && access(dirname(folder), W_OK | X_OK) != 0)
+		warn("metrics", o->metrics, strerror(errno), errno == EROFS ?
+		    "the unit lets it write to its folder of state alone: "
+		    "ReadWritePaths= in a drop-in adds one" : "it cannot be "
+		    "written until this user may write to its folder");
+	free(folder);
+	if (strstr(o->to, "/YOUR-") != NULL)
+		warn("to", o->to_name, NULL, "the URL has a placeholder in it "
+		    "where the key belongs");
+	environment_look();
 }
 
 static int
@@ -422,7 +439,7 @@ deliver(const struct options *o)
 	struct log l;
 
 	if ((config.sink = open_sink(o, why)) == NULL) {
-		(void)fail("--to: %s", why);
+		(void)fail("%s: %s", o->to_name, why);
 		return is_kind(o->to, http_kinds) ? EXIT_USAGE : 1;
 	}
 	log_begin(&l, "info", "start");
@@ -430,6 +447,7 @@ deliver(const struct options *o)
 	log_str(&l, "db", o->db);
 	log_str(&l, "sink", config.sink->name);
 	log_end(&l);
+	look_ahead(o);
 	return deliver_run(&config);
 }
 
@@ -439,6 +457,8 @@ main(int argc, char *argv[])
 	static struct options o;
 	struct sigaction act = { .sa_handler = on_signal };
 	struct sigaction last = { .sa_handler = on_alarm };
+	char why[ONLY_WHY];
+	enum only only;
 	int status;
 
 	read_options(&o, argc, argv);
@@ -448,10 +468,12 @@ main(int argc, char *argv[])
 	signal(SIGPIPE, SIG_IGN);
 	umask(0027);
 	if (access(o.db, F_OK) != 0)
-		status = fail("%s: %s; sentry-webhooks makes it", o.db,
-		    strerror(errno));
-	else if ((status = take_lock(o.db)) == 0)
+		status = fail("%s: %s%s", o.db, strerror(errno),
+		    errno == ENOENT ? "; sentry-webhooks makes it" : "");
+	else if ((only = only_take(o.db, why)) == ONLY_US)
 		status = deliver(&o);
+	else if ((status = fail("%s", why)) != 0 && only == ONLY_ANOTHER)
+		status = EXIT_TEMPFAIL;
 	free(o.to);
 	return status;
 }
