@@ -430,6 +430,8 @@ deliver(const struct options *o)
 	log_str(&l, "db", o->db);
 	log_str(&l, "sink", config.sink->name);
 	log_end(&l);
+	if (config.sink->doubt != NULL)
+		log_say("warning", "sink-url", config.sink->doubt);
 	return deliver_run(&config);
 }
 
