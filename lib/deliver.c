@@ -417,7 +417,7 @@ step(struct deliver *d)
 	(void)prune(d);
 	if (clock_ms() >= d->metrics_at)
 		write_metrics(d);
-	pace_rest(&d->pace, d->db);
+	pace_rest(&d->pace, d->db, d->prune.left);
 }
 
 /* What is on its way may still arrive; then the last verdicts, which have time

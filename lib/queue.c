@@ -9,7 +9,7 @@
 #define LOOK_ROWS	10000	/* looked at in one reading */
 
 enum statement {
-	SQL_FRESH, SQL_TRIED, SQL_NEWEST,
+	SQL_FRESH, SQL_TRIED, SQL_NEWEST, SQL_FIRST,
 	SQL_DELIVERED, SQL_ACKED, SQL_LATER, SQL_DEAD,
 	SQL_RIPE, SQL_SETTLED, SQL_LOST, SQL_HIGHEST, SQL_REDRIVE,
 	SQL_PRUNE_AT, SQL_PRUNE, SQL_PRUNE_HOOK_AT, SQL_PRUNE_HOOK,
@@ -42,6 +42,7 @@ static const char *const statements[STATEMENTS] = {
 	    " AND " DUE " <= ?3 ORDER BY " DUE ", id",
 	[SQL_NEWEST] =
 	    "SELECT seq FROM sqlite_sequence WHERE name = 'outbox'",
+	[SQL_FIRST] = PENDING DUE " = 0 ORDER BY id LIMIT 1",
 	[SQL_DELIVERED] =
 	    "UPDATE outbox SET state = 'delivered', attempts = attempts + 1,"
 	    " delivered_at = ?3, sink = ?4, sink_seq = NULL,"
@@ -193,13 +194,19 @@ queue_next(struct db *d, bool tried, struct queue_place *place, int64_t now,
 }
 
 enum fault
-queue_newest(struct db *d, int64_t *id)
+queue_newest(struct db *d, int64_t *id, int64_t *backlog)
 {
 	bool row;
 	enum fault f = db_step(d, SQL_NEWEST, &row);
 
+	*backlog = 0;
 	*id = row ? db_int(d, SQL_NEWEST, 0) : 0;
 	db_finish(d, SQL_NEWEST);
+	if (f != FAULT_NONE)
+		return f;
+	if ((f = db_step(d, SQL_FIRST, &row)) == FAULT_NONE && row)
+		*backlog = *id - db_int(d, SQL_FIRST, 0) + 1;
+	db_finish(d, SQL_FIRST);
 	return f;
 }
 
@@ -348,27 +355,52 @@ queue_redrive(struct db *d, const char *stream, const char *sink,
 
 /* ---- pruning ---- */
 
-/* Deletes among the next `span` ids of a table; *place is 0 when that has come
- * to rows that are younger, or to the end. One that is dated after `now` came
- * while the clock was wrong, and says nothing about those behind it. */
+/* Of rows and of hooks: where the next one stands, and how they go. */
+static const struct { enum statement at, prune; } tables[2] = {
+	{ SQL_PRUNE_AT, SQL_PRUNE }, { SQL_PRUNE_HOOK_AT, SQL_PRUNE_HOOK }
+};
+
+/* If as many came in each hour. */
+static int64_t
+guess_left(struct db *d, int64_t first, int64_t dated, int64_t before,
+    int64_t now)
+{
+	int64_t newest, backlog;
+
+	if (dated >= before || queue_newest(d, &newest, &backlog) !=
+	    FAULT_NONE || newest <= first)
+		return 0;
+	return (int64_t)((double)(newest - first) * (double)(before - dated) /
+	    (double)(now - dated));
+}
+
+/* Deletes among the next `span` ids of a table; it has ended when that has
+ * come to rows that are younger, or to the end. One that is dated after `now`
+ * came while the clock was wrong, and says nothing about those behind it. */
 static enum fault
-prune_table(struct db *d, unsigned at, unsigned prune, int64_t *place,
+prune_table(struct db *d, bool hooks, struct prune_place *place,
     int64_t before, int64_t now, unsigned span, unsigned *deleted)
 {
+	enum statement at = tables[hooks].at, prune = tables[hooks].prune;
 	int64_t first, dated;
 	enum fault f;
 	bool row;
 
-	db_bind_int(d, at, 1, *place);
+	db_bind_int(d, at, 1, place->id[hooks]);
 	f = db_step(d, at, &row);
 	dated = row ? db_int(d, at, 1) : 0;
 	first = row && (dated < before || dated > now) ? db_int(d, at, 0) : 0;
 	db_finish(d, at);
-	*place = first == 0 ? 0 : first + span - 1;
-	if (f != FAULT_NONE || first == 0)
+	place->id[hooks] = first + span - 1;
+	if (f != FAULT_NONE)
+		return f;
+	place->ended[hooks] = first == 0;
+	place->left = first == 0 ? 0 : guess_left(d, first, dated, before,
+	    now);
+	if (first == 0)
 		return f;
 	db_bind_int(d, prune, 1, first);
-	db_bind_int(d, prune, 2, *place);
+	db_bind_int(d, prune, 2, place->id[hooks]);
 	db_bind_int(d, prune, 3, before);
 	if ((f = db_run(d, prune)) == FAULT_NONE)
 		*deleted = (unsigned)db_changes(d);
@@ -380,23 +412,22 @@ enum fault
 queue_prune(struct db *d, struct prune_place *place, int64_t before,
     int64_t now, unsigned span, unsigned *deleted, bool *end)
 {
+	struct prune_place next = *place;
 	enum fault f = db_begin(d);
 
 	*deleted = 0;
 	*end = false;
 	if (f != FAULT_NONE)
 		return f;
-	/* First the rows, then the hooks that have none (any more). */
-	f = place->hooks ?
-	    prune_table(d, SQL_PRUNE_HOOK_AT, SQL_PRUNE_HOOK, &place->id,
-	    before, now, span, deleted) :
-	    prune_table(d, SQL_PRUNE_AT, SQL_PRUNE, &place->id, before, now,
-	    span, deleted);
-	if (place->id == 0) {
-		*end = place->hooks;
-		place->hooks = !place->hooks;
-	}
-	return conclude(d, f);
+	/* A row's hook has an id that is not below its own: rows go first. */
+	f = prune_table(d, next.hooks, &next, before, now, span, deleted);
+	if ((f = conclude(d, f)) != FAULT_NONE)
+		return f;
+	*end = next.ended[0] && next.ended[1];
+	if (!next.ended[!next.hooks])
+		next.hooks = !next.hooks;
+	*place = *end ? (struct prune_place){ 0 } : next;
+	return FAULT_NONE;
 }
 
 enum fault

@@ -40,8 +40,9 @@ enum fault	queue_next(struct db *, bool tried, struct queue_place *place,
 		    int64_t now, const struct queue_reader *, bool *end)
 		    __attribute__((warn_unused_result));
 
-/* The highest id that a row of the outbox ever had; 0 for none. */
-enum fault	queue_newest(struct db *, int64_t *id)
+/* The highest id that a row of the outbox ever had, 0 for none; and how far
+ * behind it the first row stands that was never tried. */
+enum fault	queue_newest(struct db *, int64_t *id, int64_t *backlog)
 		    __attribute__((warn_unused_result));
 
 /* Writes a list of verdicts in one transaction: DELIVERED, ACKED (to be
@@ -81,12 +82,14 @@ enum fault	queue_redrive(struct db *, const char *stream,
 		    __attribute__((warn_unused_result));
 
 /* Deletes rows that are delivered, and hooks without a row, received before
- * `before` (ms; it is `now`), among the next `span` ids of each table; *place
- * moves on. *end: the pass is over. Then gives some free pages back to the
- * disk. */
+ * `before` (ms; it is `now`), among the next `span` ids of the two tables, by
+ * turns; *place moves on. *end: the pass is over. Then gives some free pages
+ * back to the disk. */
 struct prune_place {		/* { 0 } is the beginning */
-	bool	hooks;
-	int64_t	id;
+	bool	hooks;		/* it is their turn */
+	bool	ended[2];	/* of rows; of hooks */
+	int64_t	id[2];
+	int64_t	left;		/* how many are to go, by a guess */
 };
 enum fault	queue_prune(struct db *, struct prune_place *, int64_t before,
 		    int64_t now, unsigned span, unsigned *deleted, bool *end)

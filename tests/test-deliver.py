@@ -13,7 +13,7 @@ import time
 
 import eventapi
 import harness
-from faults import Calendar, need_strace
+from faults import Calendar, Site, need_strace, no_answer_but_200
 from eventapi import KEY, EventApi
 from harness import (FULL, SLOW, Scratch, Tap, Worker, equal, finish,
                      logfmt, open_db, rows, start, until, write)
@@ -923,6 +923,26 @@ def prune_and_drain():
     assert not settled(db), "the backlog went first"
     d.stop()
     api.stop()
+
+
+@tap.test("while hooks come in fast rows are delivered, and old hooks deleted "
+          "with their rows")
+def prune_under_load():
+    site = Site()
+    db = site.worker.db
+    seed(db, 50000, "old", 200, "delivered", age=40 * DAY)
+    load = site.hammer(clients=16)
+    until(lambda: rows(db, "SELECT max(id) FROM webhook")[0][0] > 52000)
+    d = Deliverer(db, to="-")
+    old = "SELECT count(*) FROM webhook WHERE id <= 50000"
+    until(lambda: rows(db, old)[0][0] <= 48000)
+    assert rows(db, old.replace("webhook", "outbox"))[0][0] > 40000, \
+        "the rows went first"
+    until(lambda: rows(db, "SELECT count(*) FROM outbox WHERE id > 50000 AND "
+                       "state = 'delivered'")[0][0] > 500)
+    no_answer_but_200(load.result())
+    equal(d.stop(), 0)
+    site.close()
 
 
 @tap.test("a database that is replaced is noticed, though nothing is due")

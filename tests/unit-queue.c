@@ -1,5 +1,5 @@
 /* The outbox as a queue, on a real file; the clock is an argument. */
-#include "queue.h"
+#include "pace.h"
 #include "shell.h"
 #include "tap.h"
 
@@ -96,7 +96,7 @@ takes(struct db *d)
 {
 	struct queue_place place = { 0, 0 };
 	struct row *rows;
-	int64_t newest;
+	int64_t newest, backlog;
 	bool end;
 
 	fill(3);
@@ -123,10 +123,13 @@ takes(struct db *d)
 	place = (struct queue_place){ 0, 0 };
 	ok(are(next(d, &place, 9, &end), "1 2 3"),
 	    "a row that was never tried is due whatever due_at says");
+	ok(run("UPDATE outbox SET attempts = 1 WHERE id = 1") &&
+	    queue_newest(d, &newest, &backlog) == FAULT_NONE && backlog ==
+	    newest - 1, "how many are to go is known");
 	ok(run("UPDATE outbox SET state = 'dead'") &&
-	    queue_newest(d, &newest) == FAULT_NONE &&
-	    newest == ask("SELECT max(id) FROM outbox") && newest > 0,
-	    "the newest id is known, whatever became of the row");
+	    queue_newest(d, &newest, &backlog) == FAULT_NONE &&
+	    newest == ask("SELECT max(id) FROM outbox") && newest > 0 &&
+	    backlog == 0, "and the newest, whatever became of the row");
 	place = (struct queue_place){ 0, 0 };
 	ok(next(d, &place, 9, &end) == NULL && end, "a dead row is never due");
 }
@@ -281,6 +284,10 @@ prune(struct db *d, int64_t before, unsigned span)
 static void
 prunes(struct db *d)
 {
+	struct prune_place place = { 0 };
+	unsigned n;
+	bool end;
+
 	fill(12);
 	if (!run("UPDATE outbox SET state = 'delivered', delivered_at = 1; "
 	    "UPDATE outbox SET state = 'dead' WHERE id = 2; "
@@ -300,6 +307,15 @@ prunes(struct db *d)
 	    "(SELECT id FROM webhook ORDER BY id)") == 1,
 	    "and so do their hooks");
 	ok(prune(d, 12, 3) == 0, "a second pass finds nothing");
+	fill(9);
+	if (!run("UPDATE outbox SET state = 'delivered'"))
+		abort();
+	ok(queue_prune(d, &place, 7, 10, 2, &n, &end) == FAULT_NONE &&
+	    n == 2 && place.left > 0 &&
+	    queue_prune(d, &place, 7, 10, 2, &n, &end) == FAULT_NONE &&
+	    ask("SELECT count(*) FROM webhook") == 7 &&
+	    ask("SELECT count(*) FROM outbox") == 7,
+	    "hooks go with their rows, by turns");
 	fill(9);
 	if (!run("UPDATE outbox SET state = 'delivered', created_at = "
 	    "CASE WHEN id < 4 THEN 999999 ELSE id END; "
@@ -328,6 +344,10 @@ main(void)
 	judges(d);
 	settles(d);
 	prunes(d);
+	for (int64_t n = 0; n < 10000000; n = n * 10 + 9)
+		ok(pace_share(n) == (n < 10000 ? 5 : n < 100000 ? 10 :
+		    n < 1000000 ? 15 : 20), "with %lld rows to go it takes "
+		    "%d percent of the time", (long long)n, pace_share(n));
 	fill(3);
 	ok(queue_census(d, &c) == FAULT_NONE && c.pending == 3 &&
 	    c.oldest_pending == 1, "what is there is counted");
