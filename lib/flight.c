@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#define LANE_TIMES	3	/* as much as is left: a lane's part */
 #define STILL_MS	500	/* no row of a lane was taken: it is stuck */
 
 /* Together what is on its way, or just judged. What was tried before may hang
@@ -80,13 +81,14 @@ flight_pick(const struct flight *f, int64_t id, bool tried, unsigned lane,
     int64_t now)
 {
 	const struct share *mine = &f->lane[tried][lane];
+	const struct share *all = &f->all[tried];
 
 	if (has(f, id))
 		return PICK_PASS;
 	if (flight_room(f, tried) == 0)
 		return PICK_STOP;
-	if (mine->rows < most[tried].rows / 4 * 3 &&
-	    mine->bytes < most[tried].bytes / 4 * 3)
+	if (mine->rows < LANE_TIMES * (most[tried].rows - all->rows) &&
+	    mine->bytes < LANE_TIMES * (most[tried].bytes - all->bytes))
 		return PICK_TAKE;
 	return now - mine->moved_at > STILL_MS ? PICK_PASS : PICK_STOP;
 }

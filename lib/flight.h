@@ -21,7 +21,9 @@ struct share {
 };
 
 /* Start from { 0 }. Rows that were never tried, [0], and those that were, [1],
- * have a share each, and of either a lane has at most three quarters. */
+ * have a share each, and of either a lane has at most three times as much as it
+ * leaves: three quarters, if it is alone, and however many want all, there is
+ * something left for one more. */
 struct flight {
 	struct row	*bucket[FLIGHT_BUCKETS];
 	unsigned	 count;
