@@ -16,7 +16,7 @@ enum db_mode {
 	DB_READ		/* never changes anything */
 };
 
-#define DB_STATEMENTS_MAX	16
+#define DB_STATEMENTS_MAX	24
 #define DB_WHY			256
 
 /* Opens the database at `path` and prepares `count` statements, which are

@@ -5,22 +5,21 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "flight.h"
 #include "log.h"
 #include "notify.h"
 #include "pace.h"
+#include "reading.h"
 #include "settle.h"
 #include "tally.h"
 #include "trouble.h"
 
-#define IN_FLIGHT_MAX	8192		/* rows on their way, or just judged */
-#define IN_FLIGHT_BYTES	((size_t)8 << 20)	/* and of their envelopes */
-#define PAGE_ROWS	1000		/* read at once */
+#define PAGE_ROWS	5000		/* read at once */
 #define JUDGE_ROWS	1000		/* verdicts in a transaction */
 #define JUDGE_MS	50		/* it waits for others */
-#define POLL_MS		250		/* between looks for new rows */
+#define IDLE_MS		250		/* the longest wait */
 #define WAIT_MS		20		/* for the sink, while rows are there */
 #define LOOK_MS		1000		/* between looks at the stream */
+#define FAR_MS		60000		/* no row is settled so late */
 #define PRUNE_SPAN	250		/* ids looked at in a transaction */
 #define PRUNE_GAP_MS	20		/* between these: intake's turn */
 #define PRUNE_MS	30000		/* between passes */
@@ -38,16 +37,15 @@ struct deliver {
 	struct db		*db;		/* NULL: out of order */
 	struct db		*old;		/* moved, its log not yet */
 	struct flight		 flight;
-	size_t			 bytes;		/* of envelopes in flight */
 	struct row		*judged, **judged_tail;
 	unsigned		 judged_count;
-	int64_t			 judged_at;	/* the first of these, ms */
-	struct queue_place	 place;
-	int64_t			 poll_at, reopen_at, look_at, metrics_at;
+	int64_t			 judged_at;	/* the first of these */
+	struct reading		 fresh, tried;
+	int64_t			 started_at;	/* clock_ms(), as all here */
+	int64_t			 calendar;	/* less clock_ms() */
+	int64_t			 reopen_at, look_at, metrics_at;
 	int64_t			 pause, pause_until;
 	int64_t			 taken_at;	/* a row, by the sink */
-	bool			 idle;		/* nothing further is due */
-	bool			 empty;		/* nor was anything read */
 	bool			 failed;	/* no use in going on */
 	struct trouble		 trouble;
 	struct settle		 settle;
@@ -81,9 +79,9 @@ reopen(struct deliver *d)
 	char why[DB_WHY];
 	enum fault f;
 
-	if (wall_ms() < d->reopen_at)
+	if (clock_ms() < d->reopen_at)
 		return FAULT_NONE;
-	d->reopen_at = wall_ms() + REOPEN_MS;
+	d->reopen_at = clock_ms() + REOPEN_MS;
 	/* While its log stands beside the file that came in its place it would
 	 * be taken for that one's; and there may be no worker to see to it. */
 	if (d->old != NULL && (f = db_retire(d->old)) == FAULT_BUSY)
@@ -92,7 +90,8 @@ reopen(struct deliver *d)
 	d->old = NULL;
 	if ((f = queue_open(&d->db, d->config->db, why)) != FAULT_NONE)
 		trouble_database(&d->trouble, f, why);
-	d->place = (struct queue_place){ 0, 0 };
+	reading_again(&d->fresh);
+	reading_again(&d->tried);
 	return f;
 }
 
@@ -104,14 +103,8 @@ pause_sink(struct deliver *d)
 	d->pause = d->pause == 0 ? PAUSE_LEAST_MS : d->pause * 2;
 	if (d->pause > PAUSE_MOST_MS)
 		d->pause = PAUSE_MOST_MS;
-	d->pause_until = wall_ms() + d->pause;
+	d->pause_until = clock_ms() + d->pause;
 	d->failed |= d->config->once;
-}
-
-static bool
-is_busy(void *arg, int64_t id)
-{
-	return flight_has(arg, id);
 }
 
 /* How many rows to take now. After a pause a single one has to show that the
@@ -120,43 +113,43 @@ static unsigned
 appetite(struct deliver *d)
 {
 	unsigned room = d->sink->ops->room(d->sink);
-	unsigned left = IN_FLIGHT_MAX - d->flight.count;
 
-	if (wall_ms() < d->pause_until || d->bytes >= IN_FLIGHT_BYTES)
+	if (clock_ms() < d->pause_until)
 		return 0;
 	if (d->pause > 0)
 		return d->flight.count == 0 && room > 0;
-	if (room > left)
-		room = left;
 	return room > PAGE_ROWS ? PAGE_ROWS : room;
 }
 
-static void
-take(struct deliver *d)
+/* due_at is read and written by the calendar as it was at the start, and went
+ * on from there: who sets the clock meanwhile delays nothing. */
+static int64_t
+calendar_ms(const struct deliver *d)
 {
-	unsigned limit = appetite(d);
-	struct row *rows = NULL, *r;
-	bool end = false;
+	return clock_ms() + d->calendar;
+}
+
+static void
+take(struct deliver *d, struct reading *from)
+{
+	int64_t now = clock_ms();
+	struct row *rows;
 	enum fault f;
 
-	if (limit == 0 || (d->idle && wall_ms() < d->poll_at &&
+	if (d->db == NULL || (from->idle && now < from->poll_at &&
 	    !(d->config->once && d->flight.count == 0)))
 		return;
-	f = queue_next(d->db, &d->place, wall_ms(), limit,
-	    IN_FLIGHT_BYTES - d->bytes, is_busy, &d->flight, &rows, &end);
-	/* What comes later may be due earlier: from the beginning again. */
-	if (end || f != FAULT_NONE)
-		d->place = (struct queue_place){ 0, 0 };
-	d->idle = end;
-	d->empty = end && rows == NULL;
-	d->poll_at = wall_ms() + POLL_MS;
-	for (r = rows; r != NULL; r = r->next) {
-		flight_add(&d->flight, r);
-		d->bytes += r->envelope.len;
-	}
+	f = reading_take(from, d->db, &d->flight, appetite(d), calendar_ms(d),
+	    now, &rows);
 	if (rows != NULL)
 		d->sink->ops->give(d->sink, rows);
 	note_fault(d, f);
+}
+
+static bool
+is_idle(const struct deliver *d)
+{
+	return d->fresh.idle && d->tried.idle;
 }
 
 /* ---- verdicts in ---- */
@@ -165,7 +158,6 @@ static void
 let_go(struct deliver *d, struct row *r)
 {
 	flight_drop(&d->flight, r);
-	d->bytes -= r->envelope.len;
 	row_free(r);
 }
 
@@ -183,7 +175,7 @@ static void
 weigh(struct deliver *d, struct row *r)
 {
 	if (r->fate == FATE_ACKED) {
-		r->due_at = wall_ms() + d->config->settle_ms;
+		r->due_at = calendar_ms(d) + d->config->settle_ms;
 		settle_acked(&d->settle, r->seq);
 	}
 	if (r->fate != FATE_LATER && r->fate != FATE_UNREACHABLE)
@@ -191,14 +183,15 @@ weigh(struct deliver *d, struct row *r)
 	if (r->attempts + 1 >= d->config->max_attempts)
 		r->fate = FATE_REFUSED;
 	else
-		r->due_at = wall_ms() + retry_wait(r->attempts + 1, dice(),
-		    r->after_ms);
+		r->due_at = calendar_ms(d) + retry_wait(r->attempts + 1,
+		    dice(), r->after_ms);
 }
 
 static void
 collect(struct deliver *d, struct row *rows)
 {
 	bool away = false, there = false, taken = false;
+	bool paid = clock_ms() < d->pause_until;
 	char why[SINK_WHY] = "";
 	struct row *r;
 
@@ -211,31 +204,36 @@ collect(struct deliver *d, struct row *rows)
 		} else {
 			there = true;
 		}
-		if (r->fate == FATE_LATER)
+		if (r->fate == FATE_LATER) {
 			snprintf(why, sizeof(why), "%s", r->why);
-		else if (r->fate != FATE_UNREACHABLE &&
-		    r->fate != FATE_MISCONFIGURED)
+		} else if (r->fate != FATE_UNREACHABLE &&
+		    r->fate != FATE_MISCONFIGURED) {
 			taken = true;
-		if (r->fate == FATE_MISCONFIGURED) {
+			flight_moved(&d->flight, r, clock_ms());
+		}
+		/* While nobody answers one row pays for all. */
+		if (r->fate == FATE_MISCONFIGURED ||
+		    (r->fate == FATE_UNREACHABLE && paid)) {
 			let_go(d, r);
 			continue;
 		}
+		paid |= r->fate == FATE_UNREACHABLE;
 		weigh(d, r);
 		r->next = NULL;
 		*d->judged_tail = r;
 		d->judged_tail = &r->next;
 		if (d->judged_count++ == 0)
-			d->judged_at = wall_ms();
+			d->judged_at = clock_ms();
 	}
 	if (taken) {
-		d->taken_at = wall_ms();
+		d->taken_at = clock_ms();
 		trouble_sink(&d->trouble, d->sink->name, d->sink->trouble);
-	} else if (away || (there && wall_ms() - d->taken_at > QUIET_MS)) {
+	} else if (away || (there && clock_ms() - d->taken_at > QUIET_MS)) {
 		trouble_sink(&d->trouble, d->sink->name, why);
 	}
 	if (there)
 		d->pause = d->pause_until = 0;
-	else if (away && wall_ms() >= d->pause_until)
+	else if (away && clock_ms() >= d->pause_until)
 		pause_sink(d);
 }
 
@@ -266,7 +264,7 @@ judge(struct deliver *d, bool now)
 
 	if (d->judged == NULL || d->db == NULL || (!now &&
 	    d->judged_count < JUDGE_ROWS &&
-	    wall_ms() - d->judged_at < JUDGE_MS))
+	    clock_ms() - d->judged_at < JUDGE_MS))
 		return;
 	for (n = 0; *cut != NULL && n < JUDGE_ROWS; n++)
 		cut = &(*cut)->next;
@@ -276,11 +274,12 @@ judge(struct deliver *d, bool now)
 	*cut = r;
 	note_fault(d, f);
 	if (f != FAULT_NONE) {
-		d->judged_at = wall_ms();
+		d->judged_at = clock_ms();
 		return;
 	}
 	trouble_database(&d->trouble, FAULT_NONE, "");
-	d->empty = false;	/* a row that was replayed is still due */
+	/* A row that was replayed is still due. */
+	d->fresh.empty = d->tried.empty = false;
 	for (; n > 0; n--) {
 		r = d->judged;
 		d->judged = r->next;
@@ -300,6 +299,7 @@ static void
 settle(struct deliver *d)
 {
 	unsigned long before = d->tally.count[COUNT_REDRIVEN];
+	struct settle_time t = { wall_ms(), calendar_ms(d), 0 };
 	unsigned left;
 
 	collect(d, d->sink->ops->wait(d->sink, 0));
@@ -309,19 +309,21 @@ settle(struct deliver *d)
 	} while (d->judged_count < left);
 	if (d->judged != NULL || d->db == NULL)
 		return;
-	note_fault(d, settle_look(&d->settle, d->db, d->sink, wall_ms(),
-	    &d->tally));
+	/* What was acked before we began has had its time by now. */
+	if (clock_ms() - d->started_at > d->config->settle_ms)
+		t.far = t.due + d->config->settle_ms + FAR_MS;
+	note_fault(d, settle_look(&d->settle, d->db, d->sink, &t, &d->tally));
 	/* There are rows to send again. */
 	if (d->tally.count[COUNT_REDRIVEN] != before)
-		d->idle = d->empty = false;
+		reading_again(&d->tried);
 }
 
 static void
 look_after(struct deliver *d)
 {
-	if (wall_ms() < d->look_at)
+	if (clock_ms() < d->look_at)
 		return;
-	d->look_at = wall_ms() + LOOK_MS;
+	d->look_at = clock_ms() + LOOK_MS;
 	if (notify_watchdog() > 0)
 		notify("WATCHDOG=1");
 	if (d->db == NULL)
@@ -341,12 +343,13 @@ prune(struct deliver *d)
 	bool end;
 	enum fault f;
 
-	if (d->db == NULL || d->config->keep_ms == 0 || now < d->prune_at)
+	if (d->db == NULL || d->config->keep_ms == 0 ||
+	    clock_ms() < d->prune_at)
 		return true;
 	f = queue_prune(d->db, &d->prune, now - d->config->keep_ms, now,
 	    PRUNE_SPAN, &n, &end);
 	d->tally.count[COUNT_PRUNED] += n;
-	d->prune_at = wall_ms() + (f == FAULT_NONE && end ? PRUNE_MS :
+	d->prune_at = clock_ms() + (f == FAULT_NONE && end ? PRUNE_MS :
 	    PRUNE_GAP_MS);
 	note_fault(d, f);
 	return f != FAULT_NONE || end;
@@ -356,7 +359,7 @@ static void
 write_metrics(struct deliver *d)
 {
 	struct census c = { 0 };
-	int64_t start = wall_ms();
+	int64_t start = clock_ms();
 
 	if (d->config->metrics == NULL || d->db == NULL)
 		return;
@@ -366,8 +369,8 @@ write_metrics(struct deliver *d)
 		log_say("warning", "metrics", "the metrics file cannot be "
 		    "written");
 	/* To count millions of rows takes its time. */
-	d->metrics_at = wall_ms() + METRICS_MS +
-	    (wall_ms() - start) * METRICS_SHARE;
+	d->metrics_at = clock_ms() + METRICS_MS +
+	    (clock_ms() - start) * METRICS_SHARE;
 }
 
 /* ---- the run ---- */
@@ -377,15 +380,17 @@ write_metrics(struct deliver *d)
 static int
 patience(const struct deliver *d)
 {
-	int64_t now = wall_ms(), until = now + POLL_MS;
+	int64_t now = clock_ms(), until = now + IDLE_MS;
+	int64_t poll_at = d->fresh.poll_at < d->tried.poll_at ?
+	    d->fresh.poll_at : d->tried.poll_at;
 
 	if (d->db != NULL && now >= d->pause_until) {
 		if (d->flight.count > 0 || d->sink->ops->room(d->sink) == 0)
 			until = now + WAIT_MS;
-		else if (!d->idle || d->config->once)
+		else if (!is_idle(d) || d->config->once)
 			until = now;
-		if (d->idle && !d->config->once && d->poll_at > until)
-			until = d->poll_at;
+		if (is_idle(d) && !d->config->once && poll_at > until)
+			until = poll_at;
 	}
 	if (d->judged != NULL && d->judged_at + JUDGE_MS < until)
 		until = d->judged_at + JUDGE_MS;
@@ -399,19 +404,20 @@ step(struct deliver *d)
 {
 	if (d->db == NULL)
 		(void)reopen(d);
-	if (d->db != NULL)
-		take(d);
+	/* These have a small share, and so leave some room. */
+	take(d, &d->tried);
+	take(d, &d->fresh);
 	collect(d, d->sink->ops->wait(d->sink, patience(d)));
 	if (d->sink->trouble[0] != '\0') {
 		trouble_sink(&d->trouble, d->sink->name, d->sink->trouble);
 		d->failed |= d->config->once || d->sink->over;
 	}
-	judge(d, d->idle && d->flight.count == d->judged_count);
+	judge(d, is_idle(d) && d->flight.count == d->judged_count);
 	look_after(d);
 	(void)prune(d);
-	if (wall_ms() >= d->metrics_at)
+	if (clock_ms() >= d->metrics_at)
 		write_metrics(d);
-	pace_rest(&d->pace, d->db);
+	pace_rest(&d->pace, d->db, d->prune.left);
 }
 
 /* What is on its way may still arrive; then the last verdicts, which have time
@@ -419,23 +425,23 @@ step(struct deliver *d)
 static void
 say_goodbye(struct deliver *d)
 {
-	int64_t until = wall_ms() + GOODBYE_MS;
+	int64_t until = clock_ms() + GOODBYE_MS;
 
 	notify("STOPPING=1");
-	while (d->flight.count > d->judged_count && wall_ms() < until) {
+	while (d->flight.count > d->judged_count && clock_ms() < until) {
 		collect(d, d->sink->ops->wait(d->sink, WAIT_MS));
 		judge(d, false);
 	}
-	until = wall_ms() + GOODBYE_MS;
-	while (d->judged != NULL && d->db != NULL && wall_ms() < until)
+	until = clock_ms() + GOODBYE_MS;
+	while (d->judged != NULL && d->db != NULL && clock_ms() < until)
 		judge(d, true);
 }
 
 static bool
 is_done(struct deliver *d)
 {
-	return d->config->once && d->db != NULL && d->empty &&
-	    d->flight.count == 0;
+	return d->config->once && d->db != NULL && d->fresh.empty &&
+	    d->tried.empty && d->flight.count == 0;
 }
 
 static int
@@ -463,7 +469,10 @@ deliver_run(const struct deliver_config *config)
 	d->config = config;
 	d->sink = config->sink;
 	d->judged_tail = &d->judged;
-	d->taken_at = d->tally.started = wall_ms();
+	d->tried.tried = true;
+	d->taken_at = d->started_at = clock_ms();
+	d->tally.started = wall_ms();
+	d->calendar = d->tally.started - d->started_at;
 	f = reopen(d);
 	/* Some faults pass by themselves; not that it is the wrong file. */
 	if (d->db != NULL || (!config->once && f != FAULT_FOREIGN &&

@@ -6,9 +6,11 @@
 #include "envelope.h"
 
 #define VACUUM_PAGES	64	/* given back after a batch of deletions */
+#define LOOK_ROWS	10000	/* looked at in one reading */
 
 enum statement {
-	SQL_NEXT, SQL_NEWEST, SQL_DELIVERED, SQL_ACKED, SQL_LATER, SQL_DEAD,
+	SQL_FRESH, SQL_TRIED, SQL_NEWEST, SQL_FIRST,
+	SQL_DELIVERED, SQL_ACKED, SQL_LATER, SQL_DEAD,
 	SQL_RIPE, SQL_SETTLED, SQL_LOST, SQL_HIGHEST, SQL_REDRIVE,
 	SQL_PRUNE_AT, SQL_PRUNE, SQL_PRUNE_HOOK_AT, SQL_PRUNE_HOOK,
 	SQL_CENSUS,
@@ -28,14 +30,19 @@ static_assert(ROW_EVENT_ID == 96, "STILL holds it as well");
 #define SAME	" WHERE id = ?1 AND state = 'acked' AND sink_seq = ?3" \
 		" AND due_at = ?4"
 
+/* As the index outbox_pending has it: 0 for what was never tried. */
+#define DUE	"CASE attempts WHEN 0 THEN 0 ELSE max(due_at, 1) END"
+#define PENDING	"SELECT id, " DUE ", attempts, event_id, created_at," \
+		" workspace_id, store_id, source_event FROM outbox" \
+		" INDEXED BY outbox_pending WHERE state = 'pending' AND "
+
 static const char *const statements[STATEMENTS] = {
-	[SQL_NEXT] =
-	    "SELECT id, due_at, attempts, event_id, created_at, workspace_id,"
-	    " store_id, source_event FROM outbox WHERE state = 'pending'"
-	    " AND (due_at, id) > (?1, ?2) AND due_at <= ?3"
-	    " ORDER BY due_at, id",
+	[SQL_FRESH] = PENDING DUE " = 0 AND id > ?1 ORDER BY id",
+	[SQL_TRIED] = PENDING DUE " > 0 AND (" DUE ", id) > (?1, ?2)"
+	    " AND " DUE " <= ?3 ORDER BY " DUE ", id",
 	[SQL_NEWEST] =
 	    "SELECT seq FROM sqlite_sequence WHERE name = 'outbox'",
+	[SQL_FIRST] = PENDING DUE " = 0 ORDER BY id LIMIT 1",
 	[SQL_DELIVERED] =
 	    "UPDATE outbox SET state = 'delivered', attempts = attempts + 1,"
 	    " delivered_at = ?3, sink = ?4, sink_seq = NULL,"
@@ -52,6 +59,7 @@ static const char *const statements[STATEMENTS] = {
 	[SQL_RIPE] =
 	    "SELECT id, sink_seq, event_id, due_at FROM outbox"
 	    " WHERE state = 'acked' AND due_at <= ?1 AND sink = ?2"
+	    " AND due_at > ?4"
 	    " ORDER BY due_at, sink_seq LIMIT ?3",
 	[SQL_SETTLED] =
 	    "UPDATE outbox SET state = 'delivered', delivered_at = ?2" SAME,
@@ -103,24 +111,25 @@ queue_look(struct db *d)
 /* ---- taking ---- */
 
 static struct row *
-read_row(struct db *d)
+read_row(struct db *d, enum statement at, unsigned lane)
 {
 	struct envelope e = {
-		.event_id = db_text(d, SQL_NEXT, 3),
-		.received_at = db_int(d, SQL_NEXT, 4),
-		.workspace_id = db_text(d, SQL_NEXT, 5),
-		.store_id = db_text(d, SQL_NEXT, 6),
-		.source_event = db_text(d, SQL_NEXT, 7),
+		.event_id = db_text(d, at, 3),
+		.received_at = db_int(d, at, 4),
+		.workspace_id = db_text(d, at, 5),
+		.store_id = db_text(d, at, 6),
+		.source_event = db_text(d, at, 7),
 	};
 	struct row *r = row_new();
 
 	if (r == NULL)
 		return NULL;
-	r->id = db_int(d, SQL_NEXT, 0);
-	r->attempts = (unsigned)db_int(d, SQL_NEXT, 2);
+	r->id = db_int(d, at, 0);
+	r->attempts = (unsigned)db_int(d, at, 2);
 	snprintf(r->event_id, sizeof(r->event_id), "%.*s",
 	    (int)e.event_id.len, e.event_id.at);
 	text_span(&r->workspace_id, e.workspace_id);
+	r->lane = lane;
 	envelope_write(&r->envelope, &e);
 	if (r->workspace_id.broken || r->envelope.broken) {
 		row_free(r);
@@ -129,46 +138,75 @@ read_row(struct db *d)
 	return r;
 }
 
-enum fault
-queue_next(struct db *d, struct queue_place *place, int64_t now,
-    unsigned limit, size_t bytes, bool (*busy)(void *arg, int64_t id),
-    void *arg, struct row **rows, bool *end)
+/* What a statement gives, up to a row where the reader stops. */
+static enum fault
+read_rows(struct db *d, enum statement at, struct queue_place *place,
+    const struct queue_reader *to, bool *end)
 {
-	size_t read = 0;
+	enum pick pick = PICK_TAKE;
 	enum fault f = FAULT_NONE;
 	bool row = true;
 
-	db_bind_int(d, SQL_NEXT, 1, place->due_at);
-	db_bind_int(d, SQL_NEXT, 2, place->id);
-	db_bind_int(d, SQL_NEXT, 3, now);
-	while (limit > 0 && read < bytes &&
-	    (f = db_step(d, SQL_NEXT, &row)) == FAULT_NONE && row) {
-		place->due_at = db_int(d, SQL_NEXT, 1);
-		place->id = db_int(d, SQL_NEXT, 0);
-		if (busy(arg, place->id))
-			continue;
-		if ((*rows = read_row(d)) == NULL) {
+	for (int left = LOOK_ROWS; left > 0 &&
+	    (f = db_step(d, at, &row)) == FAULT_NONE && row; left--) {
+		unsigned lane = row_lane(db_text(d, at, 5));
+		struct row *r = NULL;
+
+		pick = to->pick(to->arg, db_int(d, at, 0), lane);
+		if (pick == PICK_TAKE && (r = read_row(d, at, lane)) == NULL)
 			f = FAULT_MEMORY;
+		if (pick == PICK_STOP || f != FAULT_NONE)
 			break;
-		}
-		read += (*rows)->envelope.len;
-		rows = &(*rows)->next;
-		limit--;
+		place->due_at = db_int(d, at, 1);
+		place->id = db_int(d, at, 0);
+		if (r != NULL)
+			to->take(to->arg, r);
 	}
-	*rows = NULL;
-	*end = !row;
-	db_finish(d, SQL_NEXT);
+	*end = f == FAULT_NONE && !row;
+	db_finish(d, at);
 	return f;
 }
 
 enum fault
-queue_newest(struct db *d, int64_t *id)
+queue_next(struct db *d, bool tried, struct queue_place *place, int64_t now,
+    const struct queue_reader *to, bool *end)
+{
+	int64_t far = now + QUEUE_FAR_MS;
+	enum fault f;
+
+	if (!tried) {
+		db_bind_int(d, SQL_FRESH, 1, place->id);
+		return read_rows(d, SQL_FRESH, place, to, end);
+	}
+	if (place->due_at < far) {
+		db_bind_int(d, SQL_TRIED, 1, place->due_at);
+		db_bind_int(d, SQL_TRIED, 2, place->id);
+		db_bind_int(d, SQL_TRIED, 3, now);
+		f = read_rows(d, SQL_TRIED, place, to, end);
+		if (f != FAULT_NONE || !*end)
+			return f;
+		*place = (struct queue_place){ far, INT64_MAX };
+	}
+	db_bind_int(d, SQL_TRIED, 1, place->due_at);
+	db_bind_int(d, SQL_TRIED, 2, place->id);
+	db_bind_int(d, SQL_TRIED, 3, INT64_MAX);
+	return read_rows(d, SQL_TRIED, place, to, end);
+}
+
+enum fault
+queue_newest(struct db *d, int64_t *id, int64_t *backlog)
 {
 	bool row;
 	enum fault f = db_step(d, SQL_NEWEST, &row);
 
+	*backlog = 0;
 	*id = row ? db_int(d, SQL_NEWEST, 0) : 0;
 	db_finish(d, SQL_NEWEST);
+	if (f != FAULT_NONE)
+		return f;
+	if ((f = db_step(d, SQL_FIRST, &row)) == FAULT_NONE && row)
+		*backlog = *id - db_int(d, SQL_FIRST, 0) + 1;
+	db_finish(d, SQL_FIRST);
 	return f;
 }
 
@@ -237,16 +275,17 @@ queue_judge(struct db *d, const struct row *r, int64_t now, const char *sink)
 /* ---- settling what was only acknowledged ---- */
 
 enum fault
-queue_acked(struct db *d, int64_t now, const char *sink, struct acked *to,
-    unsigned limit, unsigned *count)
+queue_acked(struct db *d, int64_t from, int64_t until, const char *sink,
+    struct acked *to, unsigned limit, unsigned *count)
 {
 	enum fault f = FAULT_NONE;
 	bool row;
 
 	*count = 0;
-	db_bind_int(d, SQL_RIPE, 1, now);
+	db_bind_int(d, SQL_RIPE, 1, until);
 	db_bind_text(d, SQL_RIPE, 2, span_of(sink));
 	db_bind_int(d, SQL_RIPE, 3, limit);
+	db_bind_int(d, SQL_RIPE, 4, from);
 	while (*count < limit && (f = db_step(d, SQL_RIPE, &row)) ==
 	    FAULT_NONE && row) {
 		struct span id = db_text(d, SQL_RIPE, 2);
@@ -263,7 +302,8 @@ queue_acked(struct db *d, int64_t now, const char *sink, struct acked *to,
 }
 
 enum fault
-queue_settle(struct db *d, const struct acked *a, unsigned count, int64_t now)
+queue_settle(struct db *d, const struct acked *a, unsigned count, int64_t now,
+    int64_t due)
 {
 	enum fault f = db_begin(d);
 
@@ -273,7 +313,7 @@ queue_settle(struct db *d, const struct acked *a, unsigned count, int64_t now)
 		enum statement which = a[i].lost ? SQL_LOST : SQL_SETTLED;
 
 		db_bind_int(d, which, 1, a[i].id);
-		db_bind_int(d, which, 2, now);
+		db_bind_int(d, which, 2, a[i].lost ? due : now);
 		db_bind_int(d, which, 3, (int64_t)a[i].seq);
 		db_bind_int(d, which, 4, a[i].due_at);
 		f = db_run(d, which);
@@ -296,7 +336,7 @@ queue_highest(struct db *d, const char *sink, uint64_t *seq)
 
 enum fault
 queue_redrive(struct db *d, const char *stream, const char *sink,
-    uint64_t last_seq, int64_t now, unsigned limit, unsigned *count)
+    uint64_t last_seq, int64_t due, unsigned limit, unsigned *count)
 {
 	enum fault f = db_begin(d);
 
@@ -306,7 +346,7 @@ queue_redrive(struct db *d, const char *stream, const char *sink,
 	db_bind_text(d, SQL_REDRIVE, 1, span_of(stream));
 	db_bind_text(d, SQL_REDRIVE, 2, span_of(sink));
 	db_bind_int(d, SQL_REDRIVE, 3, (int64_t)last_seq);
-	db_bind_int(d, SQL_REDRIVE, 4, now);
+	db_bind_int(d, SQL_REDRIVE, 4, due);
 	db_bind_int(d, SQL_REDRIVE, 5, limit);
 	f = db_run(d, SQL_REDRIVE);
 	*count = (unsigned)db_changes(d);
@@ -315,27 +355,52 @@ queue_redrive(struct db *d, const char *stream, const char *sink,
 
 /* ---- pruning ---- */
 
-/* Deletes among the next `span` ids of a table; *place is 0 when that has come
- * to rows that are younger, or to the end. One that is dated after `now` came
- * while the clock was wrong, and says nothing about those behind it. */
+/* Of rows and of hooks: where the next one stands, and how they go. */
+static const struct { enum statement at, prune; } tables[2] = {
+	{ SQL_PRUNE_AT, SQL_PRUNE }, { SQL_PRUNE_HOOK_AT, SQL_PRUNE_HOOK }
+};
+
+/* If as many came in each hour. */
+static int64_t
+guess_left(struct db *d, int64_t first, int64_t dated, int64_t before,
+    int64_t now)
+{
+	int64_t newest, backlog;
+
+	if (dated >= before || queue_newest(d, &newest, &backlog) !=
+	    FAULT_NONE || newest <= first)
+		return 0;
+	return (int64_t)((double)(newest - first) * (double)(before - dated) /
+	    (double)(now - dated));
+}
+
+/* Deletes among the next `span` ids of a table; it has ended when that has
+ * come to rows that are younger, or to the end. One that is dated after `now`
+ * came while the clock was wrong, and says nothing about those behind it. */
 static enum fault
-prune_table(struct db *d, unsigned at, unsigned prune, int64_t *place,
+prune_table(struct db *d, bool hooks, struct prune_place *place,
     int64_t before, int64_t now, unsigned span, unsigned *deleted)
 {
+	enum statement at = tables[hooks].at, prune = tables[hooks].prune;
 	int64_t first, dated;
 	enum fault f;
 	bool row;
 
-	db_bind_int(d, at, 1, *place);
+	db_bind_int(d, at, 1, place->id[hooks]);
 	f = db_step(d, at, &row);
 	dated = row ? db_int(d, at, 1) : 0;
 	first = row && (dated < before || dated > now) ? db_int(d, at, 0) : 0;
 	db_finish(d, at);
-	*place = first == 0 ? 0 : first + span - 1;
-	if (f != FAULT_NONE || first == 0)
+	place->id[hooks] = first + span - 1;
+	if (f != FAULT_NONE)
+		return f;
+	place->ended[hooks] = first == 0;
+	place->left = first == 0 ? 0 : guess_left(d, first, dated, before,
+	    now);
+	if (first == 0)
 		return f;
 	db_bind_int(d, prune, 1, first);
-	db_bind_int(d, prune, 2, *place);
+	db_bind_int(d, prune, 2, place->id[hooks]);
 	db_bind_int(d, prune, 3, before);
 	if ((f = db_run(d, prune)) == FAULT_NONE)
 		*deleted = (unsigned)db_changes(d);
@@ -347,23 +412,22 @@ enum fault
 queue_prune(struct db *d, struct prune_place *place, int64_t before,
     int64_t now, unsigned span, unsigned *deleted, bool *end)
 {
+	struct prune_place next = *place;
 	enum fault f = db_begin(d);
 
 	*deleted = 0;
 	*end = false;
 	if (f != FAULT_NONE)
 		return f;
-	/* First the rows, then the hooks that have none (any more). */
-	f = place->hooks ?
-	    prune_table(d, SQL_PRUNE_HOOK_AT, SQL_PRUNE_HOOK, &place->id,
-	    before, now, span, deleted) :
-	    prune_table(d, SQL_PRUNE_AT, SQL_PRUNE, &place->id, before, now,
-	    span, deleted);
-	if (place->id == 0) {
-		*end = place->hooks;
-		place->hooks = !place->hooks;
-	}
-	return conclude(d, f);
+	/* A row's hook has an id that is not below its own: rows go first. */
+	f = prune_table(d, next.hooks, &next, before, now, span, deleted);
+	if ((f = conclude(d, f)) != FAULT_NONE)
+		return f;
+	*end = next.ended[0] && next.ended[1];
+	if (!next.ended[!next.hooks])
+		next.hooks = !next.hooks;
+	*place = *end ? (struct prune_place){ 0 } : next;
+	return FAULT_NONE;
 }
 
 enum fault

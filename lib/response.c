@@ -1,30 +1,81 @@
 #include "response.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 #include "json.h"
 
 #define WORDS_MAX	4096	/* bytes of an answer that may be words */
 
-long
-response_status(long status, struct span body, bool inngest)
+static bool
+begins(struct span s, const char *word)
 {
-	struct json root, inside;
+	size_t n = strlen(word);
 
-	if (status < 200 || status > 299 || body.len == 0)
-		return status;
-	if (json_open(&root, body) != 0)
-		return inngest ? RESPONSE_STRANGE : status;
-	inside = json_get(root, "status");
-	if (inside.kind == JSON_INT && !span_is(json_scalar(inside), "200")) {
-		status = strtol(json_scalar(inside).at, NULL, 10);
-		if (status < 300 || status > 599)
-			status = RESPONSE_STRANGE;
-	} else if (json_truthy(json_get(root, "error"))) {
-		status = RESPONSE_STRANGE;
+	return s.len >= n && strncasecmp(s.at, word, n) == 0;
+}
+
+static bool
+is_html(struct span type, struct span body)
+{
+	while (body.len > 0 && memchr(" \t\r\n", body.at[0], 4) != NULL) {
+		body.at++;
+		body.len--;
 	}
+	return begins(type, "text/html") || begins(body, "<!doctype html") ||
+	    begins(body, "<html");
+}
+
+static long
+inngest_status(long status, struct json root, unsigned sent)
+{
+	struct json inside = json_get(root, "status");
+	bool good = inside.kind == JSON_INT &&
+	    span_is(json_scalar(inside), "200");
+
+	if (inside.kind == JSON_INT && !good) {
+		status = strtol(json_scalar(inside).at, NULL, 10);
+		return status < 300 || status > 599 ? RESPONSE_STRANGE :
+		    status;
+	}
+	if (json_truthy(json_get(root, "error")))
+		return RESPONSE_STRANGE;
+	return good || (sent > 0 &&
+	    json_count(json_get(root, "ids")) == sent) ? status :
+	    RESPONSE_FOREIGN;
+}
+
+long
+response_status(long status, struct span type, struct span body, bool inngest,
+    unsigned sent)
+{
+	struct json root;
+	int rc;
+
+	if (status < 200 || status > 299)
+		return status;
+	if (!inngest)
+		return is_html(type, body) ? RESPONSE_FOREIGN : status;
+	if ((rc = json_open(&root, body)) != 0)
+		return rc < 0 ? RESPONSE_STRANGE : RESPONSE_FOREIGN;
+	status = inngest_status(status, root, sent);
 	json_close(&root);
 	return status;
+}
+
+long
+response_taken(struct span body)
+{
+	struct json root, ids;
+	long taken = -1;
+
+	if (json_open(&root, body) != 0)
+		return -1;
+	ids = json_get(root, "ids");
+	if (ids.kind == JSON_ARRAY)
+		taken = (long)json_count(ids);
+	json_close(&root);
+	return taken;
 }
 
 void
@@ -38,7 +89,9 @@ response_words(struct text *t, long status, long meant, struct span body)
 		error = json_string(json_get(root, "error"));
 	text_str(t, "HTTP ");
 	text_int(t, status);
-	if (meant != status) {
+	if (meant == RESPONSE_FOREIGN && meant != status) {
+		text_str(t, ", but not the answer of an event API");
+	} else if (meant != status) {
 		text_str(t, ", but no success (");
 		text_int(t, meant);
 		text_str(t, ")");

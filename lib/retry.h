@@ -8,7 +8,8 @@ enum fate {
 	FATE_DELIVERED,		/* the sink has said so */
 	FATE_ACKED,		/* taken, but not yet known to be on its disk */
 	FATE_LATER,		/* try again; the row pays an attempt */
-	FATE_UNREACHABLE,	/* the same, and others need not try now */
+	FATE_UNREACHABLE,	/* nobody was there: others need not try now,
+				 * and one row of all these pays */
 	FATE_REFUSED,		/* one row of it is bad: split, or give up */
 	FATE_MISCONFIGURED	/* not the row's fault: nobody pays */
 };

@@ -1,4 +1,4 @@
--- The database of sentry-webhooks: mapping, webhooks, outbox. Version 1.
+-- The database of sentry-webhooks: mapping, webhooks, outbox. Version 2.
 --
 -- Times are integer milliseconds since 1970 UTC unless said otherwise.
 -- Edit with the plain sqlite3 shell, while all is running: the write-ahead log
@@ -141,7 +141,10 @@ CREATE TABLE outbox (
 
 -- Delivery scans these; a row that is done stands in none of them. A hook
 -- enters one of the first two, at its end.
-CREATE INDEX outbox_pending ON outbox (due_at, id) WHERE state = 'pending';
+-- Rows that were never tried come first, under 0, whatever their due_at.
+CREATE INDEX outbox_pending
+	ON outbox (CASE attempts WHEN 0 THEN 0 ELSE max(due_at, 1) END, id)
+	WHERE state = 'pending';
 CREATE INDEX outbox_unmapped ON outbox (id) WHERE state = 'unmapped';
 CREATE INDEX outbox_acked ON outbox (sink, due_at, sink_seq)
 	WHERE state = 'acked';

@@ -31,7 +31,7 @@ say_redriven(const struct sink *sink, unsigned rows)
 
 /* What was acked up to `last_seq` by this creation of the stream stays. */
 static enum fault
-redrive(struct db *d, struct sink *sink, uint64_t last_seq, int64_t now,
+redrive(struct db *d, struct sink *sink, uint64_t last_seq, int64_t due,
     struct tally *tally)
 {
 	char stream[SINK_NAME];
@@ -42,7 +42,7 @@ redrive(struct db *d, struct sink *sink, uint64_t last_seq, int64_t now,
 	snprintf(stream, sizeof(stream), "%s", sink->name);
 	stream[strcspn(stream, "@")] = '\0';
 	while (f == FAULT_NONE && n == SETTLE_ROWS) {
-		f = queue_redrive(d, stream, sink->name, last_seq, now,
+		f = queue_redrive(d, stream, sink->name, last_seq, due,
 		    SETTLE_ROWS, &n);
 		all += f == FAULT_NONE ? n : 0;
 	}
@@ -98,7 +98,8 @@ examine(struct sink *sink, struct acked *a, unsigned n, unsigned *lost)
 }
 
 static enum fault
-settle(struct db *d, struct sink *sink, int64_t now, struct tally *tally)
+settle(struct db *d, struct sink *sink, int64_t from, int64_t until,
+    const struct settle_time *t, struct tally *tally)
 {
 	static struct acked ripe[SETTLE_ROWS];
 	unsigned n = SETTLE_ROWS, lost = 0;
@@ -106,11 +107,13 @@ settle(struct db *d, struct sink *sink, int64_t now, struct tally *tally)
 
 	for (int i = 0; i < SETTLE_ROUNDS && n == SETTLE_ROWS && lost == 0;
 	    i++) {
-		f = queue_acked(d, now, sink->name, ripe, SETTLE_ROWS, &n);
+		f = queue_acked(d, from, until, sink->name, ripe, SETTLE_ROWS,
+		    &n);
 		if (f != FAULT_NONE ||
 		    (n = examine(sink, ripe, n, &lost)) == 0)
 			return f;
-		if ((f = queue_settle(d, ripe, n, now)) != FAULT_NONE)
+		f = queue_settle(d, ripe, n, t->now, t->due);
+		if (f != FAULT_NONE)
 			return f;
 		tally->count[COUNT_REDRIVEN] += lost;
 		if (lost > 0)
@@ -120,8 +123,8 @@ settle(struct db *d, struct sink *sink, int64_t now, struct tally *tally)
 }
 
 enum fault
-settle_look(struct settle *s, struct db *d, struct sink *sink, int64_t now,
-    struct tally *tally)
+settle_look(struct settle *s, struct db *d, struct sink *sink,
+    const struct settle_time *t, struct tally *tally)
 {
 	bool same = true;
 	enum fault f = FAULT_NONE;
@@ -134,13 +137,15 @@ settle_look(struct settle *s, struct db *d, struct sink *sink, int64_t now,
 	}
 	if (f == FAULT_NONE && sink->last_seq < s->highest) {
 		/* What came meanwhile may stand where a lost row stood. */
-		if ((f = redrive(d, sink, 0, now, tally)) == FAULT_NONE)
+		if ((f = redrive(d, sink, 0, t->due, tally)) == FAULT_NONE)
 			s->highest = 0;
 	} else if (f == FAULT_NONE && !same) {
-		f = redrive(d, sink, sink->last_seq, now, tally);
+		f = redrive(d, sink, sink->last_seq, t->due, tally);
 	}
 	if (f != FAULT_NONE)
 		return f;
 	snprintf(s->name, sizeof(s->name), "%s", sink->name);
-	return settle(d, sink, now, tally);
+	f = settle(d, sink, INT64_MIN, t->due, t, tally);
+	return f == FAULT_NONE && t->far != 0 ?
+	    settle(d, sink, t->far, INT64_MAX, t, tally) : f;
 }

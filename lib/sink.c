@@ -8,6 +8,16 @@ row_new(void)
 	return calloc(1, sizeof(struct row));
 }
 
+unsigned
+row_lane(struct span workspace_id)
+{
+	uint32_t hash = 2166136261u;	/* FNV-1a */
+
+	for (size_t i = 0; i < workspace_id.len; i++)
+		hash = (hash ^ (unsigned char)workspace_id.at[i]) * 16777619u;
+	return (hash ^ hash >> 16) % ROW_LANES;
+}
+
 void
 row_free(struct row *r)
 {

@@ -15,6 +15,7 @@ struct row {
 	unsigned	 attempts;	/* before this one */
 	char		 event_id[ROW_EVENT_ID];
 	struct text	 workspace_id;
+	unsigned	 lane;		/* row_lane() of it */
 	struct text	 envelope;	/* the bytes that leave */
 	/* The verdict, set by the sink: */
 	enum fate	 fate;
@@ -29,6 +30,11 @@ struct row {
 
 struct row	*row_new(void);		/* NULL without memory */
 void		 row_free(struct row *);
+
+/* Workspaces share what is in flight by lanes, so that one whose rows get no
+ * answer holds up no other: a number below ROW_LANES for each. */
+#define ROW_LANES	256
+unsigned	 row_lane(struct span workspace_id);
 void		 row_free_all(struct row *);	/* a list */
 /* Sets the verdict; `why` is cut, and what cannot be shown becomes '?'. */
 void		 row_judge(struct row *, enum fate, struct span why);
@@ -69,6 +75,9 @@ struct sink {
 	 * it; it holds no secret. */
 	char			 trouble[SINK_WHY];
 	bool			 over;	/* it will never take a row again */
+	/* What may be wrong with how it is set up, to be said at the start; or
+	 * NULL. */
+	const char		*doubt;
 };
 
 /* Each returns NULL with `why` in a line. */

@@ -18,7 +18,8 @@
 struct slot {
 	CURL		*easy;
 	struct group	*group;		/* NULL: free */
-	bool		 tried;		/* batch.h */
+	unsigned	 lane;		/* its group's, as batch.h has them */
+	bool		 tried;
 	struct text	 body, answer;
 	long		 said;		/* the answer's status line */
 };
@@ -31,9 +32,8 @@ struct sink_http {
 	struct curl_slist	*headers;
 	struct batch		 batch;		/* rows that wait */
 	struct row		*judged;
-	struct slot		*slots;
+	struct slot		*slots;		/* config.requests + 1 */
 	bool			 inngest;	/* by its path: .../e/KEY */
-	unsigned		 tried;		/* such groups on their way */
 	char			*secret[SECRETS_MAX];
 	unsigned		 secrets;
 };
@@ -51,12 +51,15 @@ retry_after_ms(CURL *easy)
 	return seconds > 0 ? (int64_t)seconds * 1000 : 0;
 }
 
+/* Whether anything of the request can have reached the sink: a connection was
+ * there, and it was about to be written. */
 static bool
-is_unreachable(CURLcode rc)
+has_left(CURL *easy)
 {
-	return rc == CURLE_COULDNT_CONNECT ||
-	    rc == CURLE_COULDNT_RESOLVE_HOST ||
-	    rc == CURLE_COULDNT_RESOLVE_PROXY;
+	curl_off_t us = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &us);
+	return us > 0;
 }
 
 /* libcurl's own words may hold the URL, and that the key: only the short,
@@ -64,11 +67,26 @@ is_unreachable(CURLcode rc)
 static void
 failed(struct sink_http *h, struct slot *s, CURLcode rc)
 {
-	if (!is_unreachable(rc))
+	bool left = has_left(s->easy);
+
+	if (left)
 		batch_learn(&h->batch, s->group, false);
-	group_judge(s->group, &h->judged, is_unreachable(rc) ?
-	    FATE_UNREACHABLE : FATE_LATER, 0,
-	    span_of(curl_easy_strerror(rc)));
+	group_judge(s->group, &h->judged, left ? FATE_LATER :
+	    FATE_UNREACHABLE, 0, span_of(curl_easy_strerror(rc)));
+}
+
+/* Takes back a group that has a bad row in it. Where Inngest says how many it
+ * has taken, the bad one is the next, or, as it cuts off one more with some
+ * errors, the one behind that: the next travels alone. */
+static bool
+split(struct sink_http *h, struct group *g, struct span answer)
+{
+	long taken = h->inngest ? response_taken(answer) : -1;
+
+	if (taken < 0 || taken >= (long)g->count)
+		return batch_split(&h->batch, g, g->count / 2);
+	group_deliver(g, &h->judged, (unsigned)taken);
+	return batch_split(&h->batch, g, 1);
 }
 
 static void
@@ -76,16 +94,21 @@ answered(struct sink_http *h, struct slot *s)
 {
 	struct span answer = text_view(&s->answer);
 	struct text words = { 0 };
+	char *type = NULL;
 	enum fate fate;
 	long status = 0, meant;
 
 	curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
-	meant = s->said == status ? response_status(status, answer,
-	    h->inngest) : RESPONSE_STRANGE;
+	curl_easy_getinfo(s->easy, CURLINFO_CONTENT_TYPE, &type);
+	meant = s->said == status ? response_status(status,
+	    span_of(type == NULL ? "" : type), answer, h->inngest,
+	    s->group->count) : RESPONSE_STRANGE;
 	fate = retry_fate(meant);
-	if (fate == FATE_REFUSED && s->group->count > 1 &&
-	    batch_split(&h->batch, s->group))
-		return;
+	if (fate == FATE_REFUSED && s->group->count > 1) {
+		if (split(h, s->group, answer))
+			return;
+		fate = FATE_LATER;	/* out of memory */
+	}
 	/* Too many requests are nothing that a row could do about. */
 	if (fate == FATE_DELIVERED || (fate == FATE_LATER && meant != 429))
 		batch_learn(&h->batch, s->group, fate == FATE_DELIVERED);
@@ -164,7 +187,7 @@ open_slot(struct sink_http *h, struct slot *s)
 static void
 free_slot(struct sink_http *h, struct slot *s)
 {
-	h->tried -= s->tried;
+	batch_done(&h->batch, s->lane, s->tried);
 	s->group = NULL;
 	curl_easy_cleanup(s->easy);
 	s->easy = NULL;
@@ -185,8 +208,8 @@ static void
 send_group(struct sink_http *h, struct slot *s, struct group *g)
 {
 	s->group = g;
+	s->lane = g->lane;
 	s->tried = g->tried;
-	h->tried += s->tried;
 	s->body.len = 0;
 	group_write(&s->body, g);
 	s->answer.len = 0;
@@ -199,23 +222,25 @@ send_group(struct sink_http *h, struct slot *s, struct group *g)
 	}
 }
 
-/* Rows that have failed may be slow ones: a place is kept for the others. */
-static bool
-takes_tried(const struct sink_http *h)
+static unsigned
+free_slots(const struct sink_http *h)
 {
-	return h->tried == 0 || h->tried + 1 < h->config.requests;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i <= h->config.requests; i++)
+		n += h->slots[i].group == NULL;
+	return n;
 }
 
 static void
 fill_slots(struct sink_http *h)
 {
-	for (unsigned i = 0; i < h->config.requests; i++) {
+	for (unsigned i = 0; i <= h->config.requests; i++) {
 		struct group *g;
 
 		if (h->slots[i].group != NULL)
 			continue;
-		if ((g = batch_next(&h->batch,
-		    takes_tried(h))) == NULL)
+		if ((g = batch_next(&h->batch)) == NULL)
 			return;
 		send_group(h, &h->slots[i], g);
 	}
@@ -245,16 +270,13 @@ read_results(struct sink_http *h)
 
 /* ---- the interface ---- */
 
+/* One more request than may be of a single lane: it waits for the others. */
 static unsigned
 http_room(struct sink *sink)
 {
 	struct sink_http *h = (struct sink_http *)sink;
-	unsigned room = 0;
 
-	for (unsigned i = 0; i < h->config.requests; i++)
-		if (h->slots[i].group == NULL)
-			room += h->config.events;
-	return h->batch.count < room ? room - h->batch.count : 0;
+	return free_slots(h) > 0 ? h->config.requests * h->config.events : 0;
 }
 
 static void
@@ -291,8 +313,8 @@ http_close(struct sink *sink)
 {
 	struct sink_http *h = (struct sink_http *)sink;
 
-	for (unsigned i = 0; h->slots != NULL && i < h->config.requests;
-	    i++) {
+	for (unsigned i = 0; h->slots != NULL &&
+	    i <= h->config.requests; i++) {
 		struct slot *s = &h->slots[i];
 
 		if (s->group != NULL) {
@@ -392,6 +414,26 @@ keep_secrets(struct sink_http *h, CURLU *u)
 	}
 }
 
+/* Where such a URL leads an Inngest answers with its own pages, and 200. */
+static const char *
+doubt(const char *host, const char *port, const char *path)
+{
+	const char *key = strrchr(path, '/');
+	size_t n = strlen(path);
+
+	if (key != NULL && key[1] != '\0' && key - path >= 2 &&
+	    memcmp(key - 2, "/e", 2) == 0)
+		return NULL;
+	if (strcasecmp(host, "inn.gs") != 0 &&
+	    strcasestr(host, "inngest") == NULL &&
+	    (port == NULL || strcmp(port, "8288") != 0) &&
+	    strstr(path, "/e/") == NULL &&
+	    (n < 2 || strcmp(path + n - 2, "/e") != 0))
+		return NULL;
+	return "this looks like an Inngest, but its URL does not end in "
+	    "/e/KEY: what else it has answers other things";
+}
+
 /* Scheme, host and port are what may be shown of a URL; the rest holds the
  * key. */
 static bool
@@ -412,6 +454,7 @@ take_url(struct sink_http *h, CURLU *u)
 		    scheme, host, port == NULL ? "" : ":",
 		    port == NULL ? "" : port);
 		h->inngest = strstr(path, "/e/") != NULL;
+		h->sink.doubt = doubt(host, port, path);
 		keep_secrets(h, u);
 	}
 	curl_free(scheme);
@@ -435,19 +478,20 @@ sink_http_open(const struct sink_http_config *config, char why[SINK_WHY])
 	}
 	h->sink.ops = &http_ops;
 	h->config = *config;
-	batch_start(&h->batch, config->events, config->bytes, config->alone);
+	batch_start(&h->batch, config->events, config->bytes,
+	    config->requests, config->alone);
 	h->multi = curl_multi_init();
 	h->headers = curl_slist_append(NULL, "Content-Type: application/json");
 	/* No round trip to ask whether a long body is welcome. */
 	if (h->headers != NULL)
 		(void)curl_slist_append(h->headers, "Expect:");
-	h->slots = calloc(config->requests, sizeof(*h->slots));
+	h->slots = calloc(config->requests + 1, sizeof(*h->slots));
 	good = h->multi != NULL && h->headers != NULL && h->slots != NULL;
 	if (good && !take_url(h, curl_url())) {
 		snprintf(why, SINK_WHY, "it is not a URL of http or https");
 		good = false;
 	}
-	for (unsigned i = 0; good && i < config->requests; i++)
+	for (unsigned i = 0; good && i <= config->requests; i++)
 		good = open_slot(h, &h->slots[i]);
 	if (good)
 		return &h->sink;

@@ -1,15 +1,17 @@
 """A stand-in of Inngest's event API over real HTTP, for test-deliver.py.
 
-It obeys the rules of the real one: POST /e/KEY, one event or an array of at
-most 5,000, a limit to each event's size, {"ids":[...],"status":200} when it
-has taken them; of an array with a bad event those before it are taken, and
-the answer is 400. And it misbehaves on command. Every error repeats the key,
-as a careless proxy would.
+It answers as the open-source server does, by what that was seen to do:
+POST /e/KEY, one event or an array; {"ids":[...],"status":200} as text/plain
+when it has taken them. Of an array with a bad event those before it are
+taken, and the answer is a 400 whose ids say which. Any other path is its
+pages': 200, and HTML. And it misbehaves on command, also as Inngest's cloud
+does: 429, 5xx, 413. Every error repeats the key, as a careless proxy would.
 
   python3 eventapi.py [DELAY]    serves, prints its port, and what it took
 """
 import email.utils
 import json
+import random
 import socket
 import sys
 import threading
@@ -17,13 +19,15 @@ import time
 
 KEY = "sup3r-s3cret-k3y"
 EVENTS_MOST = 5000
-EVENT_BYTES = 256 * 1024
+EVENT_BYTES = 3145728       # of the JSON as it came
+YEARS = (315532800000, 4102444800000)   # ts: 1980 to 2100, or 0
 
 # What it can be told to do instead; those in TAKES have taken the events.
 MISDEEDS = ("429", "429-date", "500", "503", "never", "close-before",
             "close-after", "close-taken", "partial", "413", "401", "403",
             "404", "slow", "truncated", "body-500", "late-500",
-            "body-error", "garbage", "302", "huge", "half-json")
+            "body-error", "garbage", "302", "303", "huge", "half-json",
+            "empty", "no-ids")
 TAKES = ("close-taken", "truncated", "slow", "half-json")
 
 
@@ -42,6 +46,8 @@ class EventApi:
             "bad event" if "poison" in event["id"] else None
         self.retry_after = retry_after
         self.delay = delay
+        self.large = 400                # how it refuses a long event, and
+        self.event_bytes = EVENT_BYTES  # what that is
         self.lock = threading.Lock()    # of all below
         self.taken = {}                 # event id -> how often
         self.last = {}                  # event id -> the event
@@ -128,15 +134,34 @@ class EventApi:
             missing -= len(part)
         body = b"".join(parts)
         if method != "POST" or path.partition("?")[0] != f"/e/{KEY}":
-            return self.error(s, 404, f"nothing at {path}", "404")
-        try:
-            events = json.loads(body)
-        except ValueError:
-            return self.error(s, 400, "Unable to process event payload")
-        events = events if isinstance(events, list) else [events]
+            return self.elsewhere(s, method, path.partition("?")[0])
+        events, sizes, broken = read_events(body)
         if self.delay:
             time.sleep(self.delay)
-        return self.act(s, events, self.misdeed(events), path)
+        return self.act(s, events, self.misdeed(events), path, sizes, broken)
+
+    def elsewhere(self, s, method, path):
+        """Its pages take any path that is nothing else's."""
+        parts = path.split("/")[1:]
+        if path == "/v1/events":
+            self.note([], "405")
+            return self.answer(s, 405, "")
+        if parts[0] == "e" and len(parts) == 3 and parts[2] == "":
+            self.note([], "303")
+            return self.answer(s, 303, "", f"Location: {path[:-1]}\r\n")
+        if parts[0] == "e" and len(parts) == 2 and parts[1] and \
+                "." not in parts[1]:
+            self.note([], "401")
+            return self.answer(s, 401, json.dumps({
+                "status": 401, "message": "",
+                "error": "Event key not found"}))
+        if parts[-2:-1] == ["e"] and parts[-1]:
+            # A base URL with a path, a key with a dot.
+            self.note([], "empty")
+            return self.answer(s, 200, "", type=None)
+        self.note([], "html")
+        return self.answer(s, 200, "<!DOCTYPE html><html>Inngest</html>",
+                           type="text/html; charset=utf-8")
 
     def note(self, events, what):
         with self.lock:
@@ -145,50 +170,74 @@ class EventApi:
     def take(self, events):
         with self.lock:
             for event in events:
-                id = event["id"]
+                id = event.get("id") or f"none-{len(self.taken)}"
                 self.taken[id] = self.taken.get(id, 0) + 1
                 if self.keep_events:
                     self.last[id] = event
 
-    def answer(self, s, status, body, more="", length=None):
+    def answer(self, s, status, body, more="", length=None,
+               type="application/json"):
         body = body if isinstance(body, bytes) else body.encode()
         length = len(body) if length is None else length
-        s.sendall((f"HTTP/1.1 {status} Whatever\r\nContent-Type: "
-                   f"application/json\r\n{more}Content-Length: {length}"
-                   "\r\n\r\n").encode() + body)
+        more += f"Content-Type: {type}\r\n" if type else ""
+        s.sendall((f"HTTP/1.1 {status} Whatever\r\n{more}"
+                   f"Content-Length: {length}\r\n\r\n").encode() + body)
         return True
 
-    def error(self, s, status, words, what=None, more=""):
+    def error(self, s, status, words, what=None, more="", **members):
         self.note([], what or str(status))
         return self.answer(s, status, json.dumps(
-            {"error": f"{words} (asked for /e/{KEY})", "status": status}),
-            more)
+            {"error": f"{words} (asked for /e/{KEY})", "status": status,
+             **members}), more)
 
-    def judge(self, s, events):
+    def fault(self, i, event, size, infinite):
+        """What is wrong with an event, and how many of those before it are
+        taken: where it is about sizes and counts one less."""
+        if i >= EVENTS_MOST:
+            return "Too many events", i - 1
+        if size > self.event_bytes:
+            return (f"Event is over the max size: Max {self.event_bytes} "
+                    f"bytes / Size {size} bytes"), i - 1
+        if not isinstance(event, dict) or \
+                not isinstance(event.get("name"), str) or not event["name"]:
+            return "event name is required", i
+        ts = event.get("ts", 0)
+        if not isinstance(ts, (int, float)) or ts and \
+                not YEARS[0] <= ts <= YEARS[1]:
+            return "ts is out of range", i
+        if infinite:
+            return "a number is out of range", i
+        return self.poison(event), i
+
+    def judge(self, s, events, sizes=None, broken=False):
         """What the real one does."""
-        if len(events) > EVENTS_MOST:
-            return self.error(s, 413, "too many events")
+        sizes = sizes or [(0, False) for _ in events]
         for i, event in enumerate(events):
-            size = len(json.dumps(event, ensure_ascii=False).encode())
-            words = self.poison(event)
-            if words is None and size <= EVENT_BYTES:
+            words, taken = self.fault(i, event, *sizes[i])
+            if words is None:
                 continue
-            self.take(events[:i])
-            return self.error(s, 413 if words is None else 400,
-                              words or "event is too large")
+            taken = max(0, taken)
+            self.take(events[:taken])
+            if self.large != 400 and sizes[i][0] > self.event_bytes:
+                return self.error(s, self.large, words)
+            return self.error(s, 400, words, ids=ids_of(events[:taken]))
+        if broken:
+            taken = max(0, len(events) - 1)
+            self.take(events[:taken])
+            return self.error(s, 400, "Unable to process event payload",
+                              ids=ids_of(events[:taken]))
         self.take(events)
         self.note(events, "taken")
-        return self.answer(s, 200, self.good(events))
+        return self.answer(s, 200, self.good(events), type="text/plain")
 
     @staticmethod
     def good(events, status=200):
-        return json.dumps({"ids": ["01HZ" + e["id"][-22:] for e in events],
-                           "status": status})
+        return json.dumps({"ids": ids_of(events), "status": status})
 
-    def act(self, s, events, misdeed, path):
+    def act(self, s, events, misdeed, path, sizes=None, broken=False):
         if misdeed is None or (misdeed in TAKES and
                                any(map(self.poison, events))):
-            return self.judge(s, events)
+            return self.judge(s, events, sizes, broken)
         if misdeed in TAKES:
             self.take(events)
         self.note(events, misdeed)
@@ -200,7 +249,7 @@ class EventApi:
             more = f"Retry-After: {self.retry_after}\r\n" \
                 if misdeed in ("429", "503") else ""
             more += f"Location: http://127.0.0.1:{self.port}{path}\r\n" \
-                if misdeed == "302" else ""
+                if misdeed[0] == "3" else ""
             return self.answer(s, int(misdeed), words, more)
         if misdeed == "429-date":
             date = email.utils.formatdate(
@@ -221,6 +270,7 @@ class EventApi:
             body = self.good(events)
             self.answer(s, 200, body[:-5], length=len(body))
             raise Gone
+        type = "text/html" if misdeed == "garbage" else "text/plain"
         return self.answer(s, 500 if misdeed == "huge" else 200, {
             "body-500": self.good(events, 500),
             "late-500": self.good(events, 500).replace(
@@ -229,7 +279,44 @@ class EventApi:
             "garbage": f"<html>Welcome to nginx! {path}</html>",
             "half-json": self.good(events)[:-3],
             "huge": f"{path} " * 100000,
-        }[misdeed])
+            "empty": "",
+            "no-ids": "{}",
+        }[misdeed], type=type)
+
+
+def ids_of(events):
+    """ULIDs, fresh ones each time."""
+    return ["01HZ%022x" % random.getrandbits(88) for _ in events]
+
+
+def read_events(body):
+    """The events of a body; of each its size and whether a number in it is out
+    of range; and whether it breaks off in a way that is refused: an end that
+    is missing, or rubbish behind it, is not."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return [], [], True
+    decode = json.JSONDecoder().raw_decode
+    events, sizes = [], []
+    at = len(text) - len(text.lstrip())
+    many = text[at:at + 1] == "["
+    at += many
+    while at < len(text) and text[at] != "]":
+        try:
+            event, end = decode(text, at)
+        except ValueError:
+            return events, sizes, True
+        events.append(event)
+        source = text[at:end]
+        sizes.append((len(source) if source.isascii() else
+                      len(source.encode()), "1e400" in source))
+        at = end
+        while many and text[at:at + 1] in (",", " ", "\n"):
+            at += 1
+        if not many:
+            break
+    return events, sizes, False
 
 
 class Rude(EventApi):

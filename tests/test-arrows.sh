@@ -73,7 +73,7 @@ store: db observe
 intake: clock receipt store
 bringin: clock intake round spool store
 erase: db observe personal record redact spool text
-queue: envelope sink store
+queue: envelope flight store
 sink_print: sink
 sink_http: batch response
 waiting: sink
@@ -83,7 +83,8 @@ tally: store
 settle: log queue tally
 trouble: fault log sink
 pace: clock queue
-deliver: clock flight log notify pace queue settle tally trouble
+reading: queue
+deliver: clock log notify pace queue reading settle tally trouble
 writer: bringin clock intake spool
 keyring: log signature
 metrics: keyring log resource text writer

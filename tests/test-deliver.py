@@ -13,7 +13,7 @@ import time
 
 import eventapi
 import harness
-from faults import need_strace
+from faults import Calendar, Site, need_strace, no_answer_but_200
 from eventapi import KEY, EventApi
 from harness import (FULL, SLOW, Scratch, Tap, Worker, equal, finish,
                      logfmt, open_db, rows, start, until, write)
@@ -90,7 +90,7 @@ def new_db():
 
 
 def seed(path, count, prefix="e", size=2000, state="pending", age=0, due=0,
-         text="x"):
+         text="x", workspace="ws", attempts=0):
     """Rows in the real schema; gives their event ids."""
     now = int(time.time() * 1000) - age
     ids = [f"sentry-{prefix}-{i:07d}" for i in range(count)]
@@ -106,10 +106,10 @@ def seed(path, count, prefix="e", size=2000, state="pending", age=0, due=0,
         db.execute(
             "INSERT INTO outbox (webhook_id, event_id, created_at, "
             "workspace_id, store_id, source_type, source_id, title, "
-            "occurred_at, source_event, state, due_at, delivered_at) "
-            "VALUES (?, ?, ?, 'ws', 'default', 'issue.created', 'issue:1', "
-            "'t', '', ?, ?, ?, ?)",
-            (hook, id, now, source, state, now + due,
+            "occurred_at, source_event, state, attempts, due_at, "
+            "delivered_at) VALUES (?, ?, ?, ?, 'default', 'issue.created', "
+            "'issue:1', 't', '', ?, ?, ?, ?, ?)",
+            (hook, id, now, workspace, source, state, attempts, now + due,
              now if state == "delivered" else None))
     db.execute("COMMIT")
     db.close()
@@ -188,8 +188,6 @@ def first_attempt(misdeed, count=1, *options, **how):
     ("close-taken", "Server returned"), ("truncated", "Transferred a part"),
     ("body-500", "HTTP 200, but no success (500)"),
     ("body-error", "HTTP 200, but no success (502): body-error, says"),
-    ("garbage", "HTTP 200, but no success (502): <html>"),
-    ("half-json", "HTTP 200, but no success (502)"),
     ("huge", "HTTP 500: /e/****"),
 ])
 def later(misdeed, words):
@@ -200,15 +198,52 @@ def later(misdeed, words):
     assert row["last_error"].startswith(words), row["last_error"]
 
 
+FOREIGN = "200, but not the answer of an event API"
+
+
 @tap.table("after `{0}' no row pays, and it is said once", [
-    ("401",), ("403",), ("404",), ("302",)])
-def misconfigured(misdeed):
+    ("401", "401"), ("403", "403"), ("404", "404"), ("302", "302"),
+    ("303", "303"), ("garbage", FOREIGN + ": <html>"), ("empty", FOREIGN),
+    ("half-json", FOREIGN), ("no-ids", FOREIGN)])
+def misconfigured(misdeed, words):
     code, d, row, _ = first_attempt(misdeed, 1200)
     equal((code, row["state"], row["attempts"], row["last_error"]),
           (1, "pending", 0, None))
     trouble = d.events("sink-trouble")
     equal(len(trouble), 1, "what is said")
-    assert f"HTTP {misdeed}" in trouble[0]["why"], trouble
+    assert f"HTTP {words}" in trouble[0]["why"], trouble
+
+
+@tap.table("{} takes no row: it is said at once, and no row pays", [
+    ("/",), ("/e",), ("/events",), ("/e/",), ("/e/{k}/",), ("/e/{k}/more",),
+    ("/e/other",), ("/e/with.dot",), ("/base/e/{k}",), ("/v1/events",)])
+def wrong_path(path):
+    api = EventApi()
+    db = new_db()
+    seed(db, 30)
+    code, d = once(db, "--to", f"http://127.0.0.1:{api.port}" +
+                   path.format(k=KEY))
+    equal((code, states(db), api.count()), (1, {"pending": 30}, 0))
+    equal(rows(db, "SELECT max(attempts), max(last_error) FROM outbox"
+               )[0][:], (0, None))
+    equal(len(d.events("sink-trouble")), 1, d.log())
+    no_key(d.log())
+    api.stop()
+
+
+@tap.table("at the start {}", [
+    (f"{url} is {'' if warned else 'not '}warned of", url, warned)
+    for url, warned in (
+        ("http://127.0.0.1:8288", True), ("http://127.0.0.1:9/e", True),
+        ("http://127.0.0.1:8288/events", True), ("https://inn.gs/", True),
+        ("http://127.0.0.1:9/e/KEY/more", True),
+        ("https://inn.gs/e/", True), ("https://inngest.example/", True),
+        ("http://127.0.0.1:8288/e/KEY", False),
+        ("http://127.0.0.1:9/proxy/e/KEY", False),
+        ("http://127.0.0.1:9/hook", False))])
+def doubtful(_, url, warned):
+    _, d = once(new_db(), to=url)
+    equal(len(d.events("sink-url")), int(warned), d.log())
 
 
 @tap.table("a lone row that is refused with {0} is dead, with the sink's "
@@ -242,27 +277,32 @@ def retry_after(_, value, misdeed, seconds):
     assert least <= (seconds + 8) * 1000, least
 
 
-@tap.test("2xx without a body, and from others than Inngest any body, are "
-          "success")
+@tap.test("from others than Inngest any body is success, but a page")
 def other_sinks():
-    for status, body, path in ((204, b"", f"/e/{KEY}"),
-                               (202, b"ok", "/hook"), (201, b"{}", "/hook")):
+    for status, body, type, good in (
+            (204, b"", "", True), (202, b"ok", "text/plain", True),
+            (201, b"{}", "application/json", True),
+            (200, b'{"status":"queued"}', "application/json", True),
+            (200, b"<p>Welcome", "text/html; charset=utf-8", False),
+            (200, b"\n<!doctype html><title>x", "", False)):
         db = new_db()
         seed(db, 1)
         server = socket.create_server(("127.0.0.1", 0))
-        d = Deliverer(db, "--once", to="http://127.0.0.1:%d%s" % (
-            server.getsockname()[1], path))
+        d = Deliverer(db, "--once", to="http://127.0.0.1:%d/hook" %
+                      server.getsockname()[1])
         s, _ = server.accept()
         head = b""
         while not head.endswith(b"}]"):
             head += s.recv(65536)
         assert b"expect:" not in head.lower(), head[:500]
-        s.sendall(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (
-            status, len(body), body))
-        equal(d.wait(), 0, f"{status} {body}")
+        s.sendall(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n"
+                  b"Content-Type: %s\r\n\r\n%s" % (
+                      status, len(body), type.encode(), body))
+        equal(d.wait(), int(not good), f"{status} {body}")
         s.close()
         server.close()
-        equal(states(db), {"delivered": 1})
+        equal(states(db), {"delivered" if good else "pending": 1})
+        equal(rows(db, "SELECT attempts FROM outbox")[0][0], int(good))
 
 
 # ---- batches -------------------------------------------------------------
@@ -271,24 +311,46 @@ def other_sinks():
            "arrives", [("400",), ("413",)])
 def split(status):
     api = EventApi()
+    if status == "413":
+        api.large, api.event_bytes = 413, 256 * 1024
     db = new_db()
     seed(db, 600, "good", 200)
     if status == "400":
         bad = seed(db, 3, "poison", 200)
     else:
-        bad = seed(db, 3, "large", eventapi.EVENT_BYTES)
+        bad = seed(db, 3, "large", api.event_bytes)
     seed(db, 600, "more", 200)
-    harness.shell_ok(db, "UPDATE outbox SET due_at = abs(random() % 1000)")
     code, d = once(db, "--batch", "500", to=api.url)
     equal(code, 1, "exit status: dead rows are undelivered")
     equal(states(db), {"delivered": 1200, "dead": 3})
-    words = "bad event" if status == "400" else "event is too large"
+    words = "bad event" if status == "400" else "over the max size"
     for row in rows(db, "SELECT * FROM outbox WHERE state = 'dead'"):
         assert row["event_id"] in bad, row["event_id"]
         assert words in row["last_error"], row["last_error"]
         no_key(row["last_error"])
     equal(sum(api.taken.get(id, 0) for id in bad), 0)
     no_key(d.log())
+    api.stop()
+
+
+@tap.table("the ids of a 400 say what was taken: nothing is sent twice "
+           "({0})", [("a bad event", 7, 100, 200), ("two of them", 7, 30, 200),
+                     ("the first", 0, 1000, 200), ("the last", 99, 1000, 200),
+                     ("a long event, before which one more is cut off", 7,
+                      1000, eventapi.EVENT_BYTES)])
+def taken_before(what, first, step, size):
+    api = EventApi()
+    db = new_db()
+    bad = range(first, 100, step)
+    long = "long" in what
+    for i in range(100):
+        seed(db, 1, f"{'poison' if i in bad and not long else 'e'}{i}",
+             size if i in bad else 200)
+    code, _ = once(db, "--batch", "100", to=api.url)
+    equal((code, states(db)), (1, {"delivered": 100 - len(bad),
+                                   "dead": len(bad)}))
+    equal(set(api.taken.values()), {1}, "how often they were taken")
+    equal(len(api.seen()) <= 1 + 3 * len(bad) + 2, True, api.seen())
     api.stop()
 
 
@@ -302,7 +364,7 @@ def batch_limits():
     db = new_db()
     seed(db, 7000, "small", 10)
     equal(once(db, "--batch", "5000", to=api.url)[0], 0)
-    assert max(n for n, _ in sizes) <= 5000
+    equal(max(n for n, _ in sizes), 5000)
     sizes.clear()
     seed(db, 100, "long", 60000)
     seed(db, 2, "longer", 200000)
@@ -365,12 +427,33 @@ def unreachable():
     until(lambda: d.events("sink-trouble"))
     until(lambda: rows(db, "SELECT sum(attempts > 0) FROM outbox")[0][0])
     paid = rows(db, "SELECT sum(attempts) FROM outbox")[0][0]
+    assert paid <= 2, paid
     until(lambda: rows(db, "SELECT sum(attempts) FROM outbox")[0][0] > paid)
     assert rows(db, "SELECT sum(attempts) FROM outbox")[0][0] <= paid + 3
     api = EventApi(port=port)
     until(lambda: settled(db))
     equal(states(db), {"delivered": 5000})
     equal(len(d.events("sink-trouble")), 1)
+    equal(d.stop(), 0)
+    api.stop()
+
+
+@tap.test("when a sink goes down only what was on its way in a request pays")
+def goes_down():
+    api = EventApi(delay=0.2)
+    db = new_db()
+    seed(db, 20000, size=20)
+    d = Deliverer(db, to=api.url)
+    until(lambda: api.count() >= 1000)
+    api.stop()
+    until(lambda: d.events("sink-trouble"))
+    until(lambda: rows(db, "SELECT count(*) FROM outbox WHERE attempts > 0 AND "
+                       "last_error LIKE '%connect%'")[0][0] > 1)
+    api = EventApi(port=api.port)
+    until(lambda: settled(db))
+    equal(states(db), {"delivered": 20000})
+    paid = rows(db, "SELECT sum(attempts - 1) FROM outbox")[0][0]
+    assert paid <= 4 * 500 + 20, f"{paid} attempts"
     equal(d.stop(), 0)
     api.stop()
 
@@ -401,6 +484,94 @@ def slow_row():
     api.stop()
 
 
+def hangs_for(*workspaces):
+    """A sink that never answers for these workspaces; and what shared a
+    request, which nothing may: workspaces, tried and fresh rows."""
+    api = EventApi()
+    tried, mixed = set(), []
+
+    def misdeed(events):
+        with api.lock:
+            names = {e["data"]["workspaceId"] for e in events}
+            if len(names) > 1 or len({e["id"] in tried for e in events}) > 1:
+                mixed.append(names)
+            tried.update(e["id"] for e in events)
+        return "never" if names & set(workspaces) else None
+    api.misdeed = misdeed
+    return api, mixed
+
+
+def come_soon(api, db, name, workspace, promise=1.5):
+    """Twenty rows that come now are taken in a moment."""
+    with harness.Pace() as pace:
+        begin = time.monotonic()
+        ids = seed(db, 20, name, workspace=workspace)
+        until(lambda: all(id in api.taken for id in ids))
+        took = time.monotonic() - begin
+    pace.keeps(took, promise)
+
+
+@tap.table("{} bytes of a workspace that gets no answer hold up no row of "
+           "another", [
+    ("1500 rows of 8000", 1500, 8000), ("400 rows of 60000", 400, 60000),
+    ("6000 rows of 2000", 6000, 2000)] +
+    [("10000 rows of 2000", 10000, 2000)] * FULL)
+def slow_workspace(_, count, size):
+    api, mixed = hangs_for("slow")
+    db = new_db()
+    seed(db, count, "slow", size, workspace="slow")
+    d = Deliverer(db, "--timeout", "3", "--max-attempts", "100", to=api.url)
+    until(lambda: api.seen("never"))
+    for i in range(5):
+        # More and more of them have been tried before.
+        come_soon(api, db, f"quick{i}", f"ws{i}")
+        until(lambda: len(api.seen("never")) > 5 * (i + 1))
+    equal(d.stop(), 0)
+    equal(rows(db, "SELECT count(*), min(attempts), max(attempts) FROM outbox "
+               "WHERE event_id LIKE '%quick%' AND state = 'delivered'")[0][:],
+          (100, 1, 1))
+    equal(rows(db, "SELECT count(*) FROM outbox WHERE event_id LIKE '%slow%' "
+               "AND state = 'pending'")[0][0], count)
+    equal(mixed, [], "what shared a request")
+    api.stop()
+
+
+@tap.test("thousands of rows that hang and were tried before hold up no fresh "
+          "row, not even of the same workspace")
+def slow_before():
+    api = EventApi()
+    api.misdeed = lambda events: "never" if any(
+        "slow" in e["id"] for e in events) else None
+    db = new_db()
+    seed(db, 5000, "slow", 3000, attempts=1)
+    d = Deliverer(db, "--max-attempts", "100", to=api.url)
+    until(lambda: len(api.seen("never")) >= 3)
+    for i in range(3):
+        come_soon(api, db, f"quick{i}", "ws")
+    equal(d.stop(), 0)
+    equal(states(db), {"pending": 5000, "delivered": 60})
+    api.stop()
+
+
+@tap.test("rows that were tried before go while fresh ones keep coming, and "
+          "one workspace's hold up no other's")
+def tried_share():
+    api, mixed = hangs_for("slow")
+    db = new_db()
+    seed(db, 3000, "slow", 20, workspace="slow", attempts=1)
+    d = Deliverer(db, "--max-attempts", "100", to=api.url)
+    until(lambda: len(api.seen("never")) >= 2)
+    seed(db, 5, "tried", 20, workspace="other", attempts=1)
+    n = 0
+    while not any("tried" in id for id in list(api.taken)):
+        seed(db, 500, f"fresh{n}", 20)
+        n += 1
+        assert n < 500, "they never leave"
+    equal(mixed, [], "what shared a request")
+    d.kill()
+    api.stop()
+
+
 @tap.test("a row that makes its batch fail soon travels alone, and dies by "
           "--max-attempts")
 def poisonous():
@@ -418,6 +589,86 @@ def poisonous():
     equal((row["attempts"], "toxic" in row["event_id"]), (4, True))
     assert "HTTP 500: 500, says" in row["last_error"]
     equal(d.stop(), 0)
+    api.stop()
+
+
+# ---- clocks --------------------------------------------------------------
+
+JUMPS = [("back by 300 s", -300), ("back by a day", -86400),
+         ("forth by a day", 86400)]
+
+
+@tap.table("a clock that is set {} delays no row, and no word to the service "
+           "manager", JUMPS)
+def clock_set(_, seconds):
+    calendar = Calendar()
+    path = os.path.join(Scratch.new("notify"), "socket")
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(path)
+    manager.settimeout(harness.LIMIT)
+    api = EventApi()
+    db = new_db()
+    seed(db, 5, "before")
+    d = Deliverer(db, to=api.url, env={
+        **calendar.env, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "900000"})
+    until(lambda: states(db) == {"delivered": 5})
+    calendar.jump(seconds)
+    equal(d.process.poll(), None, d.log())
+    come_soon(api, db, "now", "ws")
+    # By a program whose clock is wrong, for longer.
+    ids = seed(db, 5, "ahead", due=DAY) + seed(db, 5, "behind", due=-DAY)
+    until(lambda: all(id in api.taken for id in ids))
+    calendar.jump(0)
+    come_soon(api, db, "after", "ws")
+    until(lambda: states(db) == {"delivered": 55})
+    manager.setblocking(False)
+    try:
+        while manager.recv(4096):
+            pass
+    except BlockingIOError:
+        pass
+    manager.settimeout(harness.LIMIT)
+    for _ in range(2):
+        equal(manager.recv(4096), b"WATCHDOG=1")
+    equal(d.stop(), 0)
+    manager.close()
+    api.stop()
+
+
+@tap.table("a clock that is set {} delays no second attempt, nor the end of a "
+           "pause", JUMPS)
+def clock_set_later(_, seconds):
+    calendar = Calendar()
+    for misdeed in ("503", "401"):
+        api = EventApi(retry_after="0")
+        api.misdeed = lambda events: misdeed
+        db = new_db()
+        seed(db, 20)
+        calendar.jump(0)
+        d = Deliverer(db, to=api.url, env=calendar.env)
+        until(lambda: len(api.seen(misdeed)) > 1)
+        calendar.jump(seconds)
+        before = len(api.seen(misdeed))
+        until(lambda: len(api.seen(misdeed)) > before)
+        api.misdeed = lambda events: None
+        until(lambda: states(db) == {"delivered": 20})
+        equal(d.stop(), 0)
+        api.stop()
+
+
+@tap.test("a row waits for its second attempt; one that is put off for longer "
+          "than any waits is due")
+def far_away():
+    api = EventApi()
+    db = new_db()
+    hour = DAY // 24
+    seed(db, 3, "fresh", due=300 * DAY)
+    seed(db, 3, "far", due=hour + 120000, attempts=1)
+    seed(db, 3, "wait", due=hour - 120000, attempts=1)
+    equal(once(db, to=api.url)[0], 1, "some are left")
+    equal(rows(db, "SELECT count(*), min(event_id LIKE '%wait%') FROM outbox "
+               "WHERE state = 'pending'")[0][:], (3, 1))
+    equal(api.count(), 6)
     api.stop()
 
 
@@ -444,7 +695,8 @@ def second():
 @tap.table("--once exits {0}", [
     ("0 when there is nothing", lambda db: None),
     ("0 when all was delivered", lambda db: seed(db, 3)),
-    ("1 when a row is due later", lambda db: seed(db, 1, due=DAY)),
+    ("1 when a row is due later", lambda db: seed(
+        db, 1, due=DAY // 48, attempts=1)),
     ("1 when a row is unmapped", lambda db: seed(db, 1, state="unmapped")),
     ("1 when a row is dead", lambda db: seed(db, 1, state="dead")),
 ])
@@ -590,7 +842,7 @@ def metrics():
     db = new_db()
     seed(db, 30)
     seed(db, 2, "poison")
-    seed(db, 3, "wait", due=DAY)
+    seed(db, 3, "wait", due=DAY // 48, attempts=1)
     path = os.path.join(Scratch.new("metrics"), "m.prom")
     once(db, "--metrics", path, to=api.url)
     with open(path) as f:
@@ -618,7 +870,8 @@ def keep():
     db = worker.db
     seed(db, 3000, "old", 2000, "delivered", age=40 * DAY)
     for state in ("pending", "unmapped", "acked", "dead"):
-        seed(db, 20, state, 20, state, age=40 * DAY, due=400 * DAY)
+        seed(db, 20, state, 20, state, age=40 * DAY,
+             due=40 * DAY + DAY // 48, attempts=1)
     seed(db, 3000, "older", 2000, "delivered", age=40 * DAY)
     harness.shell_ok(db, "INSERT INTO webhook (received_at, resource, "
                      "dedupe_key, outcome, body) VALUES "
@@ -670,6 +923,26 @@ def prune_and_drain():
     assert not settled(db), "the backlog went first"
     d.stop()
     api.stop()
+
+
+@tap.test("while hooks come in fast rows are delivered, and old hooks deleted "
+          "with their rows")
+def prune_under_load():
+    site = Site()
+    db = site.worker.db
+    seed(db, 50000, "old", 200, "delivered", age=40 * DAY)
+    load = site.hammer(clients=16)
+    until(lambda: rows(db, "SELECT max(id) FROM webhook")[0][0] > 52000)
+    d = Deliverer(db, to="-")
+    old = "SELECT count(*) FROM webhook WHERE id <= 50000"
+    until(lambda: rows(db, old)[0][0] <= 48000)
+    assert rows(db, old.replace("webhook", "outbox"))[0][0] > 40000, \
+        "the rows went first"
+    until(lambda: rows(db, "SELECT count(*) FROM outbox WHERE id > 50000 AND "
+                       "state = 'delivered'")[0][0] > 500)
+    no_answer_but_200(load.result())
+    equal(d.stop(), 0)
+    site.close()
 
 
 @tap.test("a database that is replaced is noticed, though nothing is due")

@@ -20,7 +20,7 @@ import time
 
 sys.dont_write_bytecode = True
 import harness as h  # noqa: E402
-from faults import (SECOND, Books, Site,  # noqa: E402
+from faults import (SECOND, Books, Calendar, Site,  # noqa: E402
                     Strace, held, hooks, kept_once, metric, need_strace,
                     no_answer_but_200, post, ready, spool_is_empty)
 from harness import equal, signed, until  # noqa: E402
@@ -1054,22 +1054,6 @@ def _(name, restart):
 # ---- clocks that jump ----------------------------------------------------
 
 DAY = 86400
-
-
-class Calendar:
-    """What a worker takes for the time of day; in seconds from the real."""
-
-    def __init__(self):
-        self.path = h.write(os.path.join(h.Scratch.new("clock"), "ahead"),
-                            struct.pack("q", 0))
-        shim = os.path.join(h.BUILD, "tests", "shim.so")
-        if not os.path.exists(shim) or h.SLOW > 1:
-            raise h.Skip("no shim that works here")
-        self.env = {"LD_PRELOAD": shim, "SHIM_CLOCK": self.path}
-
-    def jump(self, seconds):
-        with open(self.path, "r+b") as f:
-            f.write(struct.pack("q", seconds))
 
 
 @tap.test("the clock jumps a day forward and back: nothing waits, none lost")

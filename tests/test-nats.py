@@ -93,6 +93,22 @@ def _():
     server.stop()
 
 
+@tap.test("a row that was acked by a clock far ahead settles all the same")
+def _():
+    server = nats.Server()
+    outbox = Outbox(5)
+    deliver = Deliver(outbox, server.url, "--create-stream",
+                      "--settle", "3600")
+    deliver.reaches({"acked": 5})
+    deliver.stop()
+    outbox.do("UPDATE outbox SET due_at = ?",
+              int(time.time() * 1000) + 10 * 86400000)
+    deliver = Deliver(outbox, server.url, "--settle", "1")
+    deliver.reaches({"delivered": 5})
+    equal(deliver.stop(), 0)
+    server.stop()
+
+
 @tap.test("no more rows are on their way than the window holds")
 def _():
     server = nats.Server()

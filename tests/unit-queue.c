@@ -1,22 +1,36 @@
 /* The outbox as a queue, on a real file; the clock is an argument. */
-#include "queue.h"
+#include "pace.h"
 #include "shell.h"
 #include "tap.h"
 
 #define NOW	1000000
 
-static bool
-none_busy(void *arg, int64_t id)
+/* A reader that takes up to `limit` rows, but not `busy`, nor of `lane`. */
+struct reader {
+	unsigned	 limit;
+	int64_t		 busy;
+	int		 lane;
+	struct row	*rows, **tail;
+};
+
+static enum pick
+pick(void *arg, int64_t id, unsigned lane)
 {
-	(void)arg;
-	(void)id;
-	return false;
+	struct reader *r = arg;
+
+	if (id == r->busy || (int)lane == r->lane)
+		return PICK_PASS;
+	return r->limit == 0 ? PICK_STOP : PICK_TAKE;
 }
 
-static bool
-is_busy(void *arg, int64_t id)
+static void
+take(void *arg, struct row *row)
 {
-	return *(int64_t *)arg == id;
+	struct reader *r = arg;
+
+	r->limit--;
+	*r->tail = row;
+	r->tail = &row->next;
 }
 
 /* Rows 1 to n, due at their id times 10. */
@@ -42,14 +56,39 @@ fill(int n)
 }
 
 static struct row *
+read_rows(struct db *d, bool tried, struct queue_place *place,
+    struct reader r, bool *end)
+{
+	struct queue_reader to = { pick, take, &r };
+
+	r.rows = NULL;
+	r.tail = &r.rows;
+	if (queue_next(d, tried, place, NOW, &to, end) != FAULT_NONE)
+		abort();
+	return r.rows;
+}
+
+static struct row *
 next(struct db *d, struct queue_place *place, unsigned limit, bool *end)
 {
-	struct row *rows;
+	return read_rows(d, false, place, (struct reader){ .limit = limit,
+	    .lane = -1 }, end);
+}
 
-	if (queue_next(d, place, NOW, limit, SIZE_MAX, none_busy, NULL,
-	    &rows, end) != FAULT_NONE)
-		abort();
-	return rows;
+/* Whether these ids were read, and nothing else; the rows are freed. */
+static bool
+are(struct row *rows, const char *ids)
+{
+	char said[128] = "";
+	size_t n = 0;
+
+	for (struct row *r = rows; r != NULL && n < sizeof(said); r = r->next)
+		n += (size_t)snprintf(said + n, sizeof(said) - n, "%s%lld",
+		    n == 0 ? "" : " ", (long long)r->id);
+	row_free_all(rows);
+	if (strcmp(said, ids) != 0)
+		printf("# %s, not %s\n", said, ids);
+	return strcmp(said, ids) == 0;
 }
 
 static void
@@ -57,43 +96,71 @@ takes(struct db *d)
 {
 	struct queue_place place = { 0, 0 };
 	struct row *rows;
-	int64_t busy = 2, newest;
+	int64_t newest, backlog;
 	bool end;
 
 	fill(3);
 	rows = next(d, &place, 2, &end);
-	ok(rows != NULL && rows->id == 1 && rows->next != NULL &&
-	    rows->next->id == 2 && rows->next->next == NULL && !end,
-	    "a page holds the rows that are due first, in order");
 	ok(span_is(text_view(&rows->envelope), "{\"name\":\"apps-console/"
 	    "neural/observation.capture\",\"id\":\"e1\",\"ts\":1,\"data\":{"
 	    "\"workspaceId\":\"w\",\"storeId\":\"s\",\"sourceEvent\":"
-	    "{\"a\":1}}}"), "each with its envelope");
-	row_free_all(rows);
-	rows = next(d, &place, 2, &end);
-	ok(rows != NULL && rows->id == 3 && end, "the next page goes on");
-	row_free_all(rows);
+	    "{\"a\":1}}}") && rows->lane == row_lane(span_of("w")),
+	    "a row comes with its envelope, and its workspace's lane");
+	ok(are(rows, "1 2") && !end, "a page holds the first rows, in order");
+	ok(are(next(d, &place, 2, &end), "3") && end, "the next page goes on");
 	place = (struct queue_place){ 0, 0 };
-	ok(queue_next(d, &place, NOW, 9, SIZE_MAX, is_busy, &busy, &rows,
-	    &end) == FAULT_NONE && rows->id == 1 && rows->next->id == 3,
+	ok(are(read_rows(d, false, &place, (struct reader){ .limit = 9,
+	    .busy = 2, .lane = -1 }, &end), "1 3"),
 	    "a row that is on its way is passed over");
-	row_free_all(rows);
+	if (!run("UPDATE outbox SET workspace_id = 'v' WHERE id = 3"))
+		abort();
 	place = (struct queue_place){ 0, 0 };
-	ok(queue_next(d, &place, NOW, 9, 1, none_busy, NULL, &rows, &end) ==
-	    FAULT_NONE && rows->id == 1 && rows->next == NULL && !end,
-	    "bytes end a page too");
-	row_free_all(rows);
+	ok(are(read_rows(d, false, &place, (struct reader){ .limit = 9,
+	    .lane = (int)row_lane(span_of("w")) }, &end), "3") && end,
+	    "and so is a lane that has its share");
+	if (!run("UPDATE outbox SET due_at = 9000000000000 - id"))
+		abort();
 	place = (struct queue_place){ 0, 0 };
-	ok(queue_next(d, &place, 20, 9, SIZE_MAX, none_busy, NULL, &rows,
-	    &end) == FAULT_NONE && rows->next->id == 2 &&
-	    rows->next->next == NULL, "what is due later stays");
-	row_free_all(rows);
+	ok(are(next(d, &place, 9, &end), "1 2 3"),
+	    "a row that was never tried is due whatever due_at says");
+	ok(run("UPDATE outbox SET attempts = 1 WHERE id = 1") &&
+	    queue_newest(d, &newest, &backlog) == FAULT_NONE && backlog ==
+	    newest - 1, "how many are to go is known");
 	ok(run("UPDATE outbox SET state = 'dead'") &&
-	    queue_newest(d, &newest) == FAULT_NONE &&
-	    newest == ask("SELECT max(id) FROM outbox") && newest > 0,
-	    "the newest id is known, whatever became of the row");
-	ok(next(d, &place, 9, &end) == NULL && end,
-	    "a dead row is never due");
+	    queue_newest(d, &newest, &backlog) == FAULT_NONE &&
+	    newest == ask("SELECT max(id) FROM outbox") && newest > 0 &&
+	    backlog == 0, "and the newest, whatever became of the row");
+	place = (struct queue_place){ 0, 0 };
+	ok(next(d, &place, 9, &end) == NULL && end, "a dead row is never due");
+}
+
+#define FAR	"4660000"	/* NOW + QUEUE_FAR_MS */
+
+static void
+takes_tried(struct db *d)
+{
+	struct reader all = { .limit = 9, .lane = -1 };
+	struct queue_place place = { 0, 0 };
+	bool end;
+
+	fill(9);
+	if (!run("UPDATE outbox SET attempts = 1 WHERE id > 2;"
+	    "UPDATE outbox SET due_at = 1000000 WHERE id = 3;"
+	    "UPDATE outbox SET due_at = 1000001 WHERE id = 4;"
+	    "UPDATE outbox SET due_at = " FAR " WHERE id = 5;"
+	    "UPDATE outbox SET due_at = " FAR " + 1 WHERE id = 6;"
+	    "UPDATE outbox SET due_at = -7, attempts = -1 WHERE id = 7"))
+		abort();
+	ok(are(next(d, &place, 9, &end), "1 2") && end,
+	    "what was tried before is not read with the others");
+	place = (struct queue_place){ 0, 0 };
+	ok(are(read_rows(d, true, &place, all, &end), "7 8 9 3 6") && end,
+	    "but for itself, when it is due, or was put off for too long");
+	place = (struct queue_place){ 0, 0 };
+	all.limit = 4;
+	ok(are(read_rows(d, true, &place, all, &end), "7 8 9 3") && !end &&
+	    are(read_rows(d, true, &place, all, &end), "6") && end,
+	    "page by page as well");
 }
 
 static void
@@ -147,7 +214,8 @@ judges(struct db *d)
 	if (!run("UPDATE outbox SET attempts = 19 WHERE id = 1"))
 		abort();
 	place = (struct queue_place){ 0, 0 };
-	rows = next(d, &place, 9, &end);
+	rows = read_rows(d, true, &place, (struct reader){ .limit = 9,
+	    .lane = -1 }, &end);
 	row_judge(rows, FATE_REFUSED, span_of("HTTP 500"));
 	if (!run("UPDATE outbox SET attempts = 0 WHERE id = 1"))
 		abort();
@@ -170,16 +238,16 @@ settles(struct db *d)
 	    "'nats:S@2' WHERE id = 5; UPDATE outbox SET sink = 'nats:SX@1' "
 	    "WHERE id = 6"))
 		abort();
-	ok(queue_acked(d, 3, "nats:S@1", ripe, 8, &n) == FAULT_NONE &&
+	ok(queue_acked(d, 0, 3, "nats:S@1", ripe, 8, &n) == FAULT_NONE &&
 	    n == 3 && ripe[2].seq == 300 &&
 	    strcmp(ripe[2].event_id, "e3") == 0,
 	    "rows of this stream whose time has come are ripe");
 	ripe[1].lost = true;
-	ok(queue_settle(d, ripe, n, 50) == FAULT_NONE &&
+	ok(queue_settle(d, ripe, n, 50, 55) == FAULT_NONE &&
 	    ask("SELECT count(*) FROM outbox WHERE state = 'delivered' AND "
 	    "delivered_at = 50 AND id IN (1, 3)") == 2,
 	    "those that are held are delivered");
-	ok(ask("SELECT state = 'pending' AND due_at = 50 AND sink_seq IS NULL"
+	ok(ask("SELECT state = 'pending' AND due_at = 55 AND sink_seq IS NULL"
 	    " FROM outbox WHERE id = 2") == 1, "a lost one is pending again");
 	ok(queue_highest(d, "nats:S@1", &highest) == FAULT_NONE &&
 	    highest == 400, "the highest that is acked is known");
@@ -216,6 +284,10 @@ prune(struct db *d, int64_t before, unsigned span)
 static void
 prunes(struct db *d)
 {
+	struct prune_place place = { 0 };
+	unsigned n;
+	bool end;
+
 	fill(12);
 	if (!run("UPDATE outbox SET state = 'delivered', delivered_at = 1; "
 	    "UPDATE outbox SET state = 'dead' WHERE id = 2; "
@@ -235,6 +307,15 @@ prunes(struct db *d)
 	    "(SELECT id FROM webhook ORDER BY id)") == 1,
 	    "and so do their hooks");
 	ok(prune(d, 12, 3) == 0, "a second pass finds nothing");
+	fill(9);
+	if (!run("UPDATE outbox SET state = 'delivered'"))
+		abort();
+	ok(queue_prune(d, &place, 7, 10, 2, &n, &end) == FAULT_NONE &&
+	    n == 2 && place.left > 0 &&
+	    queue_prune(d, &place, 7, 10, 2, &n, &end) == FAULT_NONE &&
+	    ask("SELECT count(*) FROM webhook") == 7 &&
+	    ask("SELECT count(*) FROM outbox") == 7,
+	    "hooks go with their rows, by turns");
 	fill(9);
 	if (!run("UPDATE outbox SET state = 'delivered', created_at = "
 	    "CASE WHEN id < 4 THEN 999999 ELSE id END; "
@@ -259,9 +340,14 @@ main(void)
 		return 1;
 	shell_open();
 	takes(d);
+	takes_tried(d);
 	judges(d);
 	settles(d);
 	prunes(d);
+	for (int64_t n = 0; n < 10000000; n = n * 10 + 9)
+		ok(pace_share(n) == (n < 10000 ? 5 : n < 100000 ? 10 :
+		    n < 1000000 ? 15 : 20), "with %lld rows to go it takes "
+		    "%d percent of the time", (long long)n, pace_share(n));
 	fill(3);
 	ok(queue_census(d, &c) == FAULT_NONE && c.pending == 3 &&
 	    c.oldest_pending == 1, "what is there is counted");

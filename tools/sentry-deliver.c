@@ -40,7 +40,8 @@ static const char help[] =
 "      --keep DAYS          delete settled rows that are older (30; 0: never)\n"
 "      --metrics FILE       write metrics for node_exporter's collector\n"
 "      --timeout SECONDS    for an answer (30)\n"
-"      --batch N            events in a request, at most (500)\n"
+"      --batch N            events in a request, at most (500; together a\n"
+"                           mebibyte)\n"
 "      --requests N         requests in flight (4)\n"
 "      --stream NAME        JetStream's stream (SENTRY)\n"
 "      --create-stream      make it if it is not there\n"
@@ -448,6 +449,8 @@ deliver(const struct options *o)
 	log_str(&l, "sink", config.sink->name);
 	log_end(&l);
 	look_ahead(o);
+	if (config.sink->doubt != NULL)
+		log_say("warning", "sink-url", config.sink->doubt);
 	return deliver_run(&config);
 }
 
