@@ -39,14 +39,8 @@ migrate_check(sqlite3 *db, int64_t *version, char *why, size_t size)
 	return FAULT_NONE;
 }
 
-/* Every version's step from the one before it. The first makes what is new:
- * the others find it so. */
-static const char *const migrations[MIGRATE_VERSION] = {
-	schema_sql,
-	"DROP INDEX outbox_pending;"
-	"CREATE INDEX outbox_pending ON outbox (CASE attempts WHEN 0 THEN 0"
-	" ELSE max(due_at, 1) END, id) WHERE state = 'pending'",
-};
+/* Every version's step from the one before it. */
+static const char *const migrations[MIGRATE_VERSION] = { schema_sql };
 
 enum fault
 migrate(sqlite3 *db, char *why, size_t size)

@@ -9,7 +9,7 @@
 
 #include "fault.h"
 
-#define MIGRATE_VERSION	2	/* the newest */
+#define MIGRATE_VERSION	1	/* the newest */
 
 /* Reads *version, 0 of an empty file. FAULT_FOREIGN when it is another
  * program's, FAULT_NEWER when it is from after us: `why`, of `size` bytes, then

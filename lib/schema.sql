@@ -1,4 +1,4 @@
--- The database of sentry-webhooks: mapping, webhooks, outbox. Version 2.
+-- The database of sentry-webhooks: mapping, webhooks, outbox. Version 1.
 --
 -- Times are integer milliseconds since 1970 UTC unless said otherwise.
 -- Edit with the plain sqlite3 shell, while all is running: the write-ahead log
