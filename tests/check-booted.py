@@ -6,6 +6,7 @@ secret, uninstalled and installed again. As root: `make check-booted`.
 CHECK_BOOTED=trixie for another release than bookworm; DEBIAN_MIRROR in the
 environment: where it comes from. What debootstrap made is kept in the build's
 folder, and changed in a layer of memory alone, in a network of its own."""
+import atexit
 import ctypes
 import fcntl
 import os
@@ -98,7 +99,9 @@ def layer(lower):
         fcntl.ioctl(s, 0x8914, struct.pack("16sH14x", b"lo", 1))
     run("mount", "--make-rprivate", "/")
     memory = tempfile.mkdtemp(prefix="sentry-booted-")
+    atexit.register(os.rmdir, memory)
     run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", memory)
+    atexit.register(subprocess.run, ["umount", "-R", "-l", memory])
     names = [os.path.join(memory, x) for x in ("upper", "work", "root")]
     for name in names:
         os.mkdir(name)
