@@ -8,7 +8,7 @@
 /* Together what is on its way, or just judged. What was tried before may hang
  * until the sink's time is over. */
 static const struct share most[2] = {
-	{ 7000, (size_t)6 << 20, 0 }, { 1000, (size_t)2 << 20, 0 }
+	{ 11000, (size_t)11 << 20, 0 }, { 1000, (size_t)2 << 20, 0 }
 };
 
 static size_t
