@@ -176,24 +176,6 @@ refuses(const char *columns, const char *values)
 	ok(!run(sql), "the table refuses (%s) = (%s)", columns, values);
 }
 
-/* As a file of version 1 was, whose index knew nothing of attempts. */
-static void
-older_file(void)
-{
-	char why[DB_WHY];
-	struct db *s;
-
-	if (!run("DROP INDEX outbox_pending; CREATE INDEX outbox_pending ON "
-	    "outbox (due_at, id) WHERE state = 'pending'; "
-	    "PRAGMA user_version = 1"))
-		abort();
-	ok(store_open(&s, shell_path, DB_OWN, why) == FAULT_NONE &&
-	    ask("PRAGMA user_version") == 2 && ask("SELECT sql LIKE "
-	    "'%CASE attempts%' FROM sqlite_schema WHERE "
-	    "name = 'outbox_pending'") == 1, "an older file is migrated");
-	db_close(s);
-}
-
 static void
 foreign_files(void)
 {
@@ -205,7 +187,7 @@ foreign_files(void)
 	ok(store_open(&s, shell_path, DB_OWN, why) == FAULT_NEWER &&
 	    s == NULL && strstr(why, "newer") != NULL,
 	    "a newer version is refused: %s", why);
-	if (!run("PRAGMA user_version = 2; PRAGMA application_id = 5"))
+	if (!run("PRAGMA user_version = 1; PRAGMA application_id = 5"))
 		abort();
 	ok(store_open(&s, shell_path, DB_OWN, why) == FAULT_FOREIGN,
 	    "another program's file is refused: %s", why);
@@ -225,7 +207,7 @@ main(void)
 	ok(store_open(&s, shell_path, DB_OWN, why) == FAULT_NONE,
 	    "a database is made");
 	shell_open();
-	ok(ask("PRAGMA user_version") == 2 &&
+	ok(ask("PRAGMA user_version") == 1 &&
 	    ask("PRAGMA application_id") != 0 &&
 	    ask("PRAGMA auto_vacuum") == 2, "with its marks");
 	keeps(s);
@@ -245,7 +227,6 @@ main(void)
 	ok(ask("SELECT count(*) FROM pragma_integrity_check "
 	    "WHERE integrity_check = 'ok'") == 1, "the file is sound");
 	db_close(s);
-	older_file();
 	foreign_files();
 	return shell_end() != 0 ? 1 : tap_done();
 }
