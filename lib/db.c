@@ -38,7 +38,6 @@ struct db {
 	int64_t		 page_bytes;
 	int		 busy_ms;	/* one wait for a lock */
 	int64_t		 busy_until;	/* and its end, monotonic */
-	struct room	 room;		/* while it is opened */
 	struct dbfiles	 files;
 	int64_t		 bytes;		/* its size when the log was empty */
 	char		 path[PATH_MAX];
@@ -108,7 +107,6 @@ set_up(struct db *d, char why[DB_WHY])
 	}
 	if (d->mode == DB_OWN &&
 	    ((f = migrate(d->db, why, DB_WHY)) != FAULT_NONE ||
-	    (f = room_open(&d->room, d->path, true, why)) != FAULT_NONE ||
 	    (f = sql_run(d->db, "PRAGMA journal_mode = WAL; "
 	    "PRAGMA journal_size_limit = " LOG_LIMIT_BYTES "; "
 	    "PRAGMA cache_size = -" OWNER_CACHE_KIB)) != FAULT_NONE))
@@ -172,14 +170,13 @@ open_all(struct db *d, const char *const *statements, unsigned count,
 
 	assert(count <= DB_STATEMENTS_MAX);
 	d->busy_ms = OPEN_BUSY_MS;
-	if ((f = room_open(&d->room, d->path, false, why)) != FAULT_NONE ||
+	if ((f = room_check(d->path, why)) != FAULT_NONE ||
 	    (f = open_one(d, &d->db, d->mode == DB_OWN ?
 	    SQLITE_OPEN_CREATE : 0)) != FAULT_NONE ||
 	    (f = set_up(d, why)) != FAULT_NONE ||
 	    (d->mode != DB_READ && ((f = note_files(d)) != FAULT_NONE ||
 	    (f = open_second(d)) != FAULT_NONE)))
 		return f;
-	room_close(&d->room);
 	d->blamed = d->db;
 	f = prepare(d, statements, count);
 	d->busy_ms = BUSY_MS;
@@ -225,7 +222,6 @@ db_abandon(struct db *d)
 		sqlite3_finalize(d->stmt[i]);
 	checkpoint_close(&d->checkpoint);
 	sqlite3_close(d->db);
-	room_close(&d->room);
 	free(d);
 }
 

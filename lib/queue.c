@@ -426,7 +426,9 @@ queue_prune(struct db *d, struct prune_place *place, int64_t before,
 	*end = next.ended[0] && next.ended[1];
 	if (!next.ended[!next.hooks])
 		next.hooks = !next.hooks;
-	*place = *end ? (struct prune_place){ 0 } : next;
+	if (*end)
+		next = (struct prune_place){ 0 };
+	*place = next;
 	return FAULT_NONE;
 }
 

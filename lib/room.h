@@ -5,24 +5,14 @@
 #ifndef ROOM_H
 #define ROOM_H
 
-#include <stdbool.h>
+#include "fault.h"
 
-#include "sql.h"
-
-/* Another connection, which reads nothing; it keeps the index as it is until
- * room_close(). Start from { 0 }. */
-struct room {
-	sqlite3		*db;
-	sqlite3_file	*file;		/* its index is mapped */
-};
-
-/* Makes the index of the database at `path`, or finds it, and has the system
- * find room for all of it: FAULT_FULL where there is none. Not of one that has
- * no log yet, unless `logged` says that it is about to. What else may be wrong
- * is left to who opens it. Before anybody reads. */
+/* Before the database at `path` is opened: FAULT_FULL, with the reason in
+ * `why`, where the disk is such a one and has no room for the index, unless
+ * the index is there without holes. What else may be wrong is left to who
+ * opens it. */
 #define ROOM_WHY	64
-enum fault	room_open(struct room *, const char *path, bool logged,
-		    char why[ROOM_WHY]) __attribute__((warn_unused_result));
-void		room_close(struct room *);
+enum fault	room_check(const char *path, char why[ROOM_WHY])
+		    __attribute__((warn_unused_result));
 
 #endif

@@ -66,7 +66,7 @@ only: log
 dbfiles:
 sql: fault
 checkpoint: dbfiles fault sql
-room: dbfiles sql
+room: fault
 migrate: fault schema_sql sql
 db: checkpoint clock dbfiles fault migrate room span sql
 store: db observe
