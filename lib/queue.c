@@ -143,7 +143,6 @@ static enum fault
 read_rows(struct db *d, enum statement at, struct queue_place *place,
     const struct queue_reader *to, bool *end)
 {
-	enum pick pick = PICK_TAKE;
 	enum fault f = FAULT_NONE;
 	bool row = true;
 
@@ -151,8 +150,8 @@ read_rows(struct db *d, enum statement at, struct queue_place *place,
 	    (f = db_step(d, at, &row)) == FAULT_NONE && row; left--) {
 		unsigned lane = row_lane(db_text(d, at, 5));
 		struct row *r = NULL;
+		enum pick pick = to->pick(to->arg, db_int(d, at, 0), lane);
 
-		pick = to->pick(to->arg, db_int(d, at, 0), lane);
 		if (pick == PICK_TAKE && (r = read_row(d, at, lane)) == NULL)
 			f = FAULT_MEMORY;
 		if (pick == PICK_STOP || f != FAULT_NONE)
