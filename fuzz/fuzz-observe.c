@@ -51,7 +51,8 @@ check_keys(const struct observation *o)
 	claim(plain(key));
 	fingerprint(hex, key);
 	claim(starts(&id, span_of("sentry-")) && span_is(id, hex));
-	if (uuid.len > 128 || !plain(uuid)) {
+	if (uuid.len > 128 || !plain(uuid) || (uuid.len > 0 &&
+	    memchr(uuid.at, ':', uuid.len) != NULL)) {
 		claim(starts(&key, span_of("sha256-")));
 		claim(key.len > FINGERPRINT_HEX);
 		key.at += FINGERPRINT_HEX;
