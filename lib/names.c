@@ -67,7 +67,7 @@ fold(char *s, size_t len)
 		} else if (leads_two(s[i]) && i + 1 < len &&
 		    (s[i + 1] & 0xc0) == 0x80) {
 			unsigned point = small_point((c & 0x1fu) << 6 |
-			    (s[i + 1] & 0x3fu));
+			    ((unsigned char)s[i + 1] & 0x3fu));
 
 			s[i++] = (char)(0xc0 | point >> 6);
 			s[i] = (char)(0x80 | (point & 0x3f));
