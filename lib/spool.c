@@ -14,6 +14,7 @@
 #include "record.h"
 
 #define FILE_MAX	(129l << 20)	/* bytes; above any body's limit */
+#define PUT_TRIES	3	/* of a file that others take away */
 #define PROBE_BYTES	16384	/* as much as a hook may have */
 
 struct spool {
@@ -231,18 +232,25 @@ spool_rename(int dir, const char *from, const char *to)
 	    renameat(dir, from, dir, to) == 0;
 }
 
+/* A temporary file that is gone when it is to be renamed was taken for an old
+ * one: the clock was set forth, say. Then once more. */
 static enum fault
 put_file(struct spool *s, const char *temporary, const char *name,
     struct span bytes)
 {
+	enum fault f = FAULT_NONE;
+	bool renamed = false;
 	int dir;
-	enum fault f = spool_folder(s, &dir);
 
-	if (f == FAULT_NONE)
-		f = put_temporary(dir, temporary, bytes);
-	if (f != FAULT_NONE)
-		return f;
-	if (!spool_rename(dir, temporary, name)) {
+	for (int i = 0; i < PUT_TRIES && !renamed; i++) {
+		if ((f = spool_folder(s, &dir)) != FAULT_NONE ||
+		    (f = put_temporary(dir, temporary, bytes)) != FAULT_NONE)
+			return f;
+		renamed = spool_rename(dir, temporary, name);
+		if (!renamed && errno != ENOENT)
+			break;
+	}
+	if (!renamed) {
 		f = fault_errno(errno);
 		(void)unlinkat(dir, temporary, 0);
 		return f;

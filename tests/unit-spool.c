@@ -1,4 +1,5 @@
 #include <dirent.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -220,6 +221,67 @@ comes_back(void)
 	spool_close(s);
 }
 
+#define TAKEN_MOST	4096
+
+/* Takes every temporary file away once, as one takes it for an old one whose
+ * clock was set forth. */
+static void *
+take_away(void *arg)
+{
+	static char taken[TAKEN_MOST][SPOOL_NAME_SIZE];
+	const int *stop = arg;
+	unsigned count = 0;
+
+	while (!__atomic_load_n(stop, __ATOMIC_RELAXED)) {
+		char path[64];
+		struct dirent *e;
+		unsigned i;
+		DIR *d;
+
+		snprintf(path, sizeof(path), "%s/forth", folder);
+		d = opendir(path);
+		while (d != NULL && (e = readdir(d)) != NULL) {
+			if (!spool_is(e->d_name, ".tmp"))
+				continue;
+			for (i = 0; i < count; i++)
+				if (strcmp(taken[i], e->d_name) == 0)
+					break;
+			if (i < count || count == TAKEN_MOST)
+				continue;
+			memcpy(taken[count++], e->d_name,
+			    strlen(e->d_name) + 1);
+			(void)unlinkat(dirfd(d), e->d_name, 0);
+		}
+		if (d != NULL)
+			closedir(d);
+	}
+	return (void *)(uintptr_t)count;
+}
+
+static void
+outlives_a_sweep(void)
+{
+	struct hook h = hook_at(1767225600123, "{\"a\":1}");
+	pthread_t thread;
+	char path[64];
+	unsigned kept = 0;
+	struct spool *s;
+	void *taken;
+	int stop = 0;
+
+	snprintf(path, sizeof(path), "%s/forth", folder);
+	s = spool_open(path);
+	if (s == NULL || pthread_create(&thread, NULL, take_away, &stop) != 0)
+		abort();
+	for (int i = 0; i < 500; i++)
+		kept += spool_put(s, &h) == FAULT_NONE;
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, &taken);
+	ok(kept == 500, "hooks whose temporary files are taken away are kept");
+	printf("# %u of 500 were\n", (unsigned)(uintptr_t)taken);
+	spool_close(s);
+}
+
 static void
 clean_up(void)
 {
@@ -242,6 +304,7 @@ main(void)
 	strangers();
 	unique_names();
 	comes_back();
+	outlives_a_sweep();
 	clean_up();
 	return tap_done();
 }
