@@ -7,9 +7,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "log.h"
+
+/* Root's file would shut out the service, whose user the database has. */
+static void
+give_to_owner(int fd, const char *db)
+{
+	struct stat st;
+
+	if (geteuid() == 0 && stat(db, &st) == 0 &&
+	    fchown(fd, st.st_uid, st.st_gid) != 0)
+		log_say("warning", "lock", "its file stays root's");
+}
 
 /* The number is a help for people; the lock is what counts. */
 static void
@@ -38,6 +50,7 @@ only_take(const char *db, char why[ONLY_WHY])
 		return ONLY_FAILED;
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+		give_to_owner(fd, db);
 		write_number(fd);
 		return ONLY_US;
 	}
