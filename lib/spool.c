@@ -238,8 +238,8 @@ static enum fault
 put_file(struct spool *s, const char *temporary, const char *name,
     struct span bytes)
 {
-	enum fault f = FAULT_NONE;
 	bool renamed = false;
+	enum fault f;
 	int dir;
 
 	for (int i = 0; i < PUT_TRIES && !renamed; i++) {
