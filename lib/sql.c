@@ -110,7 +110,7 @@ sql_size(sqlite3 *db, int64_t page_bytes, int64_t *bytes,
 
 	*bytes = *header_bytes = 0;
 	if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER,
-	    &file) != SQLITE_OK || file->pMethods == NULL ||
+	    (void *)&file) != SQLITE_OK || file->pMethods == NULL ||
 	    file->pMethods->xFileSize(file, &size) != SQLITE_OK ||
 	    file->pMethods->xRead(file, h, sizeof(h), 0) != SQLITE_OK)
 		return;

@@ -461,7 +461,7 @@ main(int argc, char *argv[])
 	struct sigaction act = { .sa_handler = on_signal };
 	struct sigaction last = { .sa_handler = on_alarm };
 	char why[ONLY_WHY];
-	enum only only;
+	enum only only = ONLY_US;
 	int status;
 
 	read_options(&o, argc, argv);
@@ -475,7 +475,9 @@ main(int argc, char *argv[])
 		    errno == ENOENT ? "; sentry-webhooks makes it" : "");
 	else if ((only = only_take(o.db, why)) == ONLY_US)
 		status = deliver(&o);
-	else if ((status = fail("%s", why)) != 0 && only == ONLY_ANOTHER)
+	else
+		status = fail("%s", why);
+	if (only == ONLY_ANOTHER)
 		status = EXIT_TEMPFAIL;
 	free(o.to);
 	return status;
