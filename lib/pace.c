@@ -7,7 +7,7 @@
 #define LOOK_MS		200
 #define BUSY_HOOKS	40	/* in that time */
 #define REST_MOST_NS	500000000
-#define SHARE_LEAST	5	/* percent */
+#define SHARE_LEAST	2	/* percent */
 #define BACKLOG		10000	/* rows that are worth more */
 
 static int64_t

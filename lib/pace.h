@@ -19,7 +19,7 @@ struct pace {
  * be NULL, while it is out of order. */
 void	pace_rest(struct pace *, struct db *, int64_t old);
 
-/* The share of a processor's time, in percent, with so many rows to go: 5, and
+/* The share of a processor's time, in percent, with so many rows to go: 2, and
  * as much again at 10,000 and every ten times that. */
 int	pace_share(int64_t backlog);
 

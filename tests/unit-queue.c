@@ -345,8 +345,8 @@ main(void)
 	settles(d);
 	prunes(d);
 	for (int64_t n = 0; n < 10000000; n = n * 10 + 9)
-		ok(pace_share(n) == (n < 10000 ? 5 : n < 100000 ? 10 :
-		    n < 1000000 ? 15 : 20), "with %lld rows to go it takes "
+		ok(pace_share(n) == (n < 10000 ? 2 : n < 100000 ? 4 :
+		    n < 1000000 ? 6 : 8), "with %lld rows to go it takes "
 		    "%d percent of the time", (long long)n, pace_share(n));
 	fill(3);
 	ok(queue_census(d, &c) == FAULT_NONE && c.pending == 3 &&
