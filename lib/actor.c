@@ -37,16 +37,10 @@ nullish_or(struct json a, struct json b)
 static bool
 is_scrubbed(struct span s)
 {
-	static const char space[] = " \t\r\n";
 	size_t stars = 0;
 
-	if (s.at == NULL)
-		return true;
-	for (; s.len > 0 && memchr(space, s.at[0], 4) != NULL; s.len--)
-		s.at++;
-	while (s.len > 0 && memchr(space, s.at[s.len - 1], 4) != NULL)
-		s.len--;
-	if (s.len == 0)
+	s = span_trimmed(s);
+	if (s.at == NULL || s.len == 0)
 		return true;
 	while (stars < s.len && s.at[stars] == '*')
 		stars++;

@@ -2,12 +2,6 @@
 
 static const struct span nothing = { NULL, 0 };
 
-bool
-facts_same(struct span a, struct span b)
-{
-	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
-}
-
 struct span
 facts_first(struct span a, struct span b)
 {

@@ -71,9 +71,6 @@ struct span	facts_shows(const struct facts *, struct json);
 struct span	facts_shown(const struct facts *, struct json,
 		    const char *name);
 
-/* Whether two texts are equal; none is as good as an empty one. */
-bool		facts_same(struct span, struct span);
-
 /* The first that has bytes, else the second. */
 struct span	facts_first(struct span, struct span);
 

@@ -27,7 +27,7 @@ frames_main_exception(const struct facts *f)
 		struct span own = json_get_scalar(json_get(v, "mechanism"),
 		    "exception_id");
 
-		if (own.at != NULL && facts_same(own, id))
+		if (own.at != NULL && span_same(own, id))
 			return v;
 	}
 	return (struct json){ JSON_MISSING, NULL };
@@ -72,7 +72,7 @@ thread_frames(const struct facts *f, const char *so, struct span id)
 		struct json t = json_at(threads(f), i), v = json_get(t, so);
 
 		if (json_count(frames_of(t)) > 0 && (id.at == NULL ?
-		    json_truthy(v) : facts_same(json_scalar(v), id)))
+		    json_truthy(v) : span_same(json_scalar(v), id)))
 			return frames_of(t);
 	}
 	return (struct json){ JSON_MISSING, NULL };

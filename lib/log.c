@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "seldom.h"
 
 #define VALUE_MAX	200	/* bytes of a value before escaping */
@@ -223,13 +224,10 @@ void
 log_end_stranger(struct log *l)
 {
 	unsigned long left_out;
-	struct timespec ts;
 	bool passes;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
 	pthread_mutex_lock(&seldom_lock);
-	passes = seldom_passes(&strangers, (int64_t)ts.tv_sec * 1000 +
-	    ts.tv_nsec / 1000000, &left_out);
+	passes = seldom_passes(&strangers, clock_ms(), &left_out);
 	pthread_mutex_unlock(&seldom_lock);
 	if (!passes)
 		return;

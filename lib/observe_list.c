@@ -28,7 +28,7 @@ observe_list_word(struct span list, struct span word)
 	struct span e;
 
 	while ((e = next_entry(&list)).len > 0)
-		if (e.len == word.len && memcmp(e.at, word.at, e.len) == 0)
+		if (span_same(e, word))
 			return true;
 	return false;
 }

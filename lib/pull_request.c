@@ -78,9 +78,9 @@ static bool
 same(const struct pull_request *a, const struct pull_request *b)
 {
 	if (a->url.at != NULL || b->url.at != NULL)
-		return facts_same(a->url, b->url);
-	return facts_same(a->repository, b->repository) &&
-	    facts_same(a->number, b->number) && facts_same(a->id, b->id);
+		return span_same(a->url, b->url);
+	return span_same(a->repository, b->repository) &&
+	    span_same(a->number, b->number) && span_same(a->id, b->id);
 }
 
 static size_t

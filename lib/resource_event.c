@@ -107,10 +107,10 @@ told(const struct facts *f, struct span message, struct span head)
 {
 	struct json list = json_get(f->occurrence, "evidenceDisplay");
 
-	if (facts_same(message, head))
+	if (span_same(message, head))
 		return true;
 	for (size_t i = 0; i < json_count(list); i++)
-		if (facts_same(message,
+		if (span_same(message,
 		    json_get_scalar(json_at(list, i), "value")))
 			return true;
 	return false;

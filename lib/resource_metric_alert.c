@@ -115,7 +115,7 @@ threshold(const struct facts *f)
 		return resolve;
 	for (size_t i = 0; i < json_count(triggers) && f->action.len > 0;
 	    i++) {
-		if (facts_same(json_get_scalar(json_at(triggers, i), "label"),
+		if (span_same(json_get_scalar(json_at(triggers, i), "label"),
 		    f->action))
 			return json_get(json_at(triggers, i),
 			    "alert_threshold");
@@ -127,16 +127,12 @@ threshold(const struct facts *f)
 static void
 description(struct text *t, const struct facts *f)
 {
-	static const char space[] = " \t\r\n";
-	struct span text = json_get_scalar(f->data, "description_text");
-	bool headless = false;
+	struct span whole = json_get_scalar(f->data, "description_text");
+	struct span text = span_trimmed(whole);
+	bool headless = text.len == 0;
 
-	for (; text.len > 0 && memchr(space, text.at[0], 4) != NULL;
-	    text.at++, text.len--)
-		headless |= text.at[0] == '\n' || text.at[0] == '\r';
-	while (text.len > 0 && memchr(space, text.at[text.len - 1], 4) != NULL)
-		text.len--;
-	headless |= text.len == 0;
+	for (const char *p = whole.at; p < text.at; p++)
+		headless |= *p == '\n' || *p == '\r';
 	if (headless)
 		line_filled(t, "**Metric alert**: ", says(f), "");
 	line_filled(t, headless && t->len > 0 ? "" : "**Metric alert**: ",

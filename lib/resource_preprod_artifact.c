@@ -171,26 +171,10 @@ metadata(struct text *t, const struct facts *f)
 	    "appVersion", "version", NULL });
 }
 
-const struct resource resource_preprod_artifact = {
-	.name = "preprod_artifact",
-	.members = { "buildId" },
-	.actions = "",
-	.find = find,
-	.number = number,
-	.key = key,
-	.title = title,
-	.body = body,
-	.metadata = metadata,
-};
-
-const struct resource resource_size_analysis = {
-	.name = "size_analysis",
-	.members = { "buildId" },
-	.actions = "",
-	.find = find,
-	.number = number,
-	.key = key,
-	.title = title,
-	.body = body,
-	.metadata = metadata,
-};
+#define BUILD(called) { \
+	.name = called, .members = { "buildId" }, .actions = "", \
+	.find = find, .number = number, .key = key, \
+	.title = title, .body = body, .metadata = metadata, \
+}
+const struct resource resource_preprod_artifact = BUILD("preprod_artifact");
+const struct resource resource_size_analysis = BUILD("size_analysis");

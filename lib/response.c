@@ -18,10 +18,7 @@ begins(struct span s, const char *word)
 static bool
 is_html(struct span type, struct span body)
 {
-	while (body.len > 0 && memchr(" \t\r\n", body.at[0], 4) != NULL) {
-		body.at++;
-		body.len--;
-	}
+	body = span_trimmed(body);
 	return begins(type, "text/html") || begins(body, "<!doctype html") ||
 	    begins(body, "<html");
 }

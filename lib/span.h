@@ -26,6 +26,29 @@ span_is(struct span a, const char *s)
 	    memcmp(a.at, s, a.len) == 0;
 }
 
+/* Whether two texts are equal; none is as good as an empty one. */
+static inline bool
+span_same(struct span a, struct span b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
+/* Without white space (blank, tab, CR, LF) around it. */
+static inline struct span
+span_trimmed(struct span s)
+{
+	static const char space[] = { ' ', '\t', '\r', '\n' };
+
+	while (s.len > 0 && memchr(space, s.at[0], sizeof(space)) != NULL) {
+		s.at++;
+		s.len--;
+	}
+	while (s.len > 0 &&
+	    memchr(space, s.at[s.len - 1], sizeof(space)) != NULL)
+		s.len--;
+	return s;
+}
+
 /* Nothing instead of an empty text. */
 static inline struct span
 span_filled(struct span s)

@@ -55,7 +55,7 @@ args:
 clock:
 notify:
 credential:
-log: seldom span
+log: clock seldom span
 environment: log
 fault:
 receipt: observe redact
