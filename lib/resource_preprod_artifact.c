@@ -172,7 +172,7 @@ metadata(struct text *t, const struct facts *f)
 }
 
 #define BUILD(called) { \
-	.name = called, .members = { "buildId" }, .actions = "", \
+	.name = (called), .members = { "buildId" }, .actions = "", \
 	.find = find, .number = number, .key = key, \
 	.title = title, .body = body, .metadata = metadata, \
 }

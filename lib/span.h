@@ -30,21 +30,25 @@ span_is(struct span a, const char *s)
 static inline bool
 span_same(struct span a, struct span b)
 {
-	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+	if (a.at == NULL || b.at == NULL)
+		return a.len == 0 && b.len == 0;
+	return a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
 }
 
 /* Without white space (blank, tab, CR, LF) around it. */
 static inline struct span
 span_trimmed(struct span s)
 {
-	static const char space[] = { ' ', '\t', '\r', '\n' };
+	static const char white[] = { ' ', '\t', '\r', '\n' };
 
-	while (s.len > 0 && memchr(space, s.at[0], sizeof(space)) != NULL) {
+	if (s.at == NULL)
+		return s;
+	while (s.len > 0 && memchr(white, s.at[0], sizeof(white)) != NULL) {
 		s.at++;
 		s.len--;
 	}
 	while (s.len > 0 &&
-	    memchr(space, s.at[s.len - 1], sizeof(space)) != NULL)
+	    memchr(white, s.at[s.len - 1], sizeof(white)) != NULL)
 		s.len--;
 	return s;
 }
