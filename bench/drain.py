@@ -22,7 +22,8 @@ class Http:
 
     def __init__(self):
         self.process = h.start(
-            [sys.executable, os.path.join(h.SRC, "tests", "eventapi.py")],
+            [sys.executable, os.path.join(h.SRC, "tests", "support",
+                                           "eventapi.py")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.url = self.process.stdout.readline().strip()
 

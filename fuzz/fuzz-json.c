@@ -1,7 +1,7 @@
 /* Two readers of JSON: ours over json-c, and SQLite's. They agree, but for
  * the differences that are named here. */
 #include "fuzz.h"
-#include "json.h"
+#include "base/json.h"
 
 /* Of what SQLite takes for JSON. */
 struct shape {

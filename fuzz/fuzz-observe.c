@@ -1,13 +1,13 @@
 /* A .hook file (tests/golden has many) -> an observation: what holds for
  * every one of them. */
-#include "../tests/hook-file.h"
-#include "envelope.h"
+#include "../tests/support/hook-file.h"
+#include "sink/envelope.h"
 #include "fuzz.h"
-#include "lines.h"
-#include "moment.h"
-#include "observe.h"
-#include "signature.h"
-#include "title.h"
+#include "hook/body_line.h"
+#include "base/timestamp.h"
+#include "hook/observation.h"
+#include "hook/signature.h"
+#include "hook/title.h"
 
 #define GROWTH	32	/* how much longer a source event may be */
 #define LEARNED	"web@0123456789abcdef0123456789abcdef01234567"

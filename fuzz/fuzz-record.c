@@ -2,8 +2,8 @@
  * one is not a hook. The input is a file without its fingerprint, which no
  * engine would guess. */
 #include "fuzz.h"
-#include "record.h"
-#include "signature.h"
+#include "store/spool_file.h"
+#include "hook/signature.h"
 
 static bool
 equal(struct span a, struct span b)

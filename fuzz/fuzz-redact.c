@@ -1,8 +1,8 @@
 /* A .hook file's body without personal data: JSON stays JSON, and there is
  * nothing more to take away. Its Request-ID is a person to look for. */
-#include "../tests/hook-file.h"
+#include "../tests/support/hook-file.h"
 #include "fuzz.h"
-#include "redact.h"
+#include "hook/redact.h"
 
 #define GROWTH	8	/* how much longer it may be */
 

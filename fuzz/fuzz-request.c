@@ -6,7 +6,7 @@
  * `right` stands for the right one, which no engine would find. */
 #include <stdlib.h>
 
-#include "../tests/hook-file.h"
+#include "../tests/support/hook-file.h"
 #include "fuzz.h"
 #include "worker.h"
 

@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "fuzz.h"
-#include "json.h"
-#include "signature.h"
+#include "base/json.h"
+#include "hook/signature.h"
 
 /* The limits, said once more. */
 #define SECRETS	64

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "sink.h"
+#include "sink/sink.h"
 
 #define KEY		"k3y-Of-The-Sink"
 #define ROWS		3

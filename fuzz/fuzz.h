@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "span.h"
+#include "base/span.h"
 
 /* Returns 0, always; what must not happen aborts. */
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);

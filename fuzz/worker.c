@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "observe_list.h"
-#include "threads.h"
+#include "hook/observe_list.h"
+#include "server/threads.h"
 
 /* What is kept is thrown away before it fills a RAM disk. */
 #define FRESH_CALLS	8192

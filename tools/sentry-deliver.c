@@ -12,12 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "args.h"
-#include "deliver.h"
-#include "environment.h"
-#include "credential.h"
-#include "log.h"
-#include "only.h"
+#include "base/args.h"
+#include "deliver/deliver.h"
+#include "base/environment.h"
+#include "base/credential.h"
+#include "base/log.h"
+#include "deliver/deliver_lock.h"
 
 #define EXIT_TEMPFAIL	75	/* EX_TEMPFAIL of sysexits.h */
 #define PATIENCE_S	12	/* from SIGTERM to the end */
@@ -59,7 +59,7 @@ static const char help[] =
 "win. Exit status: 0; 1: something is left after --once, or it cannot work;\n"
 "64: usage; 75: another sentry-deliver has this database.\n";
 
-struct options {
+struct deliver_options {
 	char		*to;
 	const char	*to_name;	/* what messages call it */
 	const char	*to_file;
@@ -135,7 +135,7 @@ fail(const char *format, ...)
 /* ---- the command line ---- */
 
 static void
-set_stream(struct options *o, const char *name, const char *s)
+set_stream(struct deliver_options *o, const char *name, const char *s)
 {
 	if (strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_-"
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(s) || strlen(s) > 64)
@@ -153,7 +153,7 @@ count(const char *name, const char *s, unsigned long least,
 
 /* Two ways to say the same: the last option wins, then the first variable. */
 static void
-set_to(struct options *o, int which, const char *name, const char *s)
+set_to(struct deliver_options *o, int which, const char *name, const char *s)
 {
 	bool variable = name[0] != '-';
 
@@ -174,7 +174,7 @@ set_to(struct options *o, int which, const char *name, const char *s)
 static void
 set(void *arg, int which, const char *name, const char *s)
 {
-	struct options *o = arg;
+	struct deliver_options *o = arg;
 
 	if (*s == '\0' && which != SET_ONCE && which != SET_CREATE)
 		args_usage("%s wants a value", name);
@@ -244,7 +244,7 @@ is_kind(const char *url, const char *const *kinds)
 
 /* The URL in a file, which messages then name. */
 static void
-take_file(struct options *o, const char *file)
+take_file(struct deliver_options *o, const char *file)
 {
 	const char *why;
 
@@ -254,7 +254,7 @@ take_file(struct options *o, const char *file)
 }
 
 static void
-take_credential(struct options *o)
+take_credential(struct deliver_options *o)
 {
 	const char *file = args_variable("CREDENTIALS_DIRECTORY");
 
@@ -265,7 +265,7 @@ take_credential(struct options *o)
 }
 
 static void
-take_inngest(struct options *o)
+take_inngest(struct deliver_options *o)
 {
 	const char *key = args_variable("INNGEST_EVENT_KEY");
 	const char *base = args_variable("INNGEST_BASE_URL");
@@ -282,7 +282,7 @@ take_inngest(struct options *o)
 
 /* Where to: an option, the variables, a credential. */
 static void
-find_sink(struct options *o)
+find_sink(struct deliver_options *o)
 {
 	if (o->to_file != NULL)
 		take_file(o, o->to_file);
@@ -299,9 +299,9 @@ find_sink(struct options *o)
 }
 
 static void
-read_options(struct options *o, int argc, char *argv[])
+read_options(struct deliver_options *o, int argc, char *argv[])
 {
-	static const struct options defaults = {
+	static const struct deliver_options defaults = {
 		.stream = "SENTRY", .max_attempts = 20, .keep_days = 30,
 		.timeout = 30, .batch = 500, .requests = 4, .replicas = 1,
 		.settle = 150,
@@ -334,7 +334,7 @@ readable(const char *option, const char *path, char why[SINK_WHY])
 }
 
 static struct sink *
-open_nats(const struct options *o, char why[SINK_WHY])
+open_nats(const struct deliver_options *o, char why[SINK_WHY])
 {
 	struct sink_nats_config c = {
 		.url = o->to, .stream = o->stream, .credentials = o->creds,
@@ -369,7 +369,7 @@ open_nats(const struct options *o, char why[SINK_WHY])
 }
 #else
 static struct sink *
-open_nats(const struct options *o, char why[SINK_WHY])
+open_nats(const struct deliver_options *o, char why[SINK_WHY])
 {
 	(void)o;
 	snprintf(why, SINK_WHY, "this sentry-deliver was built without NATS "
@@ -379,7 +379,7 @@ open_nats(const struct options *o, char why[SINK_WHY])
 #endif
 
 static struct sink *
-open_sink(const struct options *o, char why[SINK_WHY])
+open_sink(const struct deliver_options *o, char why[SINK_WHY])
 {
 	struct sink_http_config http = {
 		.url = o->to, .timeout_s = o->timeout,
@@ -410,7 +410,7 @@ warn(const char *event, const char *file, const char *why, const char *msg)
 
 /* What would not work later on; none of it is a reason to stop. */
 static void
-look_ahead(const struct options *o)
+look_ahead(const struct deliver_options *o)
 {
 	char *folder = o->metrics == NULL ? NULL : args_join(o->metrics, "");
 
@@ -427,7 +427,7 @@ look_ahead(const struct options *o)
 }
 
 static int
-deliver(const struct options *o)
+deliver(const struct deliver_options *o)
 {
 	struct deliver_config config = {
 		.db = o->db, .once = o->once,
@@ -457,7 +457,7 @@ deliver(const struct options *o)
 int
 main(int argc, char *argv[])
 {
-	static struct options o;
+	static struct deliver_options o;
 	struct sigaction act = { .sa_handler = on_signal };
 	struct sigaction last = { .sa_handler = on_alarm };
 	char why[ONLY_WHY];

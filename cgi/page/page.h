@@ -1,0 +1,10 @@
+/* The page to look at: one GET in, HTML out. It only ever reads. */
+#ifndef PAGE_H
+#define PAGE_H
+
+#include "server/exchange.h"
+
+/* The database's path outlives it. */
+struct handler	page_handler(const char *db);
+
+#endif

@@ -1,0 +1,330 @@
+#include "worker/metrics.h"
+
+#include "base/log.h"
+
+/* Sentry waits for one second. */
+static const int64_t	limits_us[] = {
+	500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 400000,
+	500000, 750000, 1000000,
+};
+#define LIMITS	(sizeof(limits_us) / sizeof(limits_us[0]))
+
+/* All of these are atomic. */
+static unsigned long	counters[RESOURCES][METRICS];
+static unsigned long	kept[LIMITS + 1];	/* by the limit that holds */
+static int64_t		kept_us;		/* the sum of all */
+static int64_t		last_hook, started;	/* ms */
+
+void
+metrics_start(int64_t now_ms)
+{
+	__atomic_store_n(&started, now_ms, __ATOMIC_RELAXED);
+}
+
+void
+metrics_count(const struct resource *r, enum metric m)
+{
+	__atomic_add_fetch(&counters[resource_index(r)][m], 1,
+	    __ATOMIC_RELAXED);
+}
+
+void
+metrics_hook(int64_t now_ms)
+{
+	__atomic_store_n(&last_hook, now_ms, __ATOMIC_RELAXED);
+}
+
+void
+metrics_kept(int64_t us)
+{
+	size_t i = 0;
+
+	while (i < LIMITS && us > limits_us[i])
+		i++;
+	__atomic_add_fetch(&kept[i], 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&kept_us, us, __ATOMIC_RELAXED);
+}
+
+/* ---- the text format ---- */
+
+static void
+head(struct text *t, const char *name, const char *type, const char *help)
+{
+	text_str(t, "# HELP ");
+	text_str(t, name);
+	text_str(t, " ");
+	text_str(t, help);
+	text_str(t, "\n# TYPE ");
+	text_str(t, name);
+	text_str(t, " ");
+	text_str(t, type);
+	text_str(t, "\n");
+}
+
+static void
+sample(struct text *t, const char *name, const char *more, double v)
+{
+	text_str(t, name);
+	text_str(t, more);
+	text_str(t, " ");
+	text_number(t, v);
+	text_str(t, "\n");
+}
+
+static void
+one(struct text *t, const char *name, const char *type, const char *help,
+    double v)
+{
+	head(t, name, type, help);
+	sample(t, name, "", v);
+}
+
+/* Of what an operator wrote only printable ASCII is shown as it is, the rest
+ * as \xNN, as in the log. */
+static void
+label_value(struct text *t, const char *s)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (; *s != '\0'; s++) {
+		unsigned char c = (unsigned char)*s;
+		char hex[] = { '\\', '\\', 'x', digits[c >> 4],
+		    digits[c & 15], '\0' };
+
+		if (c == '"' || c == '\\')
+			text_str(t, "\\");
+		if (c < 0x20 || c > 0x7e)
+			text_str(t, hex);
+		else
+			text_add(t, s, 1);
+	}
+}
+
+static void
+labelled(struct text *t, const char *name, const char *key, const char *is,
+    double v)
+{
+	text_str(t, name);
+	text_str(t, "{");
+	text_str(t, key);
+	text_str(t, "=\"");
+	label_value(t, is);
+	sample(t, "\"}", "", v);
+}
+
+/* `in` has how many there are up to each limit and above the one before; one
+ * more than there are limits: the last is of those above all of them. */
+static void
+histogram(struct text *t, const char *name, const double *limits,
+    size_t count, const unsigned long *in, double sum)
+{
+	unsigned long all = 0;
+
+	for (size_t i = 0; i <= count; i++) {
+		all += in[i];
+		text_str(t, name);
+		text_str(t, "_bucket{le=\"");
+		if (i < count)
+			text_number(t, limits[i]);
+		else
+			text_str(t, "+Inf");
+		sample(t, "\"}", "", (double)all);
+	}
+	sample(t, name, "_sum", sum);
+	sample(t, name, "_count", (double)all);
+}
+
+/* ---- what it says ---- */
+
+static void
+write_process(struct text *t)
+{
+	static const char name[] = "sentry_webhooks_build_info";
+
+	head(t, name, "gauge", "The program's version, and SQLite's.");
+	text_str(t, name);
+	text_str(t, "{version=\"" PACKAGE_VERSION "\",sqlite_version=\"");
+	text_str(t, db_sqlite_version());
+	sample(t, "\"}", "", 1);
+	one(t, "process_start_time_seconds", "gauge", "When the process "
+	    "began, in seconds since 1970.",
+	    (double)__atomic_load_n(&started, __ATOMIC_RELAXED) / 1000);
+}
+
+static void
+write_log(struct text *t)
+{
+	one(t, "sentry_webhooks_log_dropped_total", "counter", "Lines of the "
+	    "log that nobody took in time.", (double)log_dropped());
+}
+
+static void
+write_hooks(struct text *t)
+{
+	static const char *const results[METRICS] = {
+		[METRIC_STORED] = "stored",
+		[METRIC_IGNORED] = "ignored",
+		[METRIC_UNREADABLE] = "unreadable",
+		[METRIC_DUPLICATE] = "duplicate",
+		[METRIC_DIFFERENT] = "duplicate_differs",
+		[METRIC_SPOOLED] = "spooled",
+		[METRIC_LOST] = "lost",
+		[METRIC_UNCONFIGURED] = "unconfigured",
+		[METRIC_UNAUTHENTIC] = "unauthentic",
+		[METRIC_MALFORMED] = "malformed",
+	};
+	static const char name[] = "sentry_webhooks_hooks_total";
+
+	head(t, name, "counter", "POST requests by what became of them; the "
+	    "last three by the resource that they claim to be about.");
+	for (unsigned r = 0; r < RESOURCES; r++)
+		for (int m = 0; m < METRICS; m++) {
+			text_str(t, name);
+			text_str(t, "{resource=\"");
+			text_str(t, resource_at(r)->name);
+			text_str(t, "\",result=\"");
+			text_str(t, results[m]);
+			sample(t, "\"}", "", (double)__atomic_load_n(
+			    &counters[r][m], __ATOMIC_RELAXED));
+		}
+}
+
+static void
+write_kept(struct text *t)
+{
+	static const char name[] = "sentry_webhooks_hook_duration_seconds";
+	unsigned long in[LIMITS + 1];
+	double limits[LIMITS];
+
+	for (size_t i = 0; i <= LIMITS; i++)
+		in[i] = __atomic_load_n(&kept[i], __ATOMIC_RELAXED);
+	for (size_t i = 0; i < LIMITS; i++)
+		limits[i] = (double)limits_us[i] / 1e6;
+	head(t, name, "histogram", "From a hook's request until it was on "
+	    "disk, in the database or the spool.");
+	histogram(t, name, limits, LIMITS, in,
+	    (double)__atomic_load_n(&kept_us, __ATOMIC_RELAXED) / 1e6);
+}
+
+/* A line with the columns in the wrong order makes a secret a name. */
+static bool
+may_be_secret(const char *name)
+{
+	size_t n = strspn(name, "0123456789abcdefABCDEF");
+
+	return n >= 32 && name[n] == '\0';
+}
+
+/* Two of one name (in the environment and in the file) are one here. */
+static void
+write_secrets(struct text *t, const struct key_loan *keys)
+{
+	static const char name[] =
+	    "sentry_webhooks_secret_last_used_timestamp_seconds";
+	size_t count = key_loan_count(keys);
+
+	head(t, name, "gauge", "When a hook was last signed with this "
+	    "secret; 0: not since the start.");
+	for (size_t i = 0; i < count; i++) {
+		int64_t at, last, first = 1;
+		const char *is = key_loan_name(keys, i, &last);
+
+		for (size_t j = 0; j < count; j++) {
+			if (strcmp(key_loan_name(keys, j, &at), is) != 0)
+				continue;
+			first &= j >= i;
+			last = at > last ? at : last;
+		}
+		if (first && !may_be_secret(is))
+			labelled(t, name, "secret", is, (double)last / 1000);
+	}
+}
+
+static void
+write_writer(struct text *t, const struct writer_status *w)
+{
+	static const char name[] = "sentry_webhooks_commit_rows";
+	unsigned long in[WRITER_BATCHES + 1] = { 0 };
+	double limits[WRITER_BATCHES];
+
+	one(t, "sentry_webhooks_writer_up", "gauge", "1 while the database "
+	    "takes hooks.", w->fault == FAULT_NONE);
+	one(t, "sentry_webhooks_writer_queued_hooks", "gauge", "Hooks that "
+	    "wait for a commit now.", w->queued);
+	one(t, "sentry_webhooks_writer_failures_total", "counter",
+	    "Transactions that failed, and attempts to open the database.",
+	    (double)w->failures);
+	for (size_t i = 0; i < WRITER_BATCHES; i++) {
+		in[i] = w->batches[i];
+		limits[i] = (double)(1u << i);
+	}
+	head(t, name, "histogram", "Hooks that shared a commit.");
+	histogram(t, name, limits, WRITER_BATCHES, in,
+	    (double)(w->rows + w->brought_in));
+}
+
+static void
+write_spool(struct text *t, const struct writer_status *w,
+    const struct spool *spool)
+{
+	one(t, "sentry_webhooks_spool_files", "gauge", "Hooks that wait in "
+	    "the spool.", (double)spool_waiting(spool));
+	one(t, "sentry_webhooks_spool_bad_files", "gauge", "Spool files set "
+	    "aside: they are no hooks, or the database refuses them.",
+	    (double)spool_bad(spool));
+	one(t, "sentry_webhooks_spool_brought_in_total", "counter", "Hooks "
+	    "brought in from the spool.", (double)w->brought_in);
+}
+
+static double
+age(int64_t at, int64_t now)
+{
+	return at == 0 || at > now ? 0 : (double)(now - at) / 1000;
+}
+
+static void
+write_census(struct text *t, const struct census *c, int64_t now)
+{
+	static const char rows[] = "sentry_webhooks_outbox_rows";
+	static const char oldest[] =
+	    "sentry_webhooks_outbox_oldest_age_seconds";
+
+	head(t, rows, "gauge", "Rows of the outbox that are not delivered, "
+	    "by state.");
+	labelled(t, rows, "state", "pending", (double)c->pending);
+	labelled(t, rows, "state", "unmapped", (double)c->unmapped);
+	labelled(t, rows, "state", "acked", (double)c->acked);
+	labelled(t, rows, "state", "dead", (double)c->dead);
+	head(t, oldest, "gauge", "How long ago the first of these rows was "
+	    "received; 0: there is none.");
+	labelled(t, oldest, "state", "pending", age(c->oldest_pending, now));
+	labelled(t, oldest, "state", "unmapped",
+	    age(c->oldest_unmapped, now));
+	labelled(t, oldest, "state", "acked", age(c->oldest_acked, now));
+	labelled(t, oldest, "state", "dead", age(c->oldest_dead, now));
+	one(t, "sentry_webhooks_wal_bytes", "gauge", "Size of the "
+	    "write-ahead log.", (double)c->wal_bytes);
+}
+
+void
+metrics_write(struct text *t, const struct writer_status *w,
+    const struct spool *spool, const struct key_loan *keys,
+    const struct census *c, int64_t now_ms)
+{
+	int64_t last = __atomic_load_n(&last_hook, __ATOMIC_RELAXED);
+
+	if (c != NULL && c->last_hook > last)	/* before the start */
+		last = c->last_hook;
+	write_process(t);
+	write_hooks(t);
+	write_kept(t);
+	one(t, "sentry_webhooks_last_hook_timestamp_seconds", "gauge", "When "
+	    "the last authentic hook came; 0 before the first.",
+	    (double)last / 1000);
+	write_secrets(t, keys);
+	write_writer(t, w);
+	write_spool(t, w, spool);
+	write_log(t);
+	if (c != NULL)
+		write_census(t, c, now_ms);
+}

@@ -1,0 +1,177 @@
+#include "base/args.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SETTINGS_MAX	32
+
+enum { ARGS_HELP = 1000, ARGS_VERSION };
+
+static const char *program, *help;
+
+void
+args_program(const char *name, const char *text)
+{
+	program = name;
+	help = text;
+}
+
+void
+args_usage(const char *format, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "%s: ", program);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputs(" (--help says more)\n", stderr);
+	exit(EXIT_USAGE);
+}
+
+/* The value is not repeated: it may hold anything. */
+unsigned long
+args_number(const char *name, const char *s, int base, unsigned long least,
+    unsigned long most)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(s, &end, base);
+	if (*s < '0' || *s > '9' || *end != '\0' || errno != 0 || n < least ||
+	    n > most) {
+		if (base == 8)
+			args_usage("%s wants an octal mode up to %lo", name,
+			    most);
+		args_usage("%s wants a number from %lu to %lu", name, least,
+		    most);
+	}
+	return n;
+}
+
+const char *
+args_variable(const char *name)
+{
+	const char *s = getenv(name);
+
+	return s == NULL || *s == '\0' ? NULL : s;
+}
+
+char *
+args_join(const char *a, const char *b)
+{
+	size_t n = strlen(a) + strlen(b) + 1;
+	char *s = malloc(n);
+
+	if (s == NULL) {
+		fprintf(stderr, "%s: out of memory\n", program);
+		exit(1);
+	}
+	snprintf(s, n, "%s%s", a, b);
+	return s;
+}
+
+/* A word of the command line in a message of one line; not the value that
+ * may stand behind its `='. */
+static const char *
+printable(const char *s)
+{
+	static char buf[48];
+	size_t i;
+
+	for (i = 0; s[i] != '\0' && s[i] != '=' && i < sizeof(buf) - 1; i++)
+		buf[i] = s[i] > 0x20 && s[i] < 0x7f ? s[i] : '?';
+	buf[i] = '\0';
+	return buf;
+}
+
+static void
+tell_help(void)
+{
+	fputs(help, stdout);
+	exit(0);
+}
+
+static void
+tell_version(void)
+{
+	printf("%s " PACKAGE_VERSION "\n", program);
+	exit(0);
+}
+
+/* --help works whatever else the command line holds. */
+static void
+help_first(int argc, char *argv[])
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--help") == 0)
+			tell_help();
+}
+
+/* `given` is told of each, by its place in `longs`. */
+static void
+read_options(int argc, char *argv[], const struct option *longs,
+    bool *given, args_set *set, void *arg)
+{
+	int c, index = 0;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":", longs, &index)) != -1) {
+		if (c == ':')
+			args_usage("%s wants a value",
+			    printable(argv[optind - 1]));
+		if (c == '?')
+			args_usage("`%s' is no option, or takes no value",
+			    printable(argv[optind - 1]));
+		if (c == ARGS_HELP)
+			tell_help();
+		if (c == ARGS_VERSION)
+			tell_version();
+		given[index] = true;
+		set(arg, c, argv[optind - 1] == optarg ? argv[optind - 2] :
+		    printable(argv[optind - 1]), optarg == NULL ? "" : optarg);
+	}
+}
+
+/* What an option has set is not looked for, nor at. */
+static void
+read_variables(const struct setting *settings, size_t count,
+    const bool *given, args_set *set, void *arg)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct setting *s = &settings[i];
+		const char *value = s->variable == NULL || given[i] ? NULL :
+		    args_variable(s->variable);
+
+		if (value != NULL)
+			set(arg, s->id, s->variable, value);
+	}
+}
+
+int
+args_read(int argc, char *argv[], const struct setting *settings,
+    size_t count, args_set *set, void *arg)
+{
+	struct option longs[SETTINGS_MAX + 3] = { { NULL, 0, NULL, 0 } };
+	bool given[SETTINGS_MAX + 2] = { false };
+
+	assert(count <= SETTINGS_MAX);
+	help_first(argc, argv);
+	for (size_t i = 0; i < count; i++)
+		longs[i] = (struct option){ settings[i].option,
+		    settings[i].kind == SETTING_FLAG ? no_argument :
+		    required_argument, NULL, settings[i].id };
+	longs[count] = (struct option){ "help", no_argument, NULL,
+	    ARGS_HELP };
+	longs[count + 1] = (struct option){ "version", no_argument, NULL,
+	    ARGS_VERSION };
+	read_options(argc, argv, longs, given, set, arg);
+	read_variables(settings, count, given, set, arg);
+	return optind;
+}

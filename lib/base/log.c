@@ -1,0 +1,253 @@
+#include "base/log.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log_limit.h"
+
+#define VALUE_MAX	200	/* bytes of a value before escaping */
+
+/* How lines get out without anybody waiting for who reads them. */
+static enum { OUT_WRITE, OUT_SEND, OUT_POLL } how;
+static int		 out = STDERR_FILENO;
+static bool		 journal;	/* who reads them is systemd's */
+static pthread_once_t	 once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t	 seldom_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct seldom	 strangers;
+static unsigned long	 dropped, unsaid;	/* atomic */
+
+static void
+add(struct log *l, const char *at, size_t len)
+{
+	/* A byte is kept back for the newline. */
+	if (len > sizeof(l->buf) - 1 - l->len)
+		return;
+	memcpy(l->buf + l->len, at, len);
+	l->len += len;
+}
+
+static void
+add_str(struct log *l, const char *s)
+{
+	add(l, s, strlen(s));
+}
+
+/* "ts=2026-11-24T21:25:39.123Z"; the calendar is asked once a second. */
+static void
+add_time(struct log *l)
+{
+	static _Thread_local time_t second = -1;
+	static _Thread_local char calendar[64];
+	char ms[] = ".000Z";
+	struct timespec ts;
+	struct tm tm;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	if (ts.tv_sec != second) {
+		second = ts.tv_sec;
+		gmtime_r(&second, &tm);
+		n = strftime(calendar, sizeof(calendar) - 1,
+		    "ts=%Y-%m-%dT%H:%M:%S", &tm);
+		calendar[n] = '\0';
+	}
+	ms[1] = (char)('0' + ts.tv_nsec / 100000000);
+	ms[2] = (char)('0' + ts.tv_nsec / 10000000 % 10);
+	ms[3] = (char)('0' + ts.tv_nsec / 1000000 % 10);
+	add_str(l, calendar);
+	add(l, ms, sizeof(ms) - 1);
+}
+
+/* Whether standard error is still what systemd has connected to its journal,
+ * and was not led elsewhere: JOURNAL_STREAM is "DEVICE:INODE" of that. */
+static bool
+is_journal(const struct stat *st)
+{
+	const char *s = getenv("JOURNAL_STREAM");
+	char here[64];
+
+	snprintf(here, sizeof(here), "%ju:%ju", (uintmax_t)st->st_dev,
+	    (uintmax_t)st->st_ino);
+	return s != NULL && strcmp(s, here) == 0;
+}
+
+/* Whether a descriptor waits belongs to all who share it: a pipe is opened once
+ * more for ourselves. */
+static void
+open_out(void)
+{
+	struct stat st;
+
+	if (fstat(STDERR_FILENO, &st) != 0)
+		return;
+	journal = is_journal(&st);
+	if (S_ISREG(st.st_mode))
+		return;
+	how = OUT_POLL;
+	if (S_ISSOCK(st.st_mode)) {
+		how = OUT_SEND;
+	} else if ((out = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK |
+	    O_NOCTTY | O_CLOEXEC)) >= 0) {
+		how = OUT_WRITE;
+	} else {
+		out = STDERR_FILENO;
+	}
+}
+
+/* As the journal wants it before a line: syslog's number. */
+static const char *
+priority(const char *level)
+{
+	return strcmp(level, "error") == 0 ? "<3>" :
+	    strcmp(level, "warning") == 0 ? "<4>" : "<6>";
+}
+
+void
+log_begin(struct log *l, const char *level, const char *event)
+{
+	pthread_once(&once, open_out);
+	l->len = 0;
+	if (journal)
+		add_str(l, priority(level));
+	add_time(l);
+	log_str(l, "level", level);
+	log_str(l, "event", event);
+}
+
+static bool
+plain(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.at[i] <= 0x20 || s.at[i] >= 0x7f || s.at[i] == '"' ||
+		    s.at[i] == '=' || s.at[i] == '\\')
+			return false;
+	return s.len > 0;
+}
+
+void
+log_span(struct log *l, const char *key, struct span s)
+{
+	char hex[8];
+
+	if (s.at == NULL)
+		return;
+	add_str(l, " ");
+	add_str(l, key);
+	add_str(l, "=");
+	if (s.len > VALUE_MAX)
+		s.len = VALUE_MAX;
+	if (plain(s)) {
+		add(l, s.at, s.len);
+		return;
+	}
+	add_str(l, "\"");
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.at[i];
+
+		if (c == '"' || c == '\\')
+			snprintf(hex, sizeof(hex), "\\%c", c);
+		else if (c < 0x20 || c >= 0x7f)
+			snprintf(hex, sizeof(hex), "\\x%02x", c);
+		else
+			snprintf(hex, sizeof(hex), "%c", c);
+		add_str(l, hex);
+	}
+	add_str(l, "\"");
+}
+
+void
+log_str(struct log *l, const char *key, const char *s)
+{
+	log_span(l, key, span_of(s));
+}
+
+void
+log_int(struct log *l, const char *key, int64_t n)
+{
+	char buf[32];
+
+	snprintf(buf, sizeof(buf), "%" PRId64, n);
+	log_str(l, key, buf);
+}
+
+/* One write, so that lines of many threads do not mix. */
+static bool
+put(struct log *l)
+{
+	struct pollfd p = { .fd = out, .events = POLLOUT };
+
+	l->buf[l->len++] = '\n';
+	if (how == OUT_SEND)
+		return send(out, l->buf, l->len, MSG_DONTWAIT |
+		    MSG_NOSIGNAL) >= 0;
+	if (how == OUT_POLL && (poll(&p, 1, 0) != 1 ||
+	    (p.revents & POLLOUT) == 0))
+		return false;
+	return write(out, l->buf, l->len) >= 0;
+}
+
+static bool
+say_dropped(unsigned long lines)
+{
+	struct log l;
+
+	log_begin(&l, "warning", "log-dropped");
+	log_int(&l, "lines", (int64_t)lines);
+	return put(&l);
+}
+
+void
+log_end(struct log *l)
+{
+	unsigned long lost;
+
+	lost = __atomic_exchange_n(&unsaid, 0, __ATOMIC_RELAXED);
+	if (lost > 0 && !say_dropped(lost))
+		__atomic_add_fetch(&unsaid, lost, __ATOMIC_RELAXED);
+	/* There is nowhere to complain about it. */
+	if (put(l))
+		return;
+	__atomic_add_fetch(&unsaid, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&dropped, 1, __ATOMIC_RELAXED);
+}
+
+void
+log_end_stranger(struct log *l)
+{
+	unsigned long left_out;
+	bool passes;
+
+	pthread_mutex_lock(&seldom_lock);
+	passes = seldom_passes(&strangers, clock_ms(), &left_out);
+	pthread_mutex_unlock(&seldom_lock);
+	if (!passes)
+		return;
+	if (left_out > 0)
+		log_int(l, "left_out", (int64_t)left_out);
+	log_end(l);
+}
+
+unsigned long
+log_dropped(void)
+{
+	return __atomic_load_n(&dropped, __ATOMIC_RELAXED);
+}
+
+void
+log_say(const char *level, const char *event, const char *msg)
+{
+	struct log l;
+
+	log_begin(&l, level, event);
+	log_str(&l, "msg", msg);
+	log_end(&l);
+}

@@ -1,0 +1,114 @@
+#include "base/process_guard.h"
+
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define OTHERS	(S_IROTH | S_IWOTH | S_IXOTH)
+
+/* systemd (since 248) puts the number of the very process that it starts into
+ * its environment, so that those further down can tell. */
+static bool
+systemd_started_us(void)
+{
+	const char *s = getenv("SYSTEMD_EXEC_PID");
+
+	return s != NULL && strtol(s, NULL, 10) == (long)getpid();
+}
+
+static void
+name_owner(char *buf, size_t size, uid_t uid)
+{
+	const struct passwd *p = getpwuid(uid);
+
+	if (p != NULL)
+		snprintf(buf, size, "%.32s", p->pw_name);
+	else
+		snprintf(buf, size, "user %lu", (unsigned long)uid);
+}
+
+bool
+guard_root(const char *db, bool allowed, char why[GUARD_WHY])
+{
+	struct stat st;
+	char owner[48];
+
+	why[0] = '\0';
+	if (geteuid() != 0)
+		return true;
+	if (stat(db, &st) == 0 && st.st_uid != 0) {
+		name_owner(owner, sizeof(owner), st.st_uid);
+		snprintf(why, GUARD_WHY, "running as root, but %.100s belongs "
+		    "to %s: run it as that user, or say --allow-root", db,
+		    owner);
+		return allowed;
+	}
+	if (systemd_started_us()) {
+		snprintf(why, GUARD_WHY, "running as root: give the unit a "
+		    "User=, or say --allow-root");
+		return allowed;
+	}
+	snprintf(why, GUARD_WHY, "running as root: a user of its own is "
+	    "enough, and safer");
+	return true;
+}
+
+/* A limit of 1 byte is too small for any core file, and the one value at which
+ * the kernel does not start a program that wants the core either. */
+void
+guard_cores(void)
+{
+	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 1, 1 });
+}
+
+unsigned
+guard_others(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? st.st_mode & OTHERS : 0;
+}
+
+bool
+guard_ours(const char *path, const char *db)
+{
+	char spool[PATH_MAX + 8];
+	struct stat st;
+
+	if (stat(path, &st) != 0 || st.st_uid != geteuid())
+		return false;
+	snprintf(spool, sizeof(spool), "%s-spool", db);
+	return S_ISREG(st.st_mode) ||
+	    (S_ISDIR(st.st_mode) && strcmp(path, spool) == 0);
+}
+
+/* Not by a descriptor: SQLite would lose its locks when that is closed. */
+static void
+close_one(const char *path, const char *db,
+    void say(const char *path, bool closed))
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && (st.st_mode & OTHERS) != 0)
+		say(path, guard_ours(path, db) && chmod(path, st.st_mode &
+		    07777 & ~(mode_t)OTHERS) == 0);
+}
+
+void
+guard_files(const char *db, const char *spool,
+    void say(const char *, bool closed))
+{
+	static const char *const suffixes[] = { "", "-wal", "-shm" };
+	char path[PATH_MAX + 8];
+
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", db, suffixes[i]);
+		close_one(path, db, say);
+	}
+	close_one(spool, db, say);
+}

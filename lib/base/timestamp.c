@@ -1,0 +1,188 @@
+#include "base/timestamp.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define FRACTION_MAX	40			/* digits */
+#define FIRST_SECOND	(-62167219200LL)	/* 0000-01-01T00:00:00Z */
+#define LAST_SECOND	253402300799LL		/* 9999-12-31T23:59:59Z */
+
+static bool
+print(struct moment *m, int64_t seconds, struct span fraction)
+{
+	time_t t = (time_t)seconds;
+	struct tm tm;
+	int len;
+
+	m->iso[0] = '\0';
+	if (seconds < FIRST_SECOND || seconds > LAST_SECOND ||
+	    gmtime_r(&t, &tm) == NULL)
+		return false;
+	if (fraction.len > FRACTION_MAX)
+		fraction.len = FRACTION_MAX;
+	len = snprintf(m->iso, sizeof(m->iso),
+	    "%04d-%02d-%02dT%02d:%02d:%02d%s%.*sZ", tm.tm_year + 1900,
+	    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+	    fraction.len > 0 ? "." : "", (int)fraction.len,
+	    fraction.len > 0 ? fraction.at : "");
+	return len > 0 && (size_t)len < sizeof(m->iso);
+}
+
+/* Takes exactly n digits from the front of *s. */
+static bool
+digits(struct span *s, size_t n, int *value)
+{
+	size_t i;
+
+	if (s->len < n)
+		return false;
+	for (*value = 0, i = 0; i < n; i++) {
+		if (s->at[i] < '0' || s->at[i] > '9')
+			return false;
+		*value = *value * 10 + (s->at[i] - '0');
+	}
+	s->at += n;
+	s->len -= n;
+	return true;
+}
+
+static bool
+take(struct span *s, const char *any)
+{
+	if (s->len == 0 || s->at[0] == '\0' || strchr(any, s->at[0]) == NULL)
+		return false;
+	s->at++;
+	s->len--;
+	return true;
+}
+
+static struct span
+take_fraction(struct span *s)
+{
+	struct span fraction = { s->at, 0 };
+
+	while (s->len > 0 && s->at[0] >= '0' && s->at[0] <= '9') {
+		s->at++;
+		s->len--;
+		fraction.len++;
+	}
+	return fraction;
+}
+
+/* "", "Z", "+01:00", "-0130", "+01": seconds east of UTC. */
+static bool
+offset(struct span *s, int *east)
+{
+	int hours, minutes = 0;
+	bool west;
+
+	*east = 0;
+	if (s->len == 0)
+		return true;
+	if (take(s, "Zz"))
+		return s->len == 0;
+	west = s->at[0] == '-';
+	if (!take(s, "+-") || !digits(s, 2, &hours))
+		return false;
+	if (s->len > 0) {
+		(void)take(s, ":");
+		if (!digits(s, 2, &minutes))
+			return false;
+	}
+	if (s->len > 0 || hours > 23 || minutes > 59)
+		return false;
+	*east = (hours * 60 + minutes) * (west ? -60 : 60);
+	return true;
+}
+
+static bool
+valid_day(int year, int month, int day)
+{
+	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31,
+	    30, 31 };
+	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+	return month >= 1 && month <= 12 && day >= 1 &&
+	    day <= days[month - 1] + (month == 2 && leap);
+}
+
+bool
+moment_iso(struct moment *m, struct span s)
+{
+	struct tm tm = { 0 };
+	struct span fraction = { NULL, 0 };
+	int east;
+
+	m->iso[0] = '\0';
+	if (!digits(&s, 4, &tm.tm_year) || !take(&s, "-") ||
+	    !digits(&s, 2, &tm.tm_mon) || !take(&s, "-") ||
+	    !digits(&s, 2, &tm.tm_mday) || !take(&s, "Tt ") ||
+	    !digits(&s, 2, &tm.tm_hour) || !take(&s, ":") ||
+	    !digits(&s, 2, &tm.tm_min) || !take(&s, ":") ||
+	    !digits(&s, 2, &tm.tm_sec))
+		return false;
+	if (take(&s, ".,") && (fraction = take_fraction(&s)).len == 0)
+		return false;
+	if (!offset(&s, &east) ||
+	    !valid_day(tm.tm_year, tm.tm_mon, tm.tm_mday) ||
+	    tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 59)
+		return false;
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	return print(m, (int64_t)timegm(&tm) - east, fraction);
+}
+
+bool
+moment_seconds(struct moment *m, struct span s)
+{
+	struct span fraction = { NULL, 0 };
+	int64_t seconds = 0;
+	size_t i;
+
+	m->iso[0] = '\0';
+	for (i = 0; i < s.len && s.at[i] >= '0' && s.at[i] <= '9'; i++) {
+		if ((seconds = seconds * 10 + (s.at[i] - '0')) > LAST_SECOND)
+			return false;
+	}
+	if (i == 0)
+		return false;
+	s.at += i;
+	s.len -= i;
+	if (s.len > 0 && (!take(&s, ".") ||
+	    (fraction = take_fraction(&s)).len == 0 || s.len > 0))
+		return false;
+	for (i = 0; i < fraction.len && fraction.at[i] == '0'; i++)
+		;
+	if (i == fraction.len)
+		fraction.len = 0;
+	return print(m, seconds, fraction);
+}
+
+bool
+moment_ms(struct moment *m, int64_t ms)
+{
+	char fraction[8];
+
+	if (ms < 0) {
+		m->iso[0] = '\0';
+		return false;
+	}
+	snprintf(fraction, sizeof(fraction), "%03d", (int)(ms % 1000));
+	return print(m, ms / 1000, span_of(fraction));
+}
+
+bool
+moment_later(const struct moment *a, const struct moment *b)
+{
+	size_t alen = strlen(a->iso), blen = strlen(b->iso), len;
+	int order;
+
+	/* Without the Z, in which "05Z" would sort behind "05.1Z". */
+	alen -= alen > 0;
+	blen -= blen > 0;
+	len = alen < blen ? alen : blen;
+	order = memcmp(a->iso, b->iso, len);
+	return order > 0 || (order == 0 && alen > blen);
+}

@@ -1,0 +1,63 @@
+#include "deliver/deliver_lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+/* Root's file would shut out the service, whose user the database has. */
+static void
+give_to_owner(int fd, const char *db)
+{
+	struct stat st;
+
+	if (geteuid() == 0 && stat(db, &st) == 0 &&
+	    fchown(fd, st.st_uid, st.st_gid) != 0)
+		log_say("warning", "lock", "its file stays root's");
+}
+
+/* The number is a help for people; the lock is what counts. */
+static void
+write_number(int fd)
+{
+	char who[32];
+
+	snprintf(who, sizeof(who), "%ld\n", (long)getpid());
+	if (ftruncate(fd, 0) != 0 || write(fd, who, strlen(who)) < 0)
+		log_say("warning", "lock", "its file cannot be written");
+}
+
+enum only
+only_take(const char *db, char why[ONLY_WHY])
+{
+	char *real = realpath(db, NULL);	/* by every name that it has */
+	char path[PATH_MAX + 16], who[32] = "";
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s-deliver", real == NULL ? db : real);
+	free(real);
+	if ((fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640)) < 0) {
+		snprintf(why, ONLY_WHY, "%.400s: %s", path,
+		    strerror(errno));
+		return ONLY_FAILED;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+		give_to_owner(fd, db);
+		write_number(fd);
+		return ONLY_US;
+	}
+	n = read(fd, who, sizeof(who) - 1);
+	who[n > 0 ? strspn(who, "0123456789") : 0] = '\0';
+	snprintf(why, ONLY_WHY, "%.400s is being delivered by process %s", db,
+	    who[0] == '\0' ? "unknown" : who);
+	close(fd);
+	return ONLY_ANOTHER;
+}

@@ -1,0 +1,100 @@
+#include "deliver/in_flight.h"
+
+#include <assert.h>
+
+#define LANE_TIMES	3	/* as much as is left: a lane's part */
+#define STILL_MS	500	/* no row of a lane was taken: it is stuck */
+
+/* Together what is on its way, or just judged. What was tried before may hang
+ * until the sink's time is over. */
+static const struct share most[2] = {
+	{ 11000, (size_t)11 << 20, 0 }, { 1000, (size_t)2 << 20, 0 }
+};
+
+static size_t
+bucket_of(int64_t id)
+{
+	return (size_t)id % FLIGHT_BUCKETS;
+}
+
+static bool
+is_tried(const struct row *r)
+{
+	return r->attempts != 0;
+}
+
+void
+flight_add(struct flight *f, struct row *r, int64_t now)
+{
+	struct row **bucket = &f->bucket[bucket_of(r->id)];
+	struct share *all = &f->all[is_tried(r)];
+	struct share *lane = &f->lane[is_tried(r)][r->lane];
+
+	r->hash_next = *bucket;
+	*bucket = r;
+	f->count++;
+	if (lane->rows++ == 0)
+		lane->moved_at = now;
+	lane->bytes += r->envelope.len;
+	all->rows++;
+	all->bytes += r->envelope.len;
+}
+
+void
+flight_drop(struct flight *f, struct row *r)
+{
+	struct row **p = &f->bucket[bucket_of(r->id)];
+	struct share *all = &f->all[is_tried(r)];
+	struct share *lane = &f->lane[is_tried(r)][r->lane];
+
+	for (; *p != r; p = &(*p)->hash_next)
+		assert(*p != NULL);
+	*p = r->hash_next;
+	f->count--;
+	lane->rows--;
+	lane->bytes -= r->envelope.len;
+	all->rows--;
+	all->bytes -= r->envelope.len;
+}
+
+static bool
+has(const struct flight *f, int64_t id)
+{
+	const struct row *r = f->bucket[bucket_of(id)];
+
+	while (r != NULL && r->id != id)
+		r = r->hash_next;
+	return r != NULL;
+}
+
+unsigned
+flight_room(const struct flight *f, bool tried)
+{
+	const struct share *all = &f->all[tried];
+
+	return all->rows < most[tried].rows && all->bytes < most[tried].bytes ?
+	    most[tried].rows - all->rows : 0;
+}
+
+enum pick
+flight_pick(const struct flight *f, int64_t id, bool tried, unsigned lane,
+    int64_t now)
+{
+	const struct share *mine = &f->lane[tried][lane];
+	const struct share *all = &f->all[tried];
+
+	if (has(f, id))
+		return PICK_PASS;
+	if (flight_room(f, tried) == 0)
+		return PICK_STOP;
+	if (mine->rows < LANE_TIMES * (most[tried].rows - all->rows) &&
+	    mine->bytes < LANE_TIMES * (most[tried].bytes - all->bytes))
+		return PICK_TAKE;
+	return now - mine->moved_at > STILL_MS ? PICK_PASS : PICK_STOP;
+}
+
+void
+flight_moved(struct flight *f, const struct row *r, int64_t now)
+{
+	f->lane[is_tried(r)][r->lane].moved_at = now;
+}

@@ -1,0 +1,438 @@
+#include "deliver/queue.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "sink/envelope.h"
+
+#define VACUUM_PAGES	64	/* given back after a batch of deletions */
+#define LOOK_ROWS	10000	/* looked at in one reading */
+
+enum statement {
+	SQL_FRESH, SQL_TRIED, SQL_NEWEST, SQL_FIRST,
+	SQL_DELIVERED, SQL_ACKED, SQL_LATER, SQL_DEAD,
+	SQL_RIPE, SQL_SETTLED, SQL_LOST, SQL_HIGHEST, SQL_REDRIVE,
+	SQL_PRUNE_AT, SQL_PRUNE, SQL_PRUNE_HOOK_AT, SQL_PRUNE_HOOK,
+	SQL_CENSUS,
+	STATEMENTS
+};
+
+/* A verdict counts only for the row that was sent: state, id and attempts say
+ * that nobody has replayed it meanwhile. Of an id that is longer than
+ * ROW_EVENT_ID its beginning has to do, or it would be sent for ever. */
+#define STILL	" WHERE id = ?1 AND state = 'pending'" \
+		" AND attempts & 4294967295 = ?6" \
+		" AND substr(event_id, 1, 95) = ?2"
+static_assert(ROW_EVENT_ID == 96, "STILL holds it as well");
+
+/* Likewise for the row that was looked at in the stream: it may have been
+ * replayed, and acked again. */
+#define SAME	" WHERE id = ?1 AND state = 'acked' AND sink_seq = ?3" \
+		" AND due_at = ?4"
+
+/* As the index outbox_pending has it: 0 for what was never tried. */
+#define DUE	"CASE attempts WHEN 0 THEN 0 ELSE max(due_at, 1) END"
+#define PENDING	"SELECT id, " DUE ", attempts, event_id, created_at," \
+		" workspace_id, store_id, source_event FROM outbox" \
+		" INDEXED BY outbox_pending WHERE state = 'pending' AND "
+
+static const char *const statements[STATEMENTS] = {
+	[SQL_FRESH] = PENDING DUE " = 0 AND id > ?1 ORDER BY id",
+	[SQL_TRIED] = PENDING DUE " > 0 AND (" DUE ", id) > (?1, ?2)"
+	    " AND " DUE " <= ?3 ORDER BY " DUE ", id",
+	[SQL_NEWEST] =
+	    "SELECT seq FROM sqlite_sequence WHERE name = 'outbox'",
+	[SQL_FIRST] = PENDING DUE " = 0 ORDER BY id LIMIT 1",
+	[SQL_DELIVERED] =
+	    "UPDATE outbox SET state = 'delivered', attempts = attempts + 1,"
+	    " delivered_at = ?3, sink = ?4, sink_seq = NULL,"
+	    " last_error = NULL" STILL,
+	[SQL_ACKED] =
+	    "UPDATE outbox SET state = 'acked', attempts = attempts + 1,"
+	    " due_at = ?3, sink = ?4, sink_seq = ?5, last_error = NULL" STILL,
+	[SQL_LATER] =
+	    "UPDATE outbox SET attempts = attempts + 1, due_at = ?3,"
+	    " sink = ?4, last_error = ?5" STILL,
+	[SQL_DEAD] =
+	    "UPDATE outbox SET state = 'dead', attempts = attempts + 1,"
+	    " sink = ?4, last_error = ?5" STILL,
+	[SQL_RIPE] =
+	    "SELECT id, sink_seq, event_id, due_at FROM outbox"
+	    " WHERE state = 'acked' AND due_at <= ?1 AND sink = ?2"
+	    " AND due_at > ?4"
+	    " ORDER BY due_at, sink_seq LIMIT ?3",
+	[SQL_SETTLED] =
+	    "UPDATE outbox SET state = 'delivered', delivered_at = ?2" SAME,
+	[SQL_LOST] =
+	    "UPDATE outbox SET state = 'pending', due_at = ?2,"
+	    " sink_seq = NULL, last_error = 'the stream has lost it'" SAME,
+	[SQL_HIGHEST] =
+	    "SELECT max(sink_seq) FROM outbox WHERE state = 'acked'"
+	    " AND sink = ?1",
+	[SQL_REDRIVE] =
+	    "UPDATE outbox SET state = 'pending', due_at = ?4,"
+	    " sink_seq = NULL, last_error = 'the stream has lost it'"
+	    " WHERE id IN (SELECT id FROM outbox WHERE state = 'acked' AND"
+	    " (sink >= ?1 || '@' AND sink < ?1 || 'A' AND sink <> ?2"
+	    " OR sink = ?2 AND sink_seq > ?3) LIMIT ?5)",
+	[SQL_PRUNE_AT] =
+	    "SELECT id, created_at FROM outbox WHERE id > ?1 ORDER BY id"
+	    " LIMIT 1",
+	[SQL_PRUNE] =
+	    "DELETE FROM outbox WHERE id BETWEEN ?1 AND ?2"
+	    " AND state = 'delivered' AND created_at < ?3",
+	[SQL_PRUNE_HOOK_AT] =
+	    "SELECT id, received_at FROM webhook WHERE id > ?1 ORDER BY id"
+	    " LIMIT 1",
+	[SQL_PRUNE_HOOK] =
+	    "DELETE FROM webhook WHERE id BETWEEN ?1 AND ?2"
+	    " AND received_at < ?3 AND NOT EXISTS"
+	    " (SELECT 1 FROM outbox WHERE webhook_id = webhook.id)",
+	[SQL_CENSUS] = STORE_CENSUS,
+};
+static_assert(STATEMENTS <= DB_STATEMENTS_MAX, "raise DB_STATEMENTS_MAX");
+
+enum fault
+queue_open(struct db **d, const char *path, char why[DB_WHY])
+{
+	return db_open(d, path, DB_WRITE, statements, STATEMENTS, why);
+}
+
+enum fault
+queue_look(struct db *d)
+{
+	enum fault f = db_begin(d);
+
+	if (f == FAULT_NONE)
+		db_rollback(d);
+	return f;
+}
+
+/* ---- taking ---- */
+
+static struct row *
+read_row(struct db *d, enum statement at, unsigned lane)
+{
+	struct envelope e = {
+		.event_id = db_text(d, at, 3),
+		.received_at = db_int(d, at, 4),
+		.workspace_id = db_text(d, at, 5),
+		.store_id = db_text(d, at, 6),
+		.source_event = db_text(d, at, 7),
+	};
+	struct row *r = row_new();
+
+	if (r == NULL)
+		return NULL;
+	r->id = db_int(d, at, 0);
+	r->attempts = (unsigned)db_int(d, at, 2);
+	snprintf(r->event_id, sizeof(r->event_id), "%.*s",
+	    (int)e.event_id.len, e.event_id.at);
+	text_span(&r->workspace_id, e.workspace_id);
+	r->lane = lane;
+	envelope_write(&r->envelope, &e);
+	if (r->workspace_id.broken || r->envelope.broken) {
+		row_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+/* What a statement gives, up to a row where the reader stops. */
+static enum fault
+read_rows(struct db *d, enum statement at, struct queue_place *place,
+    const struct queue_reader *to, bool *end)
+{
+	enum fault f = FAULT_NONE;
+	bool row = true;
+
+	for (int left = LOOK_ROWS; left > 0 &&
+	    (f = db_step(d, at, &row)) == FAULT_NONE && row; left--) {
+		unsigned lane = row_lane(db_text(d, at, 5));
+		struct row *r = NULL;
+		enum pick pick = to->pick(to->arg, db_int(d, at, 0), lane);
+
+		if (pick == PICK_TAKE && (r = read_row(d, at, lane)) == NULL)
+			f = FAULT_MEMORY;
+		if (pick == PICK_STOP || f != FAULT_NONE)
+			break;
+		place->due_at = db_int(d, at, 1);
+		place->id = db_int(d, at, 0);
+		if (r != NULL)
+			to->take(to->arg, r);
+	}
+	*end = f == FAULT_NONE && !row;
+	db_finish(d, at);
+	return f;
+}
+
+enum fault
+queue_next(struct db *d, bool tried, struct queue_place *place, int64_t now,
+    const struct queue_reader *to, bool *end)
+{
+	int64_t far = now + QUEUE_FAR_MS;
+	enum fault f;
+
+	if (!tried) {
+		db_bind_int(d, SQL_FRESH, 1, place->id);
+		return read_rows(d, SQL_FRESH, place, to, end);
+	}
+	if (place->due_at < far) {
+		db_bind_int(d, SQL_TRIED, 1, place->due_at);
+		db_bind_int(d, SQL_TRIED, 2, place->id);
+		db_bind_int(d, SQL_TRIED, 3, now);
+		f = read_rows(d, SQL_TRIED, place, to, end);
+		if (f != FAULT_NONE || !*end)
+			return f;
+		*place = (struct queue_place){ far, INT64_MAX };
+	}
+	db_bind_int(d, SQL_TRIED, 1, place->due_at);
+	db_bind_int(d, SQL_TRIED, 2, place->id);
+	db_bind_int(d, SQL_TRIED, 3, INT64_MAX);
+	return read_rows(d, SQL_TRIED, place, to, end);
+}
+
+enum fault
+queue_newest(struct db *d, int64_t *id, int64_t *backlog)
+{
+	bool row;
+	enum fault f = db_step(d, SQL_NEWEST, &row);
+
+	*backlog = 0;
+	*id = row ? db_int(d, SQL_NEWEST, 0) : 0;
+	db_finish(d, SQL_NEWEST);
+	if (f != FAULT_NONE)
+		return f;
+	if ((f = db_step(d, SQL_FIRST, &row)) == FAULT_NONE && row)
+		*backlog = *id - db_int(d, SQL_FIRST, 0) + 1;
+	db_finish(d, SQL_FIRST);
+	return f;
+}
+
+/* ---- judging ---- */
+
+static enum fault
+judge(struct db *d, const struct row *r, int64_t now, const char *sink)
+{
+	enum statement which = SQL_DEAD;
+
+	switch (r->fate) {
+	case FATE_DELIVERED:
+		which = SQL_DELIVERED;
+		db_bind_int(d, which, 3, now);
+		break;
+	case FATE_ACKED:
+		which = SQL_ACKED;
+		db_bind_int(d, which, 3, r->due_at);
+		db_bind_int(d, which, 5, (int64_t)r->seq);
+		break;
+	case FATE_LATER:
+	case FATE_UNREACHABLE:
+		which = SQL_LATER;
+		db_bind_int(d, which, 3, r->due_at);
+		db_bind_text(d, which, 5, span_of(r->why));
+		break;
+	case FATE_REFUSED:
+		db_bind_text(d, which, 5, span_of(r->why));
+		break;
+	case FATE_MISCONFIGURED:
+		return FAULT_NONE;
+	}
+	db_bind_int(d, which, 1, r->id);
+	db_bind_text(d, which, 2, span_of(r->event_id));
+	db_bind_text(d, which, 4, span_of(sink));
+	db_bind_int(d, which, 6, r->attempts);
+	return db_run(d, which);
+}
+
+/* Ends a transaction by its result. Where no worker runs the log is ours to
+ * empty. */
+static enum fault
+conclude(struct db *d, enum fault f)
+{
+	if (f == FAULT_NONE)
+		f = db_commit(d);
+	if (f != FAULT_NONE) {
+		db_rollback(d);
+		return f;
+	}
+	return db_checkpoint(d, false);
+}
+
+enum fault
+queue_judge(struct db *d, const struct row *r, int64_t now, const char *sink)
+{
+	enum fault f = db_begin(d);
+
+	if (f != FAULT_NONE)
+		return f;
+	for (; r != NULL && f == FAULT_NONE; r = r->next)
+		f = judge(d, r, now, sink);
+	return conclude(d, f);
+}
+
+/* ---- settling what was only acknowledged ---- */
+
+enum fault
+queue_acked(struct db *d, int64_t from, int64_t until, const char *sink,
+    struct acked *to, unsigned limit, unsigned *count)
+{
+	enum fault f = FAULT_NONE;
+	bool row;
+
+	*count = 0;
+	db_bind_int(d, SQL_RIPE, 1, until);
+	db_bind_text(d, SQL_RIPE, 2, span_of(sink));
+	db_bind_int(d, SQL_RIPE, 3, limit);
+	db_bind_int(d, SQL_RIPE, 4, from);
+	while (*count < limit && (f = db_step(d, SQL_RIPE, &row)) ==
+	    FAULT_NONE && row) {
+		struct span id = db_text(d, SQL_RIPE, 2);
+		struct acked *a = &to[(*count)++];
+
+		*a = (struct acked){ .id = db_int(d, SQL_RIPE, 0),
+		    .seq = (uint64_t)db_int(d, SQL_RIPE, 1),
+		    .due_at = db_int(d, SQL_RIPE, 3) };
+		snprintf(a->event_id, sizeof(a->event_id), "%.*s",
+		    (int)id.len, id.at);
+	}
+	db_finish(d, SQL_RIPE);
+	return f;
+}
+
+enum fault
+queue_settle(struct db *d, const struct acked *a, unsigned count, int64_t now,
+    int64_t due)
+{
+	enum fault f = db_begin(d);
+
+	if (f != FAULT_NONE)
+		return f;
+	for (unsigned i = 0; i < count && f == FAULT_NONE; i++) {
+		enum statement which = a[i].lost ? SQL_LOST : SQL_SETTLED;
+
+		db_bind_int(d, which, 1, a[i].id);
+		db_bind_int(d, which, 2, a[i].lost ? due : now);
+		db_bind_int(d, which, 3, (int64_t)a[i].seq);
+		db_bind_int(d, which, 4, a[i].due_at);
+		f = db_run(d, which);
+	}
+	return conclude(d, f);
+}
+
+enum fault
+queue_highest(struct db *d, const char *sink, uint64_t *seq)
+{
+	enum fault f;
+	bool row;
+
+	db_bind_text(d, SQL_HIGHEST, 1, span_of(sink));
+	f = db_step(d, SQL_HIGHEST, &row);
+	*seq = row ? (uint64_t)db_int(d, SQL_HIGHEST, 0) : 0;
+	db_finish(d, SQL_HIGHEST);
+	return f;
+}
+
+enum fault
+queue_redrive(struct db *d, const char *stream, const char *sink,
+    uint64_t last_seq, int64_t due, unsigned limit, unsigned *count)
+{
+	enum fault f = db_begin(d);
+
+	*count = 0;
+	if (f != FAULT_NONE)
+		return f;
+	db_bind_text(d, SQL_REDRIVE, 1, span_of(stream));
+	db_bind_text(d, SQL_REDRIVE, 2, span_of(sink));
+	db_bind_int(d, SQL_REDRIVE, 3, (int64_t)last_seq);
+	db_bind_int(d, SQL_REDRIVE, 4, due);
+	db_bind_int(d, SQL_REDRIVE, 5, limit);
+	f = db_run(d, SQL_REDRIVE);
+	*count = (unsigned)db_changes(d);
+	return conclude(d, f);
+}
+
+/* ---- pruning ---- */
+
+/* Of rows and of hooks: where the next one stands, and how they go. */
+static const struct { enum statement at, prune; } tables[2] = {
+	{ SQL_PRUNE_AT, SQL_PRUNE }, { SQL_PRUNE_HOOK_AT, SQL_PRUNE_HOOK }
+};
+
+/* If as many came in each hour. */
+static int64_t
+guess_left(struct db *d, int64_t first, int64_t dated, int64_t before,
+    int64_t now)
+{
+	int64_t newest, backlog;
+
+	if (dated >= before || queue_newest(d, &newest, &backlog) !=
+	    FAULT_NONE || newest <= first)
+		return 0;
+	return (int64_t)((double)(newest - first) * (double)(before - dated) /
+	    (double)(now - dated));
+}
+
+/* Deletes among the next `span` ids of a table; it has ended when that has
+ * come to rows that are younger, or to the end. One that is dated after `now`
+ * came while the clock was wrong, and says nothing about those behind it. */
+static enum fault
+prune_table(struct db *d, bool hooks, struct prune_place *place,
+    int64_t before, int64_t now, unsigned span, unsigned *deleted)
+{
+	enum statement at = tables[hooks].at, prune = tables[hooks].prune;
+	int64_t first, dated;
+	enum fault f;
+	bool row;
+
+	db_bind_int(d, at, 1, place->id[hooks]);
+	f = db_step(d, at, &row);
+	dated = row ? db_int(d, at, 1) : 0;
+	first = row && (dated < before || dated > now) ? db_int(d, at, 0) : 0;
+	db_finish(d, at);
+	place->id[hooks] = first + span - 1;
+	if (f != FAULT_NONE)
+		return f;
+	place->ended[hooks] = first == 0;
+	place->left = first == 0 ? 0 : guess_left(d, first, dated, before,
+	    now);
+	if (first == 0)
+		return f;
+	db_bind_int(d, prune, 1, first);
+	db_bind_int(d, prune, 2, place->id[hooks]);
+	db_bind_int(d, prune, 3, before);
+	if ((f = db_run(d, prune)) == FAULT_NONE)
+		*deleted = (unsigned)db_changes(d);
+	return f == FAULT_NONE && *deleted > 0 ?
+	    db_shrink(d, VACUUM_PAGES) : f;
+}
+
+enum fault
+queue_prune(struct db *d, struct prune_place *place, int64_t before,
+    int64_t now, unsigned span, unsigned *deleted, bool *end)
+{
+	struct prune_place next = *place;
+	enum fault f = db_begin(d);
+
+	*deleted = 0;
+	*end = false;
+	if (f != FAULT_NONE)
+		return f;
+	/* A row's hook has an id that is not below its own: rows go first. */
+	f = prune_table(d, next.hooks, &next, before, now, span, deleted);
+	if ((f = conclude(d, f)) != FAULT_NONE)
+		return f;
+	*end = next.ended[0] && next.ended[1];
+	if (!next.ended[!next.hooks])
+		next.hooks = !next.hooks;
+	if (*end)
+		next = (struct prune_place){ 0 };
+	*place = next;
+	return FAULT_NONE;
+}
+
+enum fault
+queue_census(struct db *d, struct census *c)
+{
+	return store_census_of(d, SQL_CENSUS, c);
+}

@@ -1,0 +1,160 @@
+#include "hook/actor.h"
+
+#include "base/json_member.h"
+
+/* `"actor":{"id":"PREFIX:ID"`: it is open then. */
+static void
+open_actor(struct text *t, const char *prefix, struct span who)
+{
+	member(t, "actor");
+	text_str(t, "{\"id\":\"");
+	text_str(t, prefix);
+	text_escaped(t, who.at != NULL ? who : span_of("unknown"));
+	text_str(t, "\"");
+}
+
+static void
+add_assignee(struct text *t, struct json to)
+{
+	bool team = span_is(json_get_scalar(to, "type"), "team");
+
+	open_actor(t, team ? "sentry-team:" : "sentry:",
+	    json_get(to, "id").kind == JSON_NULL ? span_of("null") :
+	    json_get_scalar(to, "id"));
+	member_value(t, "name", json_get(to, "name"));
+	if (!team)
+		member_value(t, "email", json_get(to, "email"));
+}
+
+static struct json
+nullish_or(struct json a, struct json b)
+{
+	return json_nullish(a) ? b : a;
+}
+
+/* Whether a scrubber left this in the place of a text: "[Filtered]", "[ip]",
+ * "<redacted>", asterisks, or blanks. */
+static bool
+is_scrubbed(struct span s)
+{
+	size_t stars = 0;
+
+	s = span_trimmed(s);
+	if (s.at == NULL || s.len == 0)
+		return true;
+	while (stars < s.len && s.at[stars] == '*')
+		stars++;
+	return stars == s.len ||
+	    (s.at[0] == '[' && s.at[s.len - 1] == ']') ||
+	    (s.at[0] == '<' && s.at[s.len - 1] == '>');
+}
+
+/* A text of the user that tells who it is; else { NULL, 0 }. */
+static struct span
+known(struct json user, const char *name)
+{
+	struct span s = json_get_scalar(user, name);
+
+	return is_scrubbed(s) ? (struct span){ NULL, 0 } : s;
+}
+
+static bool
+add_event_user(struct text *t, struct json user)
+{
+	struct span id = known(user, "id"), email = known(user, "email");
+	struct span username = known(user, "username");
+	struct span name = known(user, "name");
+	struct span who = facts_first(facts_first(id, email),
+	    facts_first(username, name));
+
+	if (who.at == NULL)
+		return false;
+	open_actor(t, "user:", who);
+	name = facts_first(username, facts_first(email, name));
+	member_string(t, "name", name.at != NULL ? name :
+	    span_of("Unknown User"));
+	member_string(t, "email", email);
+	return true;
+}
+
+/* Whether there are texts of the user, but none is known, or one of them was
+ * scrubbed: the TypeScript never met that. */
+static bool
+is_scrubbed_user(struct json user)
+{
+	static const char *const names[] = { "id", "email", "username" };
+	bool any = false, some = false;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct span s = json_get_scalar(user, names[i]);
+
+		some |= s.at != NULL && !is_scrubbed(s);
+		any |= s.at != NULL;
+		if (s.len > 0 && is_scrubbed(s))
+			return true;
+	}
+	return any && !some;
+}
+
+/* As JavaScript does it with `??`. */
+static bool
+add_issue_user(struct text *t, struct json user)
+{
+	struct json email = json_get(user, "email"), who;
+
+	if (!json_truthy(user))
+		return false;
+	if (is_scrubbed_user(user))
+		return add_event_user(t, user);
+	open_actor(t, "user:", json_scalar(nullish_or(json_get(user, "id"),
+	    email)));
+	who = nullish_or(json_get(user, "username"), email);
+	if (json_nullish(who))
+		member_string(t, "name", span_of("Unknown User"));
+	else
+		member_value(t, "name", who);
+	member_extra(t, "email", email);
+	return true;
+}
+
+static bool
+add_sender(struct text *t, struct json actor)
+{
+	struct span id = json_get_scalar(actor, "id");
+
+	if (!span_is(json_get_scalar(actor, "type"), "user") || id.at == NULL)
+		return false;
+	open_actor(t, "sentry:", id);
+	member_string(t, "name", json_get_scalar(actor, "name"));
+	return true;
+}
+
+void
+actor_add(struct text *t, const struct facts *f)
+{
+	struct json user = json_get(f->event, "user");
+	bool somebody = true;
+
+	if (span_is(f->action, "assigned") && f->assignee.kind == JSON_OBJECT)
+		add_assignee(t, f->assignee);
+	else
+		somebody = (f->prints_null ? add_issue_user(t, user) :
+		    add_event_user(t, user)) || add_sender(t, f->actor);
+	if (somebody)
+		text_str(t, "}");
+}
+
+void
+actor_add_envelopes(struct text *t, const struct facts *f)
+{
+	static const char *const names[] = { "type", "id", "name" };
+
+	if (f->actor.kind != JSON_OBJECT)
+		return;
+	member(t, "triggeredBy");
+	text_str(t, "{");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		member_string(t, names[i],
+		    json_get_scalar(f->actor, names[i]));
+	text_str(t, "}");
+}

@@ -1,0 +1,230 @@
+#include "hook/facts.h"
+
+static const struct span nothing = { NULL, 0 };
+
+struct span
+facts_first(struct span a, struct span b)
+{
+	return a.len > 0 ? a : span_filled(b);
+}
+
+struct span
+facts_either(struct json v, const char *a, const char *b)
+{
+	return facts_first(json_get_scalar(v, a), json_get_scalar(v, b));
+}
+
+/* The value of a tag: [[k, v]], [{key, value}] or {k: v}. */
+static struct span
+tag(struct json event, const char *name)
+{
+	struct json tags = json_get(event, "tags");
+
+	if (tags.kind == JSON_OBJECT)
+		return json_get_scalar(tags, name);
+	for (size_t i = 0; i < json_count(tags); i++) {
+		struct json t = json_at(tags, i);
+
+		if (span_is(json_string(json_at(t, 0)), name))
+			return json_scalar(json_at(t, 1));
+		if (span_is(json_string(json_get(t, "key")), name))
+			return json_get_scalar(t, "value");
+	}
+	return nothing;
+}
+
+/* A string, an object with a version, or a tag where neither is. */
+struct span
+facts_release(struct json event)
+{
+	struct json v = json_get(event, "release");
+	struct json version = json_get(v, "version");
+	struct span r = json_string(v);
+
+	if (json_truthy(version))
+		r = facts_first(r, json_scalar(version));
+	r = facts_first(r, tag(event, "release"));
+	r = facts_first(r, tag(event, "sentry:release"));
+	return r.len > 0 ? r : nothing;
+}
+
+static struct span
+find(struct span in, const char *what)
+{
+	size_t n = strlen(what);
+	const char *at = in.at == NULL ? NULL :
+	    memmem(in.at, in.len, what, n);
+
+	if (at == NULL)
+		return nothing;
+	return (struct span){ at + n, in.len - (size_t)(at + n - in.at) };
+}
+
+static struct span
+up_to_slash(struct span s)
+{
+	const char *slash = s.at == NULL ? NULL : memchr(s.at, '/', s.len);
+
+	return slash == NULL ? s :
+	    (struct span){ s.at, (size_t)(slash - s.at) };
+}
+
+/* The digits behind `/issues/`: older events name their issue only so. */
+static struct span
+issue_in_url(struct span url)
+{
+	struct span id = find(url, "/issues/");
+
+	for (size_t i = 0; i < id.len; i++)
+		if (id.at[i] < '0' || id.at[i] > '9')
+			id.len = i;
+	return id.len > 0 ? id : nothing;
+}
+
+/* SLUG in `/projects/ORG/SLUG/`: an event holds its project's number only. */
+static struct span
+slug_in_url(struct span url)
+{
+	struct span rest = find(url, "/projects/"), org = up_to_slash(rest);
+
+	if (org.len == 0 || org.len == rest.len)
+		return nothing;
+	rest.at += org.len + 1;
+	rest.len -= org.len + 1;
+	return up_to_slash(rest).len > 0 ? up_to_slash(rest) : nothing;
+}
+
+/* Null, empty and missing are the same: an event without. */
+static struct json
+occurrence(struct json event)
+{
+	struct json v = json_get(event, "occurrence");
+	struct json member;
+	const void *at = NULL;
+	struct span name;
+
+	return json_next(v, &at, &name, &member) ? v :
+	    (struct json){ JSON_MISSING, NULL };
+}
+
+/* On `assigned` the issue may have lost its assignee again. */
+static struct json
+assignee(const struct facts *f)
+{
+	struct json to = json_get(f->issue, "assignedTo");
+
+	if (to.kind != JSON_OBJECT && span_is(f->action, "assigned"))
+		to = json_get(f->data, "assignee");
+	return to.kind == JSON_OBJECT ? to :
+	    (struct json){ JSON_MISSING, NULL };
+}
+
+void
+facts_start(struct facts *f, const struct resource *r, const struct hook *hook,
+    struct json root, struct span name)
+{
+	*f = (struct facts){ .resource = r, .hook = hook, .name = name,
+	    .root = root };
+	f->action = json_string(json_get(root, "action"));
+	f->actor = json_get(root, "actor");
+	f->data = json_get(root, "data");
+	f->issue = json_get(f->data, "issue");
+	f->event = json_get(f->data, "event");
+	f->assignee = assignee(f);
+}
+
+void
+facts_of_event(struct facts *f, struct json e)
+{
+	struct json project = json_get(e, "project");
+
+	f->event = e;
+	f->occurrence = occurrence(e);
+	f->issue_id = facts_first(json_get_scalar(e, "issue_id"),
+	    facts_first(issue_in_url(json_string(json_get(e, "issue_url"))),
+	    issue_in_url(json_string(json_get(e, "web_url")))));
+	f->project_id = project.kind == JSON_OBJECT ?
+	    json_get_scalar(project, "id") : json_scalar(project);
+	f->project_slug = facts_first(json_get_scalar(project, "slug"),
+	    slug_in_url(json_string(json_get(e, "url"))));
+	f->level = facts_first(json_get_scalar(e, "level"),
+	    json_get_scalar(f->occurrence, "level"));
+	f->release = facts_release(e);
+	f->environment = facts_first(json_get_scalar(e, "environment"),
+	    tag(e, "environment"));
+	f->url = json_string(json_get(e, "web_url"));
+}
+
+/* Without an issue. */
+static void
+of_data(struct facts *f)
+{
+	f->issue_id = facts_either(f->data, "issue_id", "group_id");
+	f->project_id = facts_either(f->data, "projectId", "project_id");
+	f->project_slug = facts_first(facts_either(f->data, "projectSlug",
+	    "project_slug"), json_scalar(json_at(json_get(json_get(f->data,
+	    "metric_alert"), "projects"), 0)));
+}
+
+void
+facts_of_issue(struct facts *f)
+{
+	static const char *const links[] = { "permalink", "web_url",
+	    "webUrl" };
+	struct json i = f->issue, project = json_get(i, "project");
+
+	if (i.kind != JSON_OBJECT) {
+		of_data(f);
+		return;
+	}
+	f->issue_id = json_get_scalar(i, "id");
+	f->short_id = json_get_scalar(i, "shortId");
+	f->project_id = json_get_scalar(project, "id");
+	f->project_slug = json_get_scalar(project, "slug");
+	f->level = json_get_scalar(i, "level");
+	for (size_t k = 0; k < sizeof(links) / sizeof(links[0]) &&
+	    f->url.at == NULL; k++)
+		f->url = json_string(json_get(i, links[k]));
+}
+
+struct span
+facts_issue_number(const struct facts *f)
+{
+	return json_get_scalar(f->issue, "id");
+}
+
+struct span
+facts_event_title(const struct facts *f)
+{
+	return facts_first(json_get_scalar(f->occurrence, "issueTitle"),
+	    json_get_scalar(f->event, "title"));
+}
+
+bool
+facts_date(struct moment *m, struct json v)
+{
+	if (v.kind == JSON_INT || v.kind == JSON_FLOAT)
+		return moment_seconds(m, json_source(v));
+	return moment_iso(m, json_string(v));
+}
+
+void
+facts_sent(struct moment *m, const struct facts *f)
+{
+	if (!moment_seconds(m, f->hook->timestamp))
+		(void)moment_ms(m, f->hook->received_at);
+}
+
+struct span
+facts_shows(const struct facts *f, struct json v)
+{
+	if (v.kind == JSON_NULL && f->prints_null)
+		return span_of("null");
+	return json_scalar(v);
+}
+
+struct span
+facts_shown(const struct facts *f, struct json v, const char *name)
+{
+	return facts_shows(f, json_get(v, name));
+}

@@ -1,0 +1,20 @@
+/* The exception of an event, and the stack that belongs to it. */
+#ifndef FRAMES_H
+#define FRAMES_H
+
+#include "hook/facts.h"
+
+/* The exception that main_exception_id names; JSON_MISSING without. */
+struct json	frames_main_exception(const struct facts *);
+
+/* The exception that was raised: the main one, else the last with frames
+ * (Sentry lists causes first), else the last. In an issue hook the first. */
+struct json	frames_raised(const struct facts *);
+
+/* Whether there is a stack: of an exception; of an event's threads, too. */
+bool		frames_exist(const struct facts *);
+
+/* Adds the heading and the three newest in-app frames to a body. */
+void		frames_add(struct text *, const struct facts *);
+
+#endif

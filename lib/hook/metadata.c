@@ -1,0 +1,75 @@
+#include "hook/metadata.h"
+
+#include "hook/frames.h"
+#include "hook/body_line.h"
+#include "base/json_member.h"
+
+static void
+error_value(struct text *t, struct json v)
+{
+	struct span s = json_string(v);
+	size_t fit = text_fit_bytes(s, MESSAGE_MAX);
+
+	if (fit == s.len) {
+		member_value_or_null(t, "errorValue", v);
+		return;
+	}
+	member(t, "errorValue");
+	text_str(t, "\"");
+	text_escaped(t, (struct span){ s.at, fit });
+	text_str(t, TEXT_ELLIPSIS "\"");
+}
+
+void
+metadata_of_error(struct text *t, const struct facts *f, struct json meta,
+    struct json culprit)
+{
+	member(t, "release");
+	if (f->release.len > 0)
+		text_json(t, f->release);
+	else	/* JavaScript's `version ?? null`: "" stays what it is */
+		text_str(t, f->prints_null && json_string(json_get(json_get(
+		    f->event, "release"), "version")).at != NULL ? "\"\"" :
+		    "null");
+	if (f->prints_null)
+		member_value_or_null(t, "environment",
+		    json_get(f->event, "environment"));
+	else
+		member_or_null(t, "environment", f->environment);
+	member_value_or_null(t, "errorType", json_get(meta, "type"));
+	error_value(t, json_get(meta, "value"));
+	if (f->prints_null)
+		member_value(t, "culprit", culprit);
+	else
+		member_extra(t, "culprit", culprit);
+	member(t, "hasStackTrace");
+	text_str(t, frames_exist(f) ? "true" : "false");
+}
+
+void
+metadata_release_from(struct text *t, const struct facts *f)
+{
+	if (f->release.len > 0)
+		member_string(t, "releaseFrom",
+		    span_of(f->learned ? "issue" : "event"));
+}
+
+void
+metadata_ids(struct text *t, const struct facts *f)
+{
+	member_string(t, "issueId", f->issue_id);
+	member_string(t, "shortId", f->short_id);
+	member_string(t, "permalink", f->url);
+	member_string(t, "projectSlug", f->project_slug);
+	member_string(t, "projectId", f->project_id);
+	member_string(t, "level", f->level);
+	metadata_texts(t, f->data, (const char *const[]){ "groupId",
+	    "group_id", "runId", "run_id", "buildId", "buildId", NULL });
+}
+
+void
+metadata_texts(struct text *t, struct json v, const char *const names[])
+{
+	for (; names[0] != NULL; names += 2)
+		member_string(t, names[0], json_get_scalar(v, names[1]));
+}

@@ -1,0 +1,281 @@
+#include "hook/observation.h"
+
+#include "hook/actor.h"
+#include "hook/dedupe_key.h"
+#include "hook/body_line.h"
+#include "base/json_member.h"
+#include "hook/observe_list.h"
+#include "hook/references.h"
+#include "hook/resource.h"
+#include "hook/signature.h"
+#include "hook/title.h"
+
+const char *
+outcome_name(enum outcome o)
+{
+	switch (o) {
+	case OUTCOME_OBSERVED:
+		return "observed";
+	case OUTCOME_IGNORED:
+		return "ignored";
+	case OUTCOME_UNREADABLE:
+		break;
+	}
+	return "unreadable";
+}
+
+/* A field of the observation; NUL becomes U+FFFD. */
+static void
+set(struct observation *o, enum observed f, struct span s)
+{
+	size_t from = o->bytes.len;
+	const char *nul;
+
+	if (s.at == NULL)
+		return;
+	while ((nul = s.len == 0 ? NULL : memchr(s.at, '\0', s.len)) != NULL) {
+		text_add(&o->bytes, s.at, (size_t)(nul - s.at));
+		text_str(&o->bytes, "\xef\xbf\xbd");
+		s.len -= (size_t)(nul - s.at) + 1;
+		s.at = nul + 1;
+	}
+	text_span(&o->bytes, s);
+	o->field[f].at = from;
+	o->field[f].len = o->bytes.len - from;
+	o->field[f].set = true;
+}
+
+/* A field that is everything added since `from`. */
+static void
+set_since(struct observation *o, enum observed f, size_t from)
+{
+	o->field[f].at = from;
+	o->field[f].len = o->bytes.len - from;
+	o->field[f].set = true;
+}
+
+struct span
+observation_get(const struct observation *o, enum observed f)
+{
+	if (!o->field[f].set)
+		return (struct span){ NULL, 0 };
+	if (o->field[f].len == 0)
+		return span_of("");
+	return (struct span){ o->bytes.at + o->field[f].at, o->field[f].len };
+}
+
+/* "KIND.ACTION", "KIND:NUMBER": two parts, as a field and in JSON. */
+struct joined {
+	struct span	 head, tail;
+	const char	*sep;
+};
+
+static void
+set_joined(struct observation *o, enum observed f, struct joined j)
+{
+	size_t from = o->bytes.len;
+
+	set(o, f, j.head);
+	if (j.tail.at != NULL) {
+		text_str(&o->bytes, j.sep);
+		set(o, f, j.tail);
+	}
+	set_since(o, f, from);
+}
+
+static void
+member_joined(struct text *t, const char *name, struct joined j)
+{
+	member(t, name);
+	text_str(t, "\"");
+	text_escaped(t, j.head);
+	if (j.tail.at != NULL) {
+		text_str(t, j.sep);
+		text_escaped(t, j.tail);
+	}
+	text_str(t, "\"");
+}
+
+static struct joined
+source_type(const struct facts *f)
+{
+	return (struct joined){ f->name, span_filled(f->action), "." };
+}
+
+static struct joined
+source_id(const struct facts *f)
+{
+	struct joined j = { f->name, f->resource->number(f), ":" };
+
+	if (!f->prints_null)
+		j.tail = span_filled(j.tail);
+	if (f->resource->source != NULL && j.tail.at != NULL)
+		j.head = span_of(f->resource->source);
+	return j;
+}
+
+static void
+set_fields(struct observation *o, const struct facts *f)
+{
+	set_joined(o, OBSERVED_SOURCE_TYPE, source_type(f));
+	set_joined(o, OBSERVED_SOURCE_ID, source_id(f));
+	set(o, OBSERVED_PROJECT_ID, f->project_id);
+	set(o, OBSERVED_PROJECT_SLUG, f->project_slug);
+	set(o, OBSERVED_ISSUE_ID, f->issue_id);
+	set(o, OBSERVED_SHORT_ID, f->short_id);
+	set(o, OBSERVED_LEVEL, f->level);
+	set(o, OBSERVED_RELEASE, f->release);
+	set(o, OBSERVED_ENVIRONMENT, f->environment);
+}
+
+static void
+write_title(struct text *t, const struct facts *f)
+{
+	size_t fit;
+
+	f->resource->title(t, f);
+	fit = text_fit_points(text_view(t), TITLE_MAX);
+	if (fit < t->len) {
+		t->len = fit;
+		text_str(t, TEXT_ELLIPSIS);
+	}
+}
+
+static void
+set_source_event(struct observation *o, const struct facts *f)
+{
+	struct text title = { 0 }, body = { 0 }, event = { 0 };
+	struct moment occurred;
+
+	if (f->resource->occurred == NULL ||
+	    !f->resource->occurred(&occurred, f))
+		facts_sent(&occurred, f);
+	write_title(&title, f);
+	f->resource->body(&body, f);
+	line_cut(&body, BODY_MAX);
+	text_str(&event, "{");
+	member_string(&event, "source", span_of("sentry"));
+	member_joined(&event, "sourceType", source_type(f));
+	member_joined(&event, "sourceId", source_id(f));
+	member_string(&event, "title", text_view(&title));
+	member_string(&event, "body", body.len > 0 ? text_view(&body) :
+	    span_of(""));
+	actor_add(&event, f);
+	member_string(&event, "occurredAt", span_of(occurred.iso));
+	references_add(&event, f);
+	member(&event, "metadata");
+	text_str(&event, "{");
+	f->resource->metadata(&event, f);
+	actor_add_envelopes(&event, f);
+	text_str(&event, "}}");
+	set(o, OBSERVED_TITLE, text_view(&title));
+	set(o, OBSERVED_OCCURRED_AT, span_of(occurred.iso));
+	/* There is no NUL in JSON text: it goes in as it is. */
+	set(o, OBSERVED_SOURCE_EVENT, text_view(&event));
+	o->bytes.broken |= title.broken | body.broken | event.broken;
+	text_release(&title);
+	text_release(&body);
+	text_release(&event);
+}
+
+static void
+set_keys(struct observation *o, const struct facts *f)
+{
+	size_t from = o->bytes.len;
+	char hex[FINGERPRINT_HEX + 1];
+	struct text id_text = { 0 };
+
+	dedupe_key(&o->bytes, f);
+	set_since(o, OBSERVED_DEDUPE_KEY, from);
+	if (o->bytes.broken)
+		return;
+	fingerprint(hex, observation_get(o, OBSERVED_DEDUPE_KEY));
+	text_str(&id_text, "sentry-");
+	text_str(&id_text, hex);
+	set(o, OBSERVED_EVENT_ID, text_view(&id_text));
+	o->bytes.broken |= id_text.broken;
+	text_release(&id_text);
+}
+
+/* What a hook is mostly made of, and no observation speaks of. */
+static const char *const unread[] = { "_meta", "annotations", "breadcrumbs",
+    "contexts", "debug_meta", "errors", "evidenceData", "extra",
+    "fingerprint", "grouping_config", "hashes", "modules", "post_context",
+    "pre_context", "raw_stacktrace", "request", "sdk", "spans", "vars",
+    NULL };
+
+/* From the parsed body, of which `root` is JSON_MISSING if it could not be
+ * read. */
+static void
+observe_root(struct observation *o, const struct hook *hook, struct json root,
+    struct span list, struct span learned)
+{
+	const struct resource *r = &resource_other;
+	struct span name = resource_header(hook);
+	bool readable = root.kind == JSON_OBJECT;
+	struct facts f;
+
+	if (readable)
+		r = resource_of(hook, root, &name, &o->mismatch);
+	facts_start(&f, r, hook, root, name);
+	r->find(&f);
+	if (learned.at != NULL) {
+		f.release = learned;
+		f.learned = true;
+	}
+	set(o, OBSERVED_RESOURCE, name);
+	set(o, OBSERVED_ACTION, f.action);
+	set(o, OBSERVED_INSTALLATION, dedupe_key_installation(root));
+	set_keys(o, &f);
+	if (!readable)
+		return;
+	o->outcome = observe_list_has(list, name, f.action) ?
+	    OUTCOME_OBSERVED : OUTCOME_IGNORED;
+	o->teaches = r->event;
+	o->asks = r->learns && f.release.len == 0 &&
+	    f.issue.kind == JSON_OBJECT && f.issue_id.len > 0;
+	set_fields(o, &f);
+	if (o->outcome == OUTCOME_OBSERVED && !o->bytes.broken)
+		set_source_event(o, &f);
+}
+
+static int
+observe_learned(struct observation *o, const struct hook *hook,
+    struct span list, struct span learned)
+{
+	struct json root;
+
+	*o = (struct observation){ .outcome = OUTCOME_UNREADABLE };
+	if (json_open_but(&root, hook->body, unread) < 0)
+		return -1;
+	observe_root(o, hook, root, list, learned);
+	json_close(&root);
+	return o->bytes.broken ? -1 : 0;
+}
+
+int
+observe(struct observation *o, const struct hook *hook, struct span list)
+{
+	return observe_learned(o, hook, list, (struct span){ NULL, 0 });
+}
+
+void
+observation_release(struct observation *o)
+{
+	text_release(&o->bytes);
+}
+
+int
+observation_learn(struct observation *o, const struct hook *hook,
+    struct span release)
+{
+	struct observation learned;
+
+	if (observe_learned(&learned, hook, span_of("*"), release) != 0) {
+		observation_release(&learned);
+		return -1;
+	}
+	observation_release(o);
+	*o = learned;
+	return 0;
+}

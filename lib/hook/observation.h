@@ -1,0 +1,68 @@
+/* A hook's bytes -> an observation: a value, and nothing but a value. */
+#ifndef OBSERVE_H
+#define OBSERVE_H
+
+#include "hook/hook.h"
+
+enum outcome {
+	OUTCOME_OBSERVED,	/* becomes a row of the outbox */
+	OUTCOME_IGNORED,	/* authentic, kept, but not observed */
+	OUTCOME_UNREADABLE	/* authentic, kept, but not a JSON object */
+};
+
+const char	*outcome_name(enum outcome);
+
+/* What an observation says, field by field; the first ones are there for
+ * every outcome. In all but SOURCE_EVENT a NUL has become U+FFFD: tools that
+ * show columns stop at it. */
+enum observed {
+	OBSERVED_RESOURCE,
+	OBSERVED_ACTION,
+	OBSERVED_INSTALLATION,
+	OBSERVED_DEDUPE_KEY,
+	OBSERVED_EVENT_ID,
+	OBSERVED_SOURCE_TYPE,
+	OBSERVED_SOURCE_ID,
+	OBSERVED_TITLE,
+	OBSERVED_OCCURRED_AT,
+	OBSERVED_PROJECT_ID,
+	OBSERVED_PROJECT_SLUG,
+	OBSERVED_ISSUE_ID,
+	OBSERVED_SHORT_ID,
+	OBSERVED_LEVEL,
+	OBSERVED_RELEASE,
+	OBSERVED_ENVIRONMENT,
+	OBSERVED_SOURCE_EVENT,	/* compact JSON */
+	OBSERVED_FIELDS
+};
+
+struct observation {
+	enum outcome	outcome;
+	bool		mismatch;	/* the header was overruled */
+	bool		teaches;	/* an event, about its issue */
+	bool		asks;		/* an issue without a release */
+	struct text	bytes;		/* all fields, one behind the other */
+	struct {
+		size_t	at, len;
+		bool	set;
+	} field[OBSERVED_FIELDS];
+};
+
+/* Turns a hook into an observation. `list` says which resources and actions
+ * are observed (observe_list.h). It depends on its arguments alone. Returns 0,
+ * or -1 without memory. observation_release() in either case. */
+int	observe(struct observation *, const struct hook *, struct span list)
+	    __attribute__((warn_unused_result));
+void	observation_release(struct observation *);
+
+/* A field's bytes, { NULL, 0 } where it is not there; until the observation
+ * changes. */
+struct span	observation_get(const struct observation *, enum observed);
+
+/* Makes the observation of an issue that `asks` anew, from the same hook, with
+ * the release that was last learned for it. Returns 0, or -1 without memory and
+ * with nothing changed. */
+int	observation_learn(struct observation *, const struct hook *,
+	    struct span release) __attribute__((warn_unused_result));
+
+#endif

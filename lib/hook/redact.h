@@ -1,0 +1,63 @@
+/* A hook's body without what tells who an end user is.
+ *
+ * The rules, for the whole body:
+ *  1. of an object `user` only `id` stays, and of a tag `user` only `id:...`;
+ *  2. of an object `request` only `method`, and `url` up to its query;
+ *  3. of `contexts` only those that Sentry's own SDKs fill (`feedback` is none
+ *     of them), and of `device` not its name;
+ *  4. of an object that holds who gave feedback not `name`: `metadata`,
+ *     `evidenceData`, `feedback`, `userReport`, and any that has a member
+ *     `contact_email`;
+ *  5. every member whose name says that it holds an address, a name or the
+ *     application's data (personal_member()) becomes null, wherever it stands;
+ *     so does the value of such a pair: a list [name, value], as in tags, or
+ *     an object { name, value } or { key, value }, in any order. Within an
+ *     occurrence's `evidenceDisplay` a pair that is called `name`, `user`,
+ *     `customer`, `reporter`, `author` or `sender` is such a one, and all of
+ *     it goes but what it is called and whether it is important;
+ *  6. in all texts that are left, and in the names of members, an e-mail
+ *     address becomes [email], an IP address [ip];
+ *  7. what the body itself says is somebody's name becomes [name] in all texts
+ *     that are left: a user's `name`, what rule 4 drops, and of what rule 5
+ *     drops a `full_name` or `contact_name` and evidence called `name`. Not a
+ *     `username`, nor the parts of a name: those are often words like "admin"
+ *     or "will". names.h says how a name is found in a text. One that is a
+ *     single word is left in the names of members and where a program or
+ *     Sentry has chosen the word (`type`, `level`, `slug`, ids, ...: care.c):
+ *     whoever calls himself "error" changes no hook's kind or project.
+ * Left as it is: who of the team did it (the hook's `actor`, `data.assignee`,
+ * an issue's `assignedTo` and `statusDetails`), `release`, and the links into
+ * Sentry (`permalink`, `web_url`, `issue_url`, `project_url`). The team stays
+ * under rule 7, too: a member with the name of one who gave feedback is
+ * another person, as far as anybody can tell, and a hook without its actor is
+ * worth little; where a member gives feedback himself, what he wrote and
+ * signed goes. An occurrence's `assignee` is "user:12", and needs no rule.
+ * Any other name within a free text, an exception's message say, cannot be
+ * told from other words.
+ *
+ * Everything else is kept to the byte: order, numbers, white space. */
+#ifndef REDACT_H
+#define REDACT_H
+
+#include "base/json.h"
+
+/* Appends `body`, redacted. What has been redacted does not change when it is
+ * redacted again. Whether it is JSON others judge (json_open()), but nothing
+ * gets past here that the rules were not seen to allow. A body is walked
+ * through once if there is nothing to learn from it, up to three times if its
+ * end says what its beginning holds. Returns 0; 1 when it
+ * cannot be JSON: what was appended is of no use; -1 without memory. */
+int	redact(struct text *, struct span body)
+	    __attribute__((warn_unused_result));
+
+/* What is kept instead of a body that is not JSON: its length and hash. */
+void	redact_unreadable(struct text *, struct span body);
+
+/* Whether `body` names the person `who`. An e-mail or IP address is looked for
+ * in every text; anything else has to be, whole, an id or a name of a user, a
+ * text that redact() would drop, or the name of somebody of the team. In what
+ * is no JSON it is looked for as bytes. 1, 0, or -1 without memory. */
+int	redact_names(struct span body, struct span who)
+	    __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,275 @@
+/* Hooks about an event: data.error, and data.event of an alert rule. The event
+ * of an issue that is no error has an `occurrence`, whose words are better. */
+#include "hook/dedupe_key.h"
+#include "hook/frames.h"
+#include "hook/body_line.h"
+#include "base/json_member.h"
+#include "hook/metadata.h"
+#include "hook/resource.h"
+#include "hook/title.h"
+
+static struct span
+number(const struct facts *f)
+{
+	return json_get_scalar(f->event, "event_id");
+}
+
+static bool
+occurred(struct moment *m, const struct facts *f)
+{
+	struct json timestamp = json_get(f->event, "timestamp");
+
+	return facts_date(m, json_get(f->event, "datetime")) ||
+	    facts_date(m, timestamp) ||
+	    moment_seconds(m, json_string(timestamp));
+}
+
+/* ---- the body ---- */
+
+/* What says the type of the exception, and its value: the main exception, else
+ * metadata, else the exception that was raised. JSON_MISSING: nothing does. */
+static struct json
+typed(const struct facts *f)
+{
+	struct json v = frames_main_exception(f);
+
+	if (json_get_scalar(v, "type").len == 0)
+		v = json_get(f->event, "metadata");
+	if (json_get_scalar(v, "type").len == 0)
+		v = frames_raised(f);
+	return json_get_scalar(v, "type").len > 0 ? v :
+	    (struct json){ JSON_MISSING, NULL };
+}
+
+/* `**TYPE**: VALUE`; `**Error**: TITLE` of what is no exception. Returns the
+ * value. */
+static struct span
+error_line(struct text *t, const struct facts *f)
+{
+	struct json says = typed(f), value = json_get(says, "value");
+	struct span shown;
+
+	if (json_nullish(value))
+		value = json_get(f->event, "title");
+	shown = json_scalar(value);
+	if (says.kind == JSON_MISSING) {
+		line_filled(t, "**Error**: ", shown, "");
+		return shown;
+	}
+	line_add(t, "**", json_get_scalar(says, "type"), "**");
+	if (shown.at != NULL) {
+		text_str(t, ": ");
+		text_span(t, shown);
+	}
+	return shown;
+}
+
+/* The evidence that is important, or the rest of it. */
+static void
+evidence_lines(struct text *t, const struct facts *f, bool important)
+{
+	struct json list = json_get(f->occurrence, "evidenceDisplay");
+
+	for (size_t i = 0; i < json_count(list); i++) {
+		struct json e = json_at(list, i);
+		struct span value = json_get_scalar(e, "value");
+
+		if (json_truthy(json_get(e, "important")) == important &&
+		    value.len > 0)
+			line_pair(t, "- ", json_get_scalar(e, "name"), value);
+	}
+}
+
+/* `**TITLE**: SUBTITLE` and the evidence. Returns the subtitle. */
+static struct span
+occurrence_lines(struct text *t, const struct facts *f)
+{
+	struct span title = facts_event_title(f);
+	struct span subtitle = json_get_scalar(f->occurrence, "subtitle");
+
+	if (title.len > 0) {
+		line_add(t, "**", title, "**");
+		if (subtitle.len > 0) {
+			text_str(t, ": ");
+			text_span(t, subtitle);
+		}
+	} else {
+		line_filled(t, "", subtitle, "");
+	}
+	evidence_lines(t, f, true);
+	evidence_lines(t, f, false);
+	return subtitle;
+}
+
+/* Whether the lines above have said it, `head` in the first of them. */
+static bool
+told(const struct facts *f, struct span message, struct span head)
+{
+	struct json list = json_get(f->occurrence, "evidenceDisplay");
+
+	if (span_same(message, head))
+		return true;
+	for (size_t i = 0; i < json_count(list); i++)
+		if (span_same(message,
+		    json_get_scalar(json_at(list, i), "value")))
+			return true;
+	return false;
+}
+
+/* Sentry cuts titles after 100 characters, and at the first line's end. */
+static void
+message_line(struct text *t, const struct facts *f, struct span head)
+{
+	struct json entry = json_get(f->event, "logentry");
+	struct span m = facts_first(facts_first(json_get_scalar(entry,
+	    "formatted"), json_get_scalar(f->event, "message")),
+	    json_get_scalar(entry, "message"));
+	size_t fit = text_fit_bytes(m, MESSAGE_MAX);
+
+	if (m.len <= facts_event_title(f).len || told(f, m, head))
+		return;
+	line_add(t, f->occurrence.kind == JSON_OBJECT ? "\n**Message**: " :
+	    "**Message**: ", (struct span){ m.at, fit },
+	    fit < m.len ? TEXT_ELLIPSIS : "");
+}
+
+static void
+body(struct text *t, const struct facts *f)
+{
+	bool occurrence = f->occurrence.kind == JSON_OBJECT;
+
+	line_filled(t, "**Rule**: ", f->rule, "");
+	message_line(t, f, occurrence ? occurrence_lines(t, f) :
+	    error_line(t, f));
+	line_filled(t, "\n**Location**: `", facts_first(
+	    json_get_scalar(f->event, "culprit"),
+	    json_get_scalar(f->occurrence, "culprit")), "`");
+	line_filled(t, "\n**Release**: ", f->release, "");
+	/* Not a part of the last evidence. */
+	line_filled(t, occurrence && f->release.len == 0 ?
+	    "\n**Environment**: " : "**Environment**: ", f->environment, "");
+	frames_add(t, f);
+	line_filled(t, "\n**Platform**: ",
+	    json_get_scalar(f->event, "platform"), "");
+}
+
+static void
+metadata(struct text *t, const struct facts *f)
+{
+	struct json main_exception = frames_main_exception(f);
+
+	member_string(t, "issueId", f->issue_id);
+	member_string(t, "permalink", f->url);
+	member_string(t, "projectSlug", f->project_slug);
+	member_string(t, "projectId", f->project_id);
+	member_string(t, "platform", json_get_scalar(f->event, "platform"));
+	member_string(t, "level", f->level);
+	metadata_of_error(t, f, json_get_scalar(main_exception, "type").len >
+	    0 ? main_exception : json_get(f->event, "metadata"),
+	    json_get(f->event, "culprit"));
+	member_string(t, "eventId", json_get_scalar(f->event, "event_id"));
+	member_extra(t, "occurrenceType", json_get(f->occurrence, "type"));
+	metadata_release_from(t, f);
+	member_string(t, "rule", f->rule);
+	member_string(t, "ruleId", json_get_scalar(json_get(f->data,
+	    "issue_alert"), "id"));
+}
+
+/* ---- error ---- */
+
+static void
+find_error(struct facts *f)
+{
+	facts_of_event(f, json_get(f->data, "error"));
+}
+
+/* An event's id is unique in its project alone. */
+static bool
+error_key(struct text *t, const struct facts *f)
+{
+	if (number(f).len == 0)
+		return false;
+	dedupe_key_part(t, "project:", f->project_id);
+	dedupe_key_part(t, ":event:", number(f));
+	return true;
+}
+
+static void
+error_title(struct text *t, const struct facts *f)
+{
+	text_str(t, title_level(f->level));
+	title_add(t, " [Error]", facts_event_title(f));
+}
+
+const struct resource resource_error = {
+	.name = "error",
+	.members = { "error" },
+	.object = true,
+	.guessed = true,
+	.event = true,
+	.actions = "created",
+	.find = find_error,
+	.number = number,
+	.key = error_key,
+	.occurred = occurred,
+	.title = error_title,
+	.body = body,
+	.metadata = metadata,
+};
+
+/* ---- event_alert ---- */
+
+static void
+find_alert(struct facts *f)
+{
+	facts_of_event(f, json_get(f->data, "event"));
+	f->rule = span_filled(json_string(json_get(f->data,
+	    "triggered_rule")));
+}
+
+/* One event may belong to several issues, and set off several rules. */
+static bool
+alert_key(struct text *t, const struct facts *f)
+{
+	struct span alert = json_get_scalar(json_get(f->data, "issue_alert"),
+	    "id");
+
+	if (number(f).len == 0)
+		return false;
+	dedupe_key_part(t, "project:", f->project_id);
+	dedupe_key_part(t, ":issue:", f->issue_id);
+	dedupe_key_part(t, ":event:", number(f));
+	if (f->rule.len > 0)
+		dedupe_key_part(t, ":rule:", f->rule);
+	if (alert.len > 0)
+		dedupe_key_part(t, ":alert:", alert);
+	return true;
+}
+
+static void
+alert_title(struct text *t, const struct facts *f)
+{
+	text_str(t, title_level(f->level));
+	text_str(t, " [Alert]");
+	if (f->rule.len > 0) {
+		title_add(t, "", f->rule);
+		text_str(t, ":");
+	}
+	title_add(t, "", facts_event_title(f));
+}
+
+const struct resource resource_event_alert = {
+	.name = "event_alert",
+	.members = { "event" },
+	.object = true,
+	.guessed = true,
+	.event = true,
+	.actions = "triggered",
+	.find = find_alert,
+	.number = number,
+	.key = alert_key,
+	.occurred = occurred,
+	.title = alert_title,
+	.body = body,
+	.metadata = metadata,
+};

@@ -1,0 +1,160 @@
+/* Issue hooks, and data.event beside the issue: the shape for which the first
+ * functions were written, in TypeScript, and are followed to the byte. */
+#include "hook/dedupe_key.h"
+#include "hook/frames.h"
+#include "hook/body_line.h"
+#include "base/json_member.h"
+#include "hook/metadata.h"
+#include "hook/resource.h"
+#include "hook/title.h"
+
+static void
+find(struct facts *f)
+{
+	f->prints_null = true;
+	facts_of_issue(f);
+	f->release = facts_release(f->event);
+	f->environment = json_get_scalar(f->event, "environment");
+}
+
+static struct span
+number(const struct facts *f)
+{
+	return facts_shown(f, f->issue, "id");
+}
+
+/* Later actions have nothing that tells them apart: resolve, regress, resolve
+ * may be three equal bodies, and are three hooks. */
+static bool
+key(struct text *t, const struct facts *f)
+{
+	if (!span_is(f->action, "created") || f->issue_id.len == 0)
+		return false;
+	dedupe_key_part(t, "created:", f->issue_id);
+	return true;
+}
+
+static bool
+occurred(struct moment *m, const struct facts *f)
+{
+	return facts_date(m, json_get(f->issue, "lastSeen"));
+}
+
+static void
+title(struct text *t, const struct facts *f)
+{
+	static const struct title_lead leads[] = {
+		{ "resolved", "\u2705 [Resolved]" },
+		{ "assigned", "\U0001F464 [Assigned]" },
+		{ "ignored", "\U0001F507 [Ignored]" },
+		{ "archived", "\U0001F507 [Archived]" },
+		{ "unresolved", "\U0001F504 [Reopened]" },
+		{ NULL, NULL }
+	};
+	struct span says = facts_shown(f, f->issue, "title");
+
+	if (title_add_by_action(t, f, leads, says))
+		return;
+	text_str(t, title_level(f->level));
+	title_add(t, span_is(f->action, "created") ? " [New Issue]" : "",
+	    says);
+}
+
+static void
+what_happened(struct text *t, const struct facts *f)
+{
+	struct json meta = json_get(f->issue, "metadata");
+	struct json type = json_get(meta, "type");
+	struct json value = json_get(meta, "value");
+	struct json says = json_get(f->issue, "title");
+
+	if (!json_truthy(type) || json_scalar(type).at == NULL) {
+		line_add(t, "**Error**: ", facts_shows(f, says), "");
+		return;
+	}
+	line_add(t, "**", json_scalar(type), "**");
+	if (!json_nullish(value))
+		says = value;
+	if (facts_shows(f, says).at != NULL) {
+		text_str(t, ": ");
+		text_span(t, facts_shows(f, says));
+	}
+}
+
+static void
+counts(struct text *t, const struct facts *f)
+{
+	struct span count = facts_shown(f, f->issue, "count");
+	struct span users = facts_shown(f, f->issue, "userCount");
+
+	if (count.at == NULL || users.at == NULL)
+		return;
+	line_add(t, "\n**Occurrences**: ", count, " events affecting ");
+	text_span(t, users);
+	text_str(t, " users");
+}
+
+static void
+body(struct text *t, const struct facts *f)
+{
+	struct json culprit = json_get(f->issue, "culprit");
+
+	what_happened(t, f);
+	if (json_truthy(culprit))
+		line_add(t, "\n**Location**: `", json_scalar(culprit), "`");
+	counts(t, f);
+	line_add(t, "**First seen**: ",
+	    facts_shown(f, f->issue, "firstSeen"), "");
+	line_add(t, "**Last seen**: ",
+	    facts_shown(f, f->issue, "lastSeen"), "");
+	line_add(t, "\n**Release**: ", f->release, "");
+	if (json_truthy(json_get(f->event, "environment")))
+		line_add(t, "**Environment**: ", f->environment, "");
+	frames_add(t, f);
+	line_add(t, "\n**Platform**: ",
+	    facts_shown(f, f->issue, "platform"), "");
+}
+
+static void
+metadata(struct text *t, const struct facts *f)
+{
+	static const char *const more[] = { "substatus", "priority",
+	    "issueType", "issueCategory" };
+	struct json i = f->issue, project = json_get(i, "project");
+
+	member_id(t, "issueId", json_get(i, "id"));
+	member_id(t, "shortId", json_get(i, "shortId"));
+	member_value(t, "permalink", json_get(i, "permalink"));
+	member_value(t, "projectSlug", json_get(project, "slug"));
+	member_id(t, "projectId", json_get(project, "id"));
+	member_value(t, "platform", json_get(i, "platform"));
+	member_value(t, "level", json_get(i, "level"));
+	member_value(t, "status", json_get(i, "status"));
+	member_integer(t, "eventCount", json_get(i, "count"));
+	member_integer(t, "userCount", json_get(i, "userCount"));
+	member_value(t, "firstSeen", json_get(i, "firstSeen"));
+	member_value(t, "lastSeen", json_get(i, "lastSeen"));
+	metadata_of_error(t, f, json_get(i, "metadata"),
+	    json_get(i, "culprit"));
+	metadata_release_from(t, f);
+	for (size_t k = 0; k < sizeof(more) / sizeof(more[0]); k++)
+		member_extra(t, more[k], json_get(i, more[k]));
+	member_extra(t, "resolutionType",
+	    json_get(f->data, "resolution_type"));
+}
+
+const struct resource resource_issue = {
+	.name = "issue",
+	.members = { "issue" },
+	.object = true,
+	.guessed = true,
+	.learns = true,
+	.actions = "created resolved assigned ignored archived unresolved",
+	.find = find,
+	.number = number,
+	.key = key,
+	.occurred = occurred,
+	.title = title,
+	.body = body,
+	.metadata = metadata,
+};

@@ -1,0 +1,15 @@
+/* What Sentry has come to send since, or sends without a name. */
+#include "hook/metadata.h"
+#include "hook/resource.h"
+#include "hook/title.h"
+
+const struct resource resource_other = {
+	.name = "other",
+	.source = "issue",
+	.actions = "",
+	.find = facts_of_issue,
+	.number = facts_issue_number,
+	.title = title_add_found,
+	.body = title_found,
+	.metadata = metadata_ids,
+};

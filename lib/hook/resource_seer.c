@@ -1,0 +1,99 @@
+/* Sentry's agent Seer: root cause, solution, code, pull requests. The shapes
+ * of 2025 and of 2026 differ; both are read. */
+#include "hook/dedupe_key.h"
+#include "hook/body_line.h"
+#include "base/json_member.h"
+#include "hook/metadata.h"
+#include "hook/pull_request.h"
+#include "hook/resource.h"
+#include "hook/title.h"
+
+static void
+find(struct facts *f)
+{
+	facts_of_issue(f);
+	f->pulls = f->data;
+}
+
+static struct span
+number(const struct facts *f)
+{
+	return json_get_scalar(f->data, "run_id");
+}
+
+static bool
+key(struct text *t, const struct facts *f)
+{
+	return dedupe_key_of_body(t, f, number(f));
+}
+
+/* A list of texts, or of steps. */
+static void
+list_lines(struct text *t, struct json list)
+{
+	for (size_t i = 0; i < json_count(list); i++) {
+		struct json v = json_at(list, i);
+
+		line_pair(t, "- ", facts_first(json_scalar(v),
+		    json_get_scalar(v, "title")),
+		    json_get_scalar(v, "description"));
+	}
+}
+
+/* As they were told in 2025. */
+static void
+change_lines(struct text *t, struct json changes)
+{
+	for (size_t i = 0; i < json_count(changes); i++) {
+		struct json c = json_at(changes, i);
+
+		line_pair(t, "- ", json_get_scalar(c, "repo_name"),
+		    json_get_scalar(c, "title"));
+	}
+}
+
+static void
+body(struct text *t, const struct facts *f)
+{
+	struct json cause = json_get(f->data, "root_cause");
+	struct json solution = json_get(f->data, "solution");
+	struct json steps = json_get(cause, "reproduction_steps");
+
+	line_filled(t, "**Seer**: ", f->action, "");
+	line_filled(t, "**Iteration**: ",
+	    json_get_scalar(f->data, "iteration_index"), "");
+	line_filled(t, "\n**Root cause**: ", facts_either(cause,
+	    "one_line_description", "description"), "");
+	list_lines(t, json_get(cause, "five_whys"));
+	list_lines(t, json_get(cause, "steps"));
+	if (json_count(steps) > 0)
+		line_add(t, "\n**To reproduce**:", span_of(""), "");
+	list_lines(t, steps);
+	line_filled(t, "\n**Repository**: ",
+	    json_get_scalar(cause, "relevant_repo"), "");
+	line_filled(t, "\n**Solution**: ", facts_either(solution,
+	    "one_line_summary", "description"), "");
+	list_lines(t, json_get(solution, "steps"));
+	code_change_lines(t, json_get(f->data, "code_changes"));
+	change_lines(t, json_get(f->data, "changes"));
+	pull_request_lines(t, f);
+}
+
+static void
+metadata(struct text *t, const struct facts *f)
+{
+	metadata_ids(t, f);
+	member_extra(t, "iteration", json_get(f->data, "iteration_index"));
+}
+
+const struct resource resource_seer = {
+	.name = "seer",
+	.members = { "run_id", "group_id" },
+	.actions = "",
+	.find = find,
+	.number = number,
+	.key = key,
+	.title = title_add_found,
+	.body = body,
+	.metadata = metadata,
+};

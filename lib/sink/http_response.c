@@ -1,0 +1,128 @@
+#include "sink/http_response.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+#include "base/json.h"
+
+#define WORDS_MAX	4096	/* bytes of an answer that may be words */
+
+static bool
+begins(struct span s, const char *word)
+{
+	size_t n = strlen(word);
+
+	return s.len >= n && strncasecmp(s.at, word, n) == 0;
+}
+
+static bool
+is_html(struct span type, struct span body)
+{
+	body = span_trimmed(body);
+	return begins(type, "text/html") || begins(body, "<!doctype html") ||
+	    begins(body, "<html");
+}
+
+static long
+inngest_status(long status, struct json root, unsigned sent)
+{
+	struct json inside = json_get(root, "status");
+	bool good = inside.kind == JSON_INT &&
+	    span_is(json_scalar(inside), "200");
+
+	if (inside.kind == JSON_INT && !good) {
+		status = strtol(json_scalar(inside).at, NULL, 10);
+		return status < 300 || status > 599 ? RESPONSE_STRANGE :
+		    status;
+	}
+	if (json_truthy(json_get(root, "error")))
+		return RESPONSE_STRANGE;
+	return good || (sent > 0 &&
+	    json_count(json_get(root, "ids")) == sent) ? status :
+	    RESPONSE_FOREIGN;
+}
+
+long
+response_status(long status, struct span type, struct span body, bool inngest,
+    unsigned sent)
+{
+	struct json root;
+	int rc;
+
+	if (status < 200 || status > 299)
+		return status;
+	if (!inngest)
+		return is_html(type, body) ? RESPONSE_FOREIGN : status;
+	if ((rc = json_open(&root, body)) != 0)
+		return rc < 0 ? RESPONSE_STRANGE : RESPONSE_FOREIGN;
+	status = inngest_status(status, root, sent);
+	json_close(&root);
+	return status;
+}
+
+long
+response_taken(struct span body)
+{
+	struct json root, ids;
+	long taken = -1;
+
+	if (json_open(&root, body) != 0)
+		return -1;
+	ids = json_get(root, "ids");
+	if (ids.kind == JSON_ARRAY)
+		taken = (long)json_count(ids);
+	json_close(&root);
+	return taken;
+}
+
+void
+response_words(struct text *t, long status, long meant, struct span body)
+{
+	struct json root;
+	struct span error = { NULL, 0 };
+	bool open = json_open(&root, body) == 0;
+
+	if (open)
+		error = json_string(json_get(root, "error"));
+	text_str(t, "HTTP ");
+	text_int(t, status);
+	if (meant == RESPONSE_FOREIGN && meant != status) {
+		text_str(t, ", but not the answer of an event API");
+	} else if (meant != status) {
+		text_str(t, ", but no success (");
+		text_int(t, meant);
+		text_str(t, ")");
+	}
+	if (error.len == 0)
+		error = body;
+	if (error.len > WORDS_MAX)
+		error.len = WORDS_MAX;
+	if (error.len > 0) {
+		text_str(t, ": ");
+		text_span(t, error);
+	}
+	if (open)
+		json_close(&root);
+}
+
+/* They are looked for in a copy: one may begin in the middle of another, and
+ * one made of stars would be found for ever. */
+void
+response_hide(struct text *t, char *const *secrets, unsigned count)
+{
+	struct text said = { 0 };
+
+	text_span(&said, text_view(t));
+	for (unsigned i = 0; i < count && said.len > 0; i++) {
+		size_t n = strlen(secrets[i]);
+		const char *at = said.at, *end = said.at + said.len;
+
+		while (n > 0 && (at = memmem(at, (size_t)(end - at),
+		    secrets[i], n)) != NULL)
+			memset(t->at + (at++ - said.at), '*', n);
+	}
+	/* Rather no words than a secret. */
+	if (said.broken)
+		t->len = 0;
+	text_release(&said);
+}

@@ -1,0 +1,69 @@
+#include "store/checkpoint.h"
+
+#include "store/db_files.h"
+#include "store/sql.h"
+
+#define UNKNOWN_PAGES	1000	/* whatever a crash left */
+#define MORE_SHARE	8	/* of what is there: worth another try */
+
+enum fault
+checkpoint_open(struct checkpoint *c, sqlite3 *db)
+{
+	int64_t n;
+
+	*c = (struct checkpoint){ .db = db, .pages = UNKNOWN_PAGES };
+	/* Reading something opens the log. */
+	return sql_number(db, "SELECT count(*) FROM sqlite_schema", &n);
+}
+
+void
+checkpoint_close(struct checkpoint *c)
+{
+	sqlite3_close(c->db);
+	c->db = NULL;
+}
+
+static int
+count_pages(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	(void)db;
+	(void)name;
+	((struct checkpoint *)arg)->pages = pages;
+	return SQLITE_OK;
+}
+
+void
+checkpoint_watch(struct checkpoint *c, sqlite3 *first)
+{
+	sqlite3_wal_hook(first, count_pages, c);
+}
+
+bool
+checkpoint_due(const struct checkpoint *c, int most, bool look,
+    const char *path, int64_t page_bytes)
+{
+	int more = (c->tried > most ? c->tried : most) / MORE_SHARE;
+	struct timespec written;
+
+	/* One that was in vain is tried again soon, while the log is short. */
+	if (c->pages >= most && c->pages >= c->tried + more)
+		return true;
+	return look && dbfiles_log_bytes(path, &written) >=
+	    most * page_bytes && (written.tv_sec != c->written.tv_sec ||
+	    written.tv_nsec != c->written.tv_nsec);
+}
+
+enum fault
+checkpoint_move(struct checkpoint *c, const char *path)
+{
+	int pages = 0, moved = 0;
+	enum fault f = sql_fault(sqlite3_wal_checkpoint_v2(c->db, NULL,
+	    SQLITE_CHECKPOINT_PASSIVE, &pages, &moved));
+
+	if (f != FAULT_NONE)
+		return f;
+	(void)dbfiles_log_bytes(path, &c->written);
+	c->pages = moved < pages ? pages : 0;
+	c->tried = c->pages;
+	return moved < pages ? FAULT_BUSY : FAULT_NONE;
+}

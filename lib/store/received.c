@@ -1,0 +1,118 @@
+#include "store/received.h"
+
+#include <stdlib.h>
+
+#include "hook/redact.h"
+
+#define HEADER_MAX	256	/* bytes of a header that are kept */
+
+static void
+keep_header(struct text *t, struct span s)
+{
+	for (size_t i = 0; i < s.len && i < HEADER_MAX; i++)
+		text_add(t, s.at[i] >= 0x20 && s.at[i] < 0x7f ?
+		    &s.at[i] : "?", 1);
+}
+
+/* The headers one behind the other, and then, when they no longer move, the
+ * spans into them. */
+static bool
+keep_headers(struct receipt *r)
+{
+	struct span *headers[] = { &r->hook.resource, &r->hook.timestamp,
+	    &r->hook.request_id, &r->hook.idempotency_key,
+	    &r->hook.signature, &r->hook.secret_name };
+	size_t i, at = 0, n = sizeof(headers) / sizeof(headers[0]);
+
+	for (i = 0; i < n; i++)
+		keep_header(&r->headers, *headers[i]);
+	text_add(&r->headers, "", 1);	/* there is always a byte to point at */
+	if (r->headers.broken)
+		return false;
+	for (i = 0; i < n; i++) {
+		if (headers[i]->at == NULL)
+			continue;
+		headers[i]->at = r->headers.at + at;
+		if (headers[i]->len > HEADER_MAX)
+			headers[i]->len = HEADER_MAX;
+		at += headers[i]->len;
+	}
+	return true;
+}
+
+/* The key is that of the bytes that were signed, whatever is kept of them. */
+static bool
+keep_key(struct receipt *r, struct span key)
+{
+	text_span(&r->key, key);
+	r->hook.dedupe_key = text_view(&r->key);
+	return !r->key.broken;
+}
+
+static bool
+redact_body(struct receipt *r, struct span observe_list)
+{
+	struct text body = { 0 };
+	struct observation o;
+	bool good = observe(&o, &r->hook, observe_list) == 0;
+	int rc = 1;
+
+	if (good)
+		good = keep_key(r, observation_get(&o, OBSERVED_DEDUPE_KEY));
+	if (good && o.outcome != OUTCOME_UNREADABLE)
+		rc = redact(&body, r->hook.body);
+	if (good && rc > 0) {
+		body.len = 0;
+		redact_unreadable(&body, r->hook.body);
+	}
+	observation_release(&o);
+	if (!good || rc < 0 || body.broken) {
+		text_release(&body);
+		return false;
+	}
+	free(r->body);
+	r->body = body.at;
+	r->hook.body = text_view(&body);
+	return true;
+}
+
+struct receipt *
+receipt_new(const struct hook *hook, char *body, struct span observe_list)
+{
+	struct receipt *r = calloc(1, sizeof(*r));
+
+	if (r == NULL) {
+		free(body);
+		return NULL;
+	}
+	r->hook = *hook;
+	r->body = body;
+	r->refs = 1;
+	if (!keep_headers(r) || (hook->dedupe_key.at != NULL ?
+	    !keep_key(r, hook->dedupe_key) :
+	    hook->redact && !redact_body(r, observe_list)) ||
+	    observe(&r->observation, &r->hook, observe_list) != 0) {
+		receipt_drop(r);
+		return NULL;
+	}
+	return r;
+}
+
+struct receipt *
+receipt_hold(struct receipt *r)
+{
+	__atomic_add_fetch(&r->refs, 1, __ATOMIC_RELAXED);
+	return r;
+}
+
+void
+receipt_drop(struct receipt *r)
+{
+	if (r == NULL || __atomic_sub_fetch(&r->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	observation_release(&r->observation);
+	text_release(&r->headers);
+	text_release(&r->key);
+	free(r->body);
+	free(r);
+}

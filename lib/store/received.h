@@ -1,0 +1,30 @@
+/* A verified hook with its observation, owned, on its way to a disk. */
+#ifndef RECEIPT_H
+#define RECEIPT_H
+
+#include "hook/observation.h"
+
+/* Shared by the request that received it and the writer that keeps it: each
+ * holds a reference, and neither changes it while the other can look, but for
+ * the observation, which belongs to whoever stores it. */
+struct receipt {
+	struct hook		hook;
+	struct observation	observation;
+	struct text		headers;	/* what hook's spans lead to */
+	struct text		key;		/* hook.dedupe_key */
+	char			*body;		/* hook.body */
+	int			 refs;		/* atomic */
+};
+
+/* Copies what hook holds, but takes over `body` (malloc'd, hook.body's bytes)
+ * in any case. Header values are cut to 256 bytes and what is not printable
+ * ASCII becomes '?': they are not signed. Redacts the body if the hook says so
+ * (redact.h), and what cannot be read then leaves but its length and hash; it
+ * is the same delivery, by the same key, as without. Then observes. NULL
+ * without memory. One reference. */
+struct receipt	*receipt_new(const struct hook *, char *body,
+		    struct span observe_list);
+struct receipt	*receipt_hold(struct receipt *);
+void		 receipt_drop(struct receipt *);
+
+#endif

@@ -1,0 +1,43 @@
+#include "store/shm_space.h"
+
+#include <libgen.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define ROOM_BYTES	65536	/* for an index of 32 KiB, and a little */
+#define BLOCK_BYTES	512	/* of st_blocks */
+
+/* Whether the file is there, and has no holes. */
+static bool
+is_whole(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_size > 0 &&
+	    (off_t)st.st_blocks * BLOCK_BYTES >= st.st_size;
+}
+
+enum fault
+room_check(const char *path, char why[ROOM_WHY])
+{
+	char index[PATH_MAX], copy[PATH_MAX];
+	struct statvfs disk;
+
+	if (strlen(path) + strlen("-shm") >= sizeof(index))
+		return FAULT_NONE;
+	snprintf(index, sizeof(index), "%s-shm", path);
+	snprintf(copy, sizeof(copy), "%s", path);
+	if (statvfs(dirname(copy), &disk) != 0 ||
+	    disk.f_frsize >= (unsigned long)sysconf(_SC_PAGESIZE))
+		return FAULT_NONE;
+	if (disk.f_bavail * disk.f_frsize >= ROOM_BYTES || is_whole(index))
+		return FAULT_NONE;
+	snprintf(why, ROOM_WHY, "there is no room on its disk for the log's "
+	    "index (-shm)");
+	return FAULT_FULL;
+}

@@ -1,0 +1,377 @@
+#include "store/spool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/spool_file.h"
+
+#define FILE_MAX	(129l << 20)	/* bytes; above any body's limit */
+#define PUT_TRIES	3	/* of a file that others take away */
+#define PROBE_BYTES	16384	/* as much as a hook may have */
+
+struct spool {
+	const char	*path;
+	pthread_mutex_t	 lock;		/* guards opening the folder */
+	int		 dir;		/* atomic; -1: not yet there */
+	unsigned long	 waiting;	/* atomic */
+	unsigned long	 bad;		/* atomic */
+	unsigned	 sequence;	/* atomic */
+	uint64_t	 origin;	/* nobody else's, on any host */
+	enum fault	 fault;		/* atomic; of the last hook put here */
+};
+
+bool
+spool_is(const char *name, const char *suffix)
+{
+	size_t n = strlen(name), m = strlen(suffix);
+
+	return n > m && n < SPOOL_NAME_SIZE &&
+	    strcmp(name + n - m, suffix) == 0;
+}
+
+/* The folder is opened anew, so that nobody shares a position. */
+enum fault
+spool_names(int dir, enum fault (*each)(void *, int, const char *), void *arg)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	enum fault f = FAULT_NONE;
+	struct dirent *e;
+
+	if (d == NULL) {
+		f = fault_errno(errno);
+		if (fd >= 0)
+			close(fd);
+		return f;
+	}
+	while (f == FAULT_NONE && (e = readdir(d)) != NULL)
+		f = each(arg, dir, e->d_name);
+	closedir(d);
+	return f;
+}
+
+/* A folder that was just made is itself a change of the one above. */
+static enum fault
+sync_parent(int dir)
+{
+	int fd = openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum fault f = FAULT_NONE;
+
+	if (fd < 0)		/* we may pass through it, but not read it */
+		return FAULT_NONE;
+	if (fsync(fd) != 0)
+		f = fault_errno(errno);
+	close(fd);
+	return f;
+}
+
+/* Opens the folder, and makes it where there is none. One that was removed or
+ * moved under us makes place for the one that is there now, behind the same
+ * descriptor: others may be using it. */
+static enum fault
+open_folder(struct spool *s)
+{
+	enum fault f = FAULT_NONE;
+	bool made = mkdir(s->path, 0700) == 0;
+	int fd;
+
+	if (!made && errno != EEXIST)
+		return fault_errno(errno);
+	fd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return fault_errno(errno);
+	if (made)
+		f = sync_parent(fd);
+	if (f == FAULT_NONE && s->dir < 0) {
+		__atomic_store_n(&s->dir, fd, __ATOMIC_RELEASE);
+		return f;
+	}
+	if (f == FAULT_NONE && dup3(fd, s->dir, O_CLOEXEC) < 0)
+		f = fault_errno(errno);
+	close(fd);
+	return f;
+}
+
+/* Whether the path still leads to what is open. */
+static bool
+is_there(const struct spool *s, int dir)
+{
+	struct stat open, now;
+
+	return dir >= 0 && fstat(dir, &open) == 0 &&
+	    stat(s->path, &now) == 0 && open.st_dev == now.st_dev &&
+	    open.st_ino == now.st_ino;
+}
+
+enum fault
+spool_folder(struct spool *s, int *dir)
+{
+	enum fault f = FAULT_NONE;
+
+	*dir = __atomic_load_n(&s->dir, __ATOMIC_ACQUIRE);
+	if (is_there(s, *dir))
+		return FAULT_NONE;
+	pthread_mutex_lock(&s->lock);
+	if (!is_there(s, s->dir))
+		f = open_folder(s);
+	*dir = s->dir;
+	pthread_mutex_unlock(&s->lock);
+	return f;
+}
+
+struct spool *
+spool_open(const char *path)
+{
+	struct spool *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->path = path;
+	s->dir = -1;
+	/* Without dice two processes could have the same: the time helps. */
+	if (getentropy(&s->origin, sizeof(s->origin)) != 0)
+		s->origin = (uint64_t)time(NULL) << 32 | (uint32_t)getpid();
+	pthread_mutex_init(&s->lock, NULL);
+	return s;
+}
+
+void
+spool_close(struct spool *s)
+{
+	if (s == NULL)
+		return;
+	if (s->dir >= 0)
+		close(s->dir);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+unsigned long
+spool_waiting(const struct spool *s)
+{
+	return __atomic_load_n(&s->waiting, __ATOMIC_RELAXED);
+}
+
+unsigned long
+spool_bad(const struct spool *s)
+{
+	return __atomic_load_n(&s->bad, __ATOMIC_RELAXED);
+}
+
+void
+spool_counted(struct spool *s, unsigned long waiting, unsigned long bad)
+{
+	__atomic_store_n(&s->waiting, waiting, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->bad, bad, __ATOMIC_RELAXED);
+}
+
+void
+spool_one_less(struct spool *s, bool bad)
+{
+	unsigned long n = spool_waiting(s);
+
+	while (n > 0 && !__atomic_compare_exchange_n(&s->waiting, &n, n - 1,
+	    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	__atomic_add_fetch(&s->bad, bad, __ATOMIC_RELAXED);
+}
+
+/* ---- putting ---- */
+
+static bool
+write_all(int fd, struct span s)
+{
+	while (s.len > 0) {
+		ssize_t n = write(fd, s.at, s.len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		s.at += n;
+		s.len -= (size_t)n;
+	}
+	return true;
+}
+
+/* A whole, synced file, or none. */
+static enum fault
+put_temporary(int dir, const char *temporary, struct span bytes)
+{
+	enum fault f = FAULT_NONE;
+	int fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL |
+	    O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return fault_errno(errno);
+	if (!write_all(fd, bytes) || fsync(fd) != 0)
+		f = fault_errno(errno);
+	if (close(fd) != 0 && f == FAULT_NONE)
+		f = fault_errno(errno);
+	if (f != FAULT_NONE)
+		(void)unlinkat(dir, temporary, 0);
+	return f;
+}
+
+/* Never in another file's place; not every file system can promise that. */
+bool
+spool_rename(int dir, const char *from, const char *to)
+{
+	if (renameat2(dir, from, dir, to, RENAME_NOREPLACE) == 0)
+		return true;
+	return (errno == EINVAL || errno == ENOSYS) &&
+	    faccessat(dir, to, F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
+	    renameat(dir, from, dir, to) == 0;
+}
+
+/* A temporary file that is gone when it is to be renamed was taken for an old
+ * one: the clock was set forth, say. Then once more. */
+static enum fault
+put_file(struct spool *s, const char *temporary, const char *name,
+    struct span bytes)
+{
+	bool renamed = false;
+	enum fault f;
+	int dir;
+
+	for (int i = 0; i < PUT_TRIES && !renamed; i++) {
+		if ((f = spool_folder(s, &dir)) != FAULT_NONE ||
+		    (f = put_temporary(dir, temporary, bytes)) != FAULT_NONE)
+			return f;
+		renamed = spool_rename(dir, temporary, name);
+		if (!renamed && errno != ENOENT)
+			break;
+	}
+	if (!renamed) {
+		f = fault_errno(errno);
+		(void)unlinkat(dir, temporary, 0);
+		return f;
+	}
+	/* From here on the file may be seen, and brought in. */
+	__atomic_add_fetch(&s->waiting, 1, __ATOMIC_RELAXED);
+	return fsync(dir) == 0 ? FAULT_NONE : fault_errno(errno);
+}
+
+enum fault
+spool_put(struct spool *s, const struct hook *h)
+{
+	char name[SPOOL_NAME_SIZE], temporary[SPOOL_NAME_SIZE];
+	struct text file = { 0 };
+	enum fault f = FAULT_MEMORY;
+
+	/* The order of names is the order of receipt; behind it stands what
+	 * keeps processes apart, in two containers, say. */
+	snprintf(name, sizeof(name), "%013" PRId64 "-%010u-%016" PRIx64
+	    SPOOL_HOOK, h->received_at, __atomic_add_fetch(&s->sequence, 1,
+	    __ATOMIC_RELAXED), s->origin);
+	snprintf(temporary, sizeof(temporary), "%.*s.tmp",
+	    (int)(strlen(name) - strlen(SPOOL_HOOK)), name);
+	record_format(&file, h);
+	if (!file.broken)
+		f = put_file(s, temporary, name, text_view(&file));
+	text_release(&file);
+	__atomic_store_n(&s->fault, f, __ATOMIC_RELAXED);
+	return f;
+}
+
+/* When the last hook could not be put here: whether one could be now. */
+static enum fault
+try_again(struct spool *s, int dir)
+{
+	static const char zeros[PROBE_BYTES];
+	char name[SPOOL_NAME_SIZE];
+	enum fault f = __atomic_load_n(&s->fault, __ATOMIC_RELAXED);
+
+	if (f == FAULT_NONE)
+		return f;
+	snprintf(name, sizeof(name), "probe-%u-%016" PRIx64 ".tmp",
+	    __atomic_add_fetch(&s->sequence, 1, __ATOMIC_RELAXED), s->origin);
+	f = put_temporary(dir, name, (struct span){ zeros, sizeof(zeros) });
+	if (f == FAULT_NONE) {
+		(void)unlinkat(dir, name, 0);
+		if (fsync(dir) != 0)
+			f = fault_errno(errno);
+	}
+	__atomic_store_n(&s->fault, f, __ATOMIC_RELAXED);
+	return f;
+}
+
+enum fault
+spool_check(struct spool *s)
+{
+	int dir;
+	enum fault f = spool_folder(s, &dir);
+
+	if (f == FAULT_NONE && faccessat(dir, ".", R_OK | W_OK | X_OK, 0) != 0)
+		f = fault_errno(errno);
+	return f == FAULT_NONE ? try_again(s, dir) : f;
+}
+
+/* ---- reading, and the second try ---- */
+
+enum fault
+spool_read(int dir, const char *name, struct text *file)
+{
+	/* Who opens a FIFO would wait for its writer. */
+	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
+	    O_CLOEXEC);
+	enum fault f = FAULT_NONE;
+	char buf[16384];
+	struct stat st;
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return errno == ENOENT ? FAULT_GONE : errno == ELOOP ||
+		    errno == ENXIO ? FAULT_REFUSED : errno == EMFILE ||
+		    errno == ENFILE ? FAULT_BUSY : fault_errno(errno);
+	if (fstat(fd, &st) != 0)
+		f = fault_errno(errno);
+	else if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
+		f = FAULT_REFUSED;
+	while (f == FAULT_NONE && file->len <= FILE_MAX &&
+	    (n = read(fd, buf, sizeof(buf))) != 0) {
+		if (n < 0 && errno != EINTR)
+			f = fault_errno(errno);
+		else if (n > 0)
+			text_add(file, buf, (size_t)n);
+	}
+	close(fd);
+	return file->broken ? FAULT_MEMORY : f;
+}
+
+static enum fault
+restore(void *count, int dir, const char *name)
+{
+	char old[SPOOL_NAME_SIZE];
+
+	if (!spool_is(name, SPOOL_HOOK SPOOL_BAD))
+		return FAULT_NONE;
+	snprintf(old, sizeof(old), "%.*s",
+	    (int)(strlen(name) - strlen(SPOOL_BAD)), name);
+	if (!spool_rename(dir, name, old))
+		return fault_errno(errno);
+	++*(unsigned long *)count;
+	return FAULT_NONE;
+}
+
+enum fault
+spool_retry(const char *path, unsigned long *count)
+{
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum fault f;
+
+	*count = 0;
+	if (dir < 0)
+		return errno == ENOENT ? FAULT_GONE : fault_errno(errno);
+	f = spool_names(dir, restore, count);
+	close(dir);
+	return f;
+}

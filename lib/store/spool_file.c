@@ -1,0 +1,119 @@
+#include "store/spool_file.h"
+
+#include "hook/signature.h"
+
+#define MAGIC	"sentry-webhooks spool 1\n"
+
+static void
+header(struct text *t, const char *name, struct span value)
+{
+	if (value.at == NULL)
+		return;
+	text_str(t, name);
+	text_str(t, ": ");
+	text_span(t, value);
+	text_str(t, "\n");
+}
+
+void
+record_format(struct text *t, const struct hook *h)
+{
+	char hex[FINGERPRINT_HEX + 1];
+
+	text_str(t, MAGIC "received: ");
+	text_int(t, h->received_at);
+	text_str(t, "\n");
+	header(t, "resource", h->resource);
+	header(t, "timestamp", h->timestamp);
+	header(t, "request-id", h->request_id);
+	header(t, "idempotency-key", h->idempotency_key);
+	header(t, "signature", h->signature);
+	header(t, "secret", h->secret_name);
+	header(t, "key", h->dedupe_key);
+	text_str(t, "length: ");
+	text_int(t, (int64_t)h->body.len);
+	text_str(t, "\n\n");
+	text_span(t, h->body);
+	fingerprint(hex, text_view(t));
+	text_str(t, hex);
+}
+
+static bool
+parse_number(struct span s, int64_t *n)
+{
+	if (s.len == 0 || s.len > 18)
+		return false;
+	for (*n = 0; s.len > 0; s.at++, s.len--) {
+		if (s.at[0] < '0' || s.at[0] > '9')
+			return false;
+		*n = *n * 10 + (s.at[0] - '0');
+	}
+	return true;
+}
+
+static bool
+parse_line(struct hook *h, int64_t *length, struct span line)
+{
+	const struct {
+		const char	*name;
+		struct span	*to;
+	} table[] = {
+		{ "resource", &h->resource }, { "timestamp", &h->timestamp },
+		{ "request-id", &h->request_id },
+		{ "idempotency-key", &h->idempotency_key },
+		{ "signature", &h->signature }, { "secret", &h->secret_name },
+		{ "key", &h->dedupe_key },
+	};
+	const char *colon = memchr(line.at, ':', line.len);
+	struct span name, value;
+
+	if (colon == NULL || colon + 2 > line.at + line.len ||
+	    colon[1] != ' ')
+		return false;
+	name = (struct span){ line.at, (size_t)(colon - line.at) };
+	value = (struct span){ colon + 2, line.len - name.len - 2 };
+	if (span_is(name, "received"))
+		return parse_number(value, &h->received_at);
+	if (span_is(name, "length"))
+		return parse_number(value, length);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (span_is(name, table[i].name)) {
+			*table[i].to = value;
+			return true;
+		}
+	return false;
+}
+
+bool
+record_parse(struct hook *h, struct span file)
+{
+	struct span rest = file;
+	int64_t length = -1;
+	char hex[FINGERPRINT_HEX + 1];
+
+	*h = (struct hook){ .received_at = -1 };
+	if (rest.len < sizeof(MAGIC) - 1 ||
+	    memcmp(rest.at, MAGIC, sizeof(MAGIC) - 1) != 0)
+		return false;
+	rest.at += sizeof(MAGIC) - 1;
+	rest.len -= sizeof(MAGIC) - 1;
+	while (rest.len > 0 && rest.at[0] != '\n') {
+		const char *end = memchr(rest.at, '\n', rest.len);
+		size_t len = end == NULL ? 0 : (size_t)(end - rest.at);
+
+		if (len == 0 ||
+		    !parse_line(h, &length, (struct span){ rest.at, len }))
+			return false;
+		rest.at += len + 1;
+		rest.len -= len + 1;
+	}
+	if (length < 0 || h->received_at < 0 ||
+	    rest.len != 1 + (size_t)length + FINGERPRINT_HEX)
+		return false;
+	h->body = (struct span){ rest.at + 1, (size_t)length };
+	fingerprint(hex, (struct span){ file.at, file.len - FINGERPRINT_HEX });
+	return memcmp(hex, file.at + file.len - FINGERPRINT_HEX,
+	    FINGERPRINT_HEX) == 0;
+}
+
+/* ---- the folder ---- */

@@ -1,0 +1,170 @@
+#include "store/spool_import.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "store/commit_queue.h"
+#include "store/spool_scan.h"
+
+#define BATCH		64	/* hooks in a transaction */
+#define BATCH_BYTES	1048576	/* of their bodies, or a single one */
+#define LOOK_MS		5000	/* between looks for what others left */
+#define REST_MS		1000	/* after a look that brought nothing in */
+
+struct bringin {
+	struct spool	*spool;
+	struct round	*round;
+	void		(*aside)(void *arg, enum fault, const char *name);
+	void		*arg;
+	struct {
+		struct receipt	*receipt;
+		char		 name[SPOOL_NAME_SIZE];
+	}		 taken[BATCH];
+	unsigned	 count;
+	bool		 over;		/* the round */
+	int64_t		 look_at, rest_until;	/* ms, clock_ms() */
+	char		 refused[SPOOL_NAME_SIZE];	/* once */
+};
+
+struct bringin *
+bringin_open(struct spool *s, struct span observe_list, bool redact,
+    void (*aside)(void *, enum fault, const char *), void *arg)
+{
+	struct bringin *b = calloc(1, sizeof(*b));
+
+	if (b == NULL)
+		return NULL;
+	b->spool = s;
+	b->aside = aside;
+	b->arg = arg;
+	if ((b->round = round_open(s, observe_list, redact)) == NULL) {
+		free(b);
+		return NULL;
+	}
+	return b;
+}
+
+void
+bringin_close(struct bringin *b)
+{
+	if (b != NULL)
+		round_close(b->round);
+	free(b);
+}
+
+bool
+bringin_due(const struct bringin *b)
+{
+	int64_t now = clock_ms();
+
+	return now >= b->rest_until && (!b->over || now >= b->look_at ||
+	    spool_waiting(b->spool) > 0);
+}
+
+static void
+set_aside(struct bringin *b, const char *name, enum fault f)
+{
+	if (round_set_aside(b->round, name))
+		b->aside(b->arg, f, name);
+}
+
+/* Reads the next files, with no lock held. */
+static enum fault
+take(struct bringin *b)
+{
+	size_t bytes = 0;
+	struct receipt *r;
+	const char *name;
+	enum fault f = FAULT_NONE;
+
+	b->over = false;
+	while (b->count < BATCH && bytes < BATCH_BYTES && !b->over) {
+		f = round_take(b->round, &r, &name);
+		if (f != FAULT_NONE && name == NULL)
+			break;
+		if (f != FAULT_NONE) {
+			set_aside(b, name, f);
+		} else if (r == NULL) {
+			b->over = true;
+		} else {
+			bytes += r->hook.body.len;
+			b->taken[b->count].receipt = r;
+			memcpy(b->taken[b->count++].name, name,
+			    SPOOL_NAME_SIZE);
+		}
+	}
+	/* A folder that cannot be read is no fault of the database. */
+	return f == FAULT_MEMORY ? f : FAULT_NONE;
+}
+
+/* *which: the hook that could not be stored, if one could not. */
+static enum fault
+store(struct bringin *b, struct db *d, unsigned *which)
+{
+	enum fault f = db_begin(d);
+	struct stored stored;
+
+	for (*which = 0; f == FAULT_NONE && *which < b->count; ++*which) {
+		struct receipt *r = b->taken[*which].receipt;
+
+		f = store_put(d, &r->hook, &r->observation, FROM_SPOOL,
+		    &stored);
+		if (f != FAULT_NONE)
+			break;
+	}
+	if (f == FAULT_NONE)
+		f = db_commit(d);
+	if (f != FAULT_NONE)
+		db_rollback(d);
+	return f;
+}
+
+/* Without memory json_valid() says no, and a CHECK fails: the second time it
+ * is the hook. */
+static void
+refused(struct bringin *b, const char *name)
+{
+	if (strcmp(b->refused, name) != 0)
+		memcpy(b->refused, name, SPOOL_NAME_SIZE);
+	else
+		set_aside(b, name, FAULT_REFUSED);
+}
+
+static enum fault
+keep(struct bringin *b, struct db *d, unsigned *count)
+{
+	unsigned which;
+	enum fault f = store(b, d, &which);
+
+	if (f == FAULT_NONE) {
+		for (unsigned i = 0; i < b->count; i++)
+			if (round_remove(b->round, b->taken[i].name))
+				b->aside(b->arg, FAULT_DENIED,
+				    b->taken[i].name);
+		*count = b->count;
+		return f;
+	}
+	round_again(b->round);
+	b->over = false;
+	if (f != FAULT_REFUSED || which == b->count)
+		return f;
+	refused(b, b->taken[which].name);
+	return FAULT_NONE;
+}
+
+enum fault
+bringin_next(struct bringin *b, struct db *d, unsigned *count)
+{
+	enum fault f = take(b);
+
+	*count = 0;
+	if (f == FAULT_NONE && b->count > 0)
+		f = keep(b, d, count);
+	else if (f == FAULT_NONE)
+		b->rest_until = clock_ms() + REST_MS;
+	if (b->over)
+		b->look_at = clock_ms() + LOOK_MS;
+	while (b->count > 0)
+		receipt_drop(b->taken[--b->count].receipt);
+	return f;
+}

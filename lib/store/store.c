@@ -1,0 +1,371 @@
+#include "store/store.h"
+
+#include <assert.h>
+
+#define KEY_BYTES	16	/* of webhook.dedupe_key */
+
+enum statement {
+	SQL_WEBHOOK, SQL_SEEN, SQL_OUTBOX,
+	SQL_MAP, SQL_TEACH, SQL_LEARN,
+	SQL_PROBE, SQL_EDITS, SQL_UNMAPPED, SQL_REMAP,
+	SQL_CENSUS,
+	STATEMENTS
+};
+
+static const char *const statements[STATEMENTS] = {
+	[SQL_WEBHOOK] =
+	    "INSERT INTO webhook (received_at, resource, action, installation,"
+	    " request_id, idempotency_key, hook_timestamp, secret_name,"
+	    " dedupe_key, outcome, body)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+	    " ON CONFLICT (dedupe_key) DO NOTHING",
+	[SQL_SEEN] =
+	    "UPDATE webhook SET seen = seen + 1 WHERE dedupe_key = ?1"
+	    " AND NOT (?4 AND received_at = ?2 AND request_id IS ?3)"
+	    " RETURNING body <> ?5",
+	[SQL_OUTBOX] =
+	    "INSERT INTO outbox (webhook_id, event_id, created_at,"
+	    " workspace_id, store_id, source_type, source_id, title,"
+	    " occurred_at, project_id, project_slug, issue_id, short_id,"
+	    " level, release, environment, source_event, state, due_at)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
+	    " ?14, ?15, ?16, ?17, ?18, ?3)",
+	/* From the most specific rank to the least, each by an index that its
+	 * WHERE names: coalesce() stops at the first; ?1 project id, ?2 slug,
+	 * ?3 installation. */
+#define RANK(where) \
+	"(SELECT id FROM workspace_map WHERE " where \
+	" AND installation = ?3 ORDER BY id LIMIT 1)," \
+	"(SELECT id FROM workspace_map WHERE " where \
+	" AND installation IS NULL ORDER BY id LIMIT 1)"
+	[SQL_MAP] =
+	    "SELECT workspace_id, store_id FROM workspace_map"
+	    " WHERE id = coalesce("
+	    RANK("project_id = ?1 AND (project_slug IS NULL"
+	    " OR lower(?2) GLOB lower(project_slug))") ","
+	    RANK("lower(project_slug) = lower(?2) AND project_id IS NULL"
+	    " AND project_slug IS NOT NULL"
+	    " AND project_slug NOT GLOB '*[[*?]*'") ","
+	    /* Patterns are tried one by one: once is enough. */
+	    "(SELECT id FROM workspace_map WHERE project_id IS NULL"
+	    " AND project_slug GLOB '*[[*?]*'"
+	    " AND lower(?2) GLOB lower(project_slug)"
+	    " AND (installation IS NULL OR installation = ?3)"
+	    " ORDER BY installation IS NULL, id LIMIT 1),"
+	    RANK("project_id IS NULL AND project_slug IS NULL") ")",
+#undef RANK
+	[SQL_TEACH] =
+	    "INSERT INTO issue_release (issue_id, release, environment,"
+	    " first_seen_at, last_seen_at) VALUES (?1, ?2, ?3, ?4, ?4)"
+	    " ON CONFLICT DO UPDATE SET"
+	    " first_seen_at = min(first_seen_at, ?4),"
+	    " last_seen_at = max(last_seen_at, ?4)",
+	[SQL_LEARN] =
+	    "SELECT release FROM issue_release WHERE issue_id = ?1"
+	    " ORDER BY last_seen_at DESC, first_seen_at DESC LIMIT 1",
+	[SQL_PROBE] = "UPDATE workspace_map_edits SET edits = edits",
+	[SQL_EDITS] = "SELECT edits FROM workspace_map_edits",
+	[SQL_UNMAPPED] =
+	    "SELECT o.id, o.project_id, o.project_slug, w.installation"
+	    " FROM outbox o JOIN webhook w ON w.id = o.webhook_id"
+	    " WHERE o.state = 'unmapped' AND o.id > ?1"
+	    " ORDER BY o.id LIMIT ?2",
+	[SQL_REMAP] =
+	    "UPDATE outbox SET workspace_id = ?2, store_id = ?3,"
+	    " state = 'pending' WHERE id = ?1 AND state = 'unmapped'",
+	[SQL_CENSUS] = STORE_CENSUS,
+};
+
+static_assert(STATEMENTS <= DB_STATEMENTS_MAX, "raise DB_STATEMENTS_MAX");
+
+enum fault
+store_open(struct db **d, const char *path, enum db_mode mode,
+    char why[DB_WHY])
+{
+	return db_open(d, path, mode, statements, STATEMENTS, why);
+}
+
+/* ---- keeping ---- */
+
+/* The 16 bytes that the event id has in hex behind its dash. */
+static struct span
+dedupe_key(char key[KEY_BYTES], const struct observation *o)
+{
+	static const char digits[] = "0123456789abcdef";
+	struct span id = observation_get(o, OBSERVED_EVENT_ID);
+	const char *hex = id.at + id.len - (size_t)2 * KEY_BYTES;
+
+	for (size_t i = 0; i < KEY_BYTES; i++)
+		key[i] = (char)((strchr(digits, hex[2 * i]) - digits) << 4 |
+		    (strchr(digits, hex[2 * i + 1]) - digits));
+	return (struct span){ key, KEY_BYTES };
+}
+
+static enum fault
+put_webhook(struct db *d, const struct hook *h, const struct observation *o)
+{
+	char key[KEY_BYTES];
+	const struct span text[] = {
+		observation_get(o, OBSERVED_RESOURCE),
+		observation_get(o, OBSERVED_ACTION),
+		observation_get(o, OBSERVED_INSTALLATION),
+		h->request_id, h->idempotency_key, h->timestamp,
+		h->secret_name,
+	};
+
+	db_bind_int(d, SQL_WEBHOOK, 1, h->received_at);
+	for (int i = 0; i < (int)(sizeof(text) / sizeof(text[0])); i++)
+		db_bind_text(d, SQL_WEBHOOK, 2 + i, text[i]);
+	db_bind_blob(d, SQL_WEBHOOK, 9, dedupe_key(key, o));
+	db_bind_text(d, SQL_WEBHOOK, 10, span_of(outcome_name(o->outcome)));
+	db_bind_blob(d, SQL_WEBHOOK, 11, h->body);
+	return db_run(d, SQL_WEBHOOK);
+}
+
+static enum fault
+count_seen(struct db *d, const struct hook *h, const struct observation *o,
+    enum origin origin, bool *differs)
+{
+	char key[KEY_BYTES];
+	enum fault f;
+	bool row;
+
+	db_bind_blob(d, SQL_SEEN, 1, dedupe_key(key, o));
+	db_bind_int(d, SQL_SEEN, 2, h->received_at);
+	db_bind_text(d, SQL_SEEN, 3, h->request_id);
+	db_bind_int(d, SQL_SEEN, 4, origin == FROM_SPOOL);
+	db_bind_blob(d, SQL_SEEN, 5, h->body);
+	f = db_step(d, SQL_SEEN, &row);
+	*differs = row && db_int(d, SQL_SEEN, 0) != 0;
+	/* To its end, or it is not written. */
+	if (row)
+		f = db_step(d, SQL_SEEN, &row);
+	db_finish(d, SQL_SEEN);
+	return f;
+}
+
+static enum fault
+teach(struct db *d, const struct hook *h, const struct observation *o)
+{
+	struct span issue = observation_get(o, OBSERVED_ISSUE_ID);
+	struct span release = observation_get(o, OBSERVED_RELEASE);
+	struct span environment = observation_get(o, OBSERVED_ENVIRONMENT);
+
+	if (issue.len == 0 || release.len == 0)
+		return FAULT_NONE;
+	db_bind_text(d, SQL_TEACH, 1, issue);
+	db_bind_text(d, SQL_TEACH, 2, release);
+	db_bind_text(d, SQL_TEACH, 3,
+	    environment.at == NULL ? span_of("") : environment);
+	db_bind_int(d, SQL_TEACH, 4, h->received_at);
+	return db_run(d, SQL_TEACH);
+}
+
+static enum fault
+learn(struct db *d, const struct hook *h, struct observation *o)
+{
+	enum fault f;
+	bool row;
+
+	db_bind_text(d, SQL_LEARN, 1, observation_get(o, OBSERVED_ISSUE_ID));
+	f = db_step(d, SQL_LEARN, &row);
+	if (row && observation_learn(o, h, db_text(d, SQL_LEARN, 0)) != 0)
+		f = FAULT_MEMORY;
+	db_finish(d, SQL_LEARN);
+	return f;
+}
+
+/* If *found, the row stands ready in SQL_MAP, to be finished by the caller. */
+static enum fault
+find_workspace(struct db *d, struct span project_id,
+    struct span project_slug, struct span installation, bool *found)
+{
+	enum fault f;
+
+	db_bind_text(d, SQL_MAP, 1, project_id);
+	db_bind_text(d, SQL_MAP, 2, project_slug);
+	db_bind_text(d, SQL_MAP, 3, installation);
+	f = db_step(d, SQL_MAP, found);
+	if (!*found)
+		db_finish(d, SQL_MAP);
+	return f;
+}
+
+/* The row that stands ready becomes two parameters from `first` on. Its
+ * columns are never NULL: but SQLite says so when it has no memory. */
+static enum fault
+bind_workspace(struct db *d, enum statement statement, int first)
+{
+	struct span workspace = db_text(d, SQL_MAP, 0);
+	struct span store = db_text(d, SQL_MAP, 1);
+
+	db_bind_text(d, statement, first, workspace);
+	db_bind_text(d, statement, first + 1, store);
+	return workspace.at != NULL && store.at != NULL ? FAULT_NONE :
+	    FAULT_MEMORY;
+}
+
+static void
+bind_observation(struct db *d, const struct observation *o)
+{
+	static const struct {
+		int		column;
+		enum observed	field;
+	} table[] = {
+		{ 2, OBSERVED_EVENT_ID }, { 6, OBSERVED_SOURCE_TYPE },
+		{ 7, OBSERVED_SOURCE_ID }, { 8, OBSERVED_TITLE },
+		{ 9, OBSERVED_OCCURRED_AT }, { 10, OBSERVED_PROJECT_ID },
+		{ 11, OBSERVED_PROJECT_SLUG }, { 12, OBSERVED_ISSUE_ID },
+		{ 13, OBSERVED_SHORT_ID }, { 14, OBSERVED_LEVEL },
+		{ 15, OBSERVED_RELEASE }, { 16, OBSERVED_ENVIRONMENT },
+		{ 17, OBSERVED_SOURCE_EVENT },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		db_bind_text(d, SQL_OUTBOX, table[i].column,
+		    observation_get(o, table[i].field));
+}
+
+static enum fault
+put_outbox(struct db *d, const struct hook *h, const struct observation *o,
+    bool *unmapped)
+{
+	int64_t webhook = db_last_id(d);
+	bool mapped;
+	enum fault f = find_workspace(d,
+	    observation_get(o, OBSERVED_PROJECT_ID),
+	    observation_get(o, OBSERVED_PROJECT_SLUG),
+	    observation_get(o, OBSERVED_INSTALLATION), &mapped);
+
+	*unmapped = !mapped;
+	if (f != FAULT_NONE)
+		return f;
+	db_bind_int(d, SQL_OUTBOX, 1, webhook);
+	db_bind_int(d, SQL_OUTBOX, 3, h->received_at);
+	if (mapped)
+		f = bind_workspace(d, SQL_OUTBOX, 4);
+	db_bind_text(d, SQL_OUTBOX, 18,
+	    span_of(mapped ? "pending" : "unmapped"));
+	bind_observation(d, o);
+	if (f == FAULT_NONE)
+		f = db_run(d, SQL_OUTBOX);
+	else
+		db_finish(d, SQL_OUTBOX);
+	if (mapped)
+		db_finish(d, SQL_MAP);
+	return f;
+}
+
+enum fault
+store_put(struct db *d, const struct hook *h, struct observation *o,
+    enum origin origin, struct stored *stored)
+{
+	enum fault f;
+
+	*stored = (struct stored){ false, false, false };
+	if ((f = put_webhook(d, h, o)) != FAULT_NONE)
+		return f;
+	if (db_changes(d) == 0) {
+		stored->duplicate = true;
+		return count_seen(d, h, o, origin, &stored->differs);
+	}
+	if (o->outcome == OUTCOME_OBSERVED) {
+		if (o->asks && (f = learn(d, h, o)) != FAULT_NONE)
+			return f;
+		if ((f = put_outbox(d, h, o, &stored->unmapped)) !=
+		    FAULT_NONE)
+			return f;
+	}
+	return o->teaches ? teach(d, h, o) : FAULT_NONE;
+}
+
+enum fault
+store_probe(struct db *d)
+{
+	return db_run(d, SQL_PROBE);
+}
+
+/* ---- mapping what came before its row ---- */
+
+enum fault
+store_map_edits(struct db *d, int64_t *edits)
+{
+	bool row;
+	enum fault f = db_step(d, SQL_EDITS, &row);
+
+	*edits = row ? db_int(d, SQL_EDITS, 0) : 0;
+	db_finish(d, SQL_EDITS);
+	return f;
+}
+
+/* The row that stands ready in SQL_UNMAPPED. */
+static enum fault
+remap_row(struct db *d)
+{
+	bool mapped;
+	enum fault f = find_workspace(d, db_text(d, SQL_UNMAPPED, 1),
+	    db_text(d, SQL_UNMAPPED, 2), db_text(d, SQL_UNMAPPED, 3),
+	    &mapped);
+
+	if (!mapped)
+		return f;
+	db_bind_int(d, SQL_REMAP, 1, db_int(d, SQL_UNMAPPED, 0));
+	f = bind_workspace(d, SQL_REMAP, 2);
+	if (f == FAULT_NONE)
+		f = db_run(d, SQL_REMAP);
+	else
+		db_finish(d, SQL_REMAP);
+	db_finish(d, SQL_MAP);
+	return f;
+}
+
+enum fault
+store_remap(struct db *d, int64_t *cursor, unsigned limit, bool *more)
+{
+	enum fault f;
+	unsigned rows = 0;
+	bool row;
+
+	db_bind_int(d, SQL_UNMAPPED, 1, *cursor);
+	db_bind_int(d, SQL_UNMAPPED, 2, limit);
+	while ((f = db_step(d, SQL_UNMAPPED, &row)) == FAULT_NONE && row) {
+		*cursor = db_int(d, SQL_UNMAPPED, 0);
+		rows++;
+		if ((f = remap_row(d)) != FAULT_NONE)
+			break;
+	}
+	db_finish(d, SQL_UNMAPPED);
+	*more = rows == limit;
+	return f;
+}
+
+/* ---- counting ---- */
+
+enum fault
+store_census_of(struct db *d, unsigned statement, struct census *c)
+{
+	bool row;
+	enum fault f = db_step(d, statement, &row);
+
+	*c = (struct census){ .wal_bytes = db_wal_bytes(d) };
+	if (row) {
+		c->pending = db_int(d, statement, 0);
+		c->unmapped = db_int(d, statement, 1);
+		c->acked = db_int(d, statement, 2);
+		c->dead = db_int(d, statement, 3);
+		c->oldest_pending = db_int(d, statement, 4);
+		c->oldest_unmapped = db_int(d, statement, 5);
+		c->oldest_acked = db_int(d, statement, 6);
+		c->oldest_dead = db_int(d, statement, 7);
+		c->last_hook = db_int(d, statement, 8);
+		c->user_version = db_int(d, statement, 9);
+	}
+	db_finish(d, statement);
+	return f;
+}
+
+enum fault
+store_census(struct db *d, struct census *c)
+{
+	return store_census_of(d, SQL_CENSUS, c);
+}

@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+"""The same program as plain CGI: under a real fcgiwrap behind nginx, and by
+environment and pipe."""
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+sys.dont_write_bytecode = True
+import harness as h
+from harness import equal, signed, until
+
+h.need_program()
+tap = h.Tap()
+FOLDER = h.Scratch.new("cgi")
+DB = os.path.join(FOLDER, "outbox.db")
+SECRET_FILE = h.write(os.path.join(FOLDER, "secret"), h.SECRET + "\n", 0o644)
+PROGRAM = h.PROGRAM
+if h.WRAPPER:
+    PROGRAM = h.write(os.path.join(FOLDER, "wrapped"), "#!/bin/sh\nexec " +
+                      " ".join(h.WRAPPER) + " " + h.PROGRAM + ' "$@"\n',
+                      0o755)
+# It waits long for its database, as the harness's worker does: the other lane
+# and neighbours may be in the way.
+OWN = {"SENTRY_CLIENT_SECRET_FILE": SECRET_FILE, "SENTRY_WEBHOOKS_DB": DB,
+       "SENTRY_WEBHOOKS_COMMIT_WAIT": "60000"}
+BODY = h.compact(h.issue())
+CROWD = 8 if h.WRAPPER else 30      # valgrind needs a second for each
+
+
+class Pipe:
+    """One process a request: environment in, answer out."""
+
+    def __init__(self, own=None):
+        self.own = OWN if own is None else own
+
+    def run(self, values, body=b""):
+        done = subprocess.run(
+            [PROGRAM], input=body, capture_output=True, timeout=h.LIMIT,
+            env=h.clean_environment({**self.own, **values}))
+        error = done.stderr.decode("utf-8", "replace")
+        assert not h.MEMORY_ERROR.search(error), error
+        equal(done.returncode, 0, error)
+        return h.cgi_answer(done.stdout)
+
+    def get(self, path=h.PATH, method="GET"):
+        return self.run(h.params(method, path))
+
+    def post(self, body, headers=(), length=None):
+        more = dict(h.cgi_names(headers))
+        if length is not False:
+            more["CONTENT_LENGTH"] = \
+                str(len(body)) if length is None else length
+        return self.run(h.params("POST", h.PATH, more), body)
+
+
+def fcgiwrap():
+    for path in ("/usr/sbin/fcgiwrap", shutil.which("fcgiwrap") or ""):
+        if os.access(path, os.X_OK):
+            return path
+    return None
+
+
+def behind_nginx():
+    """nginx -> fcgiwrap -> the program; None where there is no fcgiwrap."""
+    if not fcgiwrap():
+        return None
+    path = os.path.join(FOLDER, "fcgiwrap.socket")
+    h.start([fcgiwrap(), "-c", "4", "-s", "unix:" + path],
+            env=h.clean_environment(),
+            stderr=open(os.path.join(FOLDER, "fcgiwrap.log"), "ab"))
+    until(lambda: os.path.exists(path), why="fcgiwrap does not start")
+
+    def server():
+        own = "".join(f"fastcgi_param {k} {v};\n" for k, v in OWN.items())
+        return (f"server {{ listen 127.0.0.1:{nginx.port};\n"
+                "client_max_body_size 16m;\n"
+                "location /api/sentry/webhooks {\n"
+                "include /etc/nginx/fastcgi_params;\n"
+                f"fastcgi_param SCRIPT_FILENAME {PROGRAM};\n{own}"
+                f"fastcgi_pass unix:{path};\n}} }}\n")
+    nginx = h.Nginx.__new__(h.Nginx)
+    nginx.__init__(path, server)
+    return nginx
+
+
+NGINX = behind_nginx()
+PIPE = Pipe()
+BOTH = [("by pipe", PIPE), ("under fcgiwrap", NGINX)]
+
+
+def kept(bodies, db=DB):
+    """How many of these hooks are in the database."""
+    holes = ",".join("?" * len(bodies))
+    return h.rows(db, "SELECT count(*) FROM webhook WHERE body IN "
+                  f"({holes})", *bodies)[0][0]
+
+
+def need(via):
+    if via is None:
+        raise h.Skip("no fcgiwrap")
+
+
+def said(answer, status, body):
+    body = body if isinstance(body, bytes) else h.compact(body)
+    equal((answer.status, answer.body), (status, body), answer)
+    equal(answer.headers.get("content-type"), "application/json")
+    equal(answer.headers.get("content-length"), str(len(body)))
+    equal(answer.headers.get("cache-control"), "no-store")
+
+
+def refused(answer, status, text):
+    said(answer, status, {"error": text})
+
+
+@tap.table("GET is answered 200 {}", BOTH)
+def _(where, via):
+    need(via)
+    said(via.get(), 200, b'{"status":"ok","service":"sentry-webhooks"}')
+
+
+@tap.table("GET .../ready and /metrics answer {}", BOTH)
+def _(where, via):
+    need(via)
+    answer = via.get(h.PATH + "/ready")
+    equal(answer.status, 200, answer)
+    assert b"writer" in answer.body
+    equal(via.get(h.PATH + "/metrics").status, 200)
+
+
+@tap.table("a hook is answered 200 and stored {}", BOTH)
+def _(where, via):
+    need(via)
+    body = h.compact(h.issue())
+    said(via.post(body, signed(body)), 200, h.RECEIVED)
+    said(via.post(body, signed(body)), 200, h.RECEIVED)
+    row = h.rows(DB, "SELECT w.seen, w.outcome, o.state FROM webhook w JOIN "
+                 "outbox o ON o.webhook_id = w.id WHERE body = ?", body)
+    equal([tuple(r) for r in row], [(2, "observed", "unmapped")])
+
+
+@tap.table("a body of 300 kB is stored to the byte {}", BOTH)
+def _(where, via):
+    need(via)
+    body = h.compact(h.issue(padding="x" * 300000))
+    said(via.post(body, signed(body)), 200, h.RECEIVED)
+    equal(len(h.rows(DB, "SELECT 1 FROM webhook WHERE body = ?", body)), 1)
+
+
+@tap.table("PUT is answered 405 with Allow {}", BOTH)
+def _(where, via):
+    need(via)
+    answer = via.get(method="PUT")
+    equal((answer.status, answer.headers.get("allow")),
+          (405, "GET, HEAD, POST"))
+
+
+ZERO = {"Sentry-Hook-Signature": "0" * 64}
+REFUSED = [
+    ("no signature", BODY, {}, 401, "Missing sentry-hook-signature header"),
+    ("a short signature", BODY, {"Sentry-Hook-Signature": "0"}, 401,
+     "Signature length mismatch"),
+    ("a wrong signature", BODY, ZERO, 401, "Invalid signature"),
+    ("no JSON", b"[]", signed(b"[]"), 400, "Invalid JSON"),
+    ("an empty body", b"", signed(b""), 400, "Invalid JSON"),
+]
+
+
+@tap.table("{} is refused as in FastCGI", REFUSED)
+def _(name, body, headers, status, text):
+    for _, via in BOTH:
+        if via:
+            refused(via.post(body, headers), status, text)
+
+
+@tap.table("a length {} is refused by pipe", [
+    ("abc", "abc", 400), ("-1", "-1", 400), ("of nothing", "", 400),
+    ("that is absent", False, 400), ("+5", "+5", 400), (" 5", " 5", 400),
+    ("of 20 digits", "9" * 20, 413), ("over the limit", "8388609", 413),
+    ("beyond the body", "99999", 400)])
+def _(name, length, status):
+    refused(PIPE.post(BODY, signed(BODY), length), status,
+            "Bad request" if status == 400 else "Payload too large")
+
+
+@tap.test("bytes beyond the length are no part of the body")
+def _():
+    body = h.compact(h.issue())
+    said(PIPE.post(body + b"xxx", signed(body), str(len(body))), 200,
+         h.RECEIVED)
+    equal(len(h.rows(DB, "SELECT 1 FROM webhook WHERE body = ?", body)), 1)
+
+
+@tap.test("an environment that names a socket for others changes nothing")
+def _():
+    for place in (FOLDER + "/others", "127.0.0.1:1"):
+        body = h.compact(h.issue())
+        said(Pipe({**OWN, "SENTRY_WEBHOOKS_SOCKET": place}).post(
+            body, signed(body)), 200, h.RECEIVED)
+    assert not os.path.exists(FOLDER + "/others")
+
+
+@tap.test("with no secret POST is answered 500 and GET 200")
+def _():
+    none = Pipe({"SENTRY_WEBHOOKS_DB": DB})
+    equal(none.get().status, 200)
+    refused(none.post(BODY, signed(BODY)), 500,
+            "Webhook secret not configured")
+
+
+@tap.test("with neither database nor spool POST is answered 500")
+def _():
+    none = Pipe({**OWN, "SENTRY_WEBHOOKS_DB": FOLDER + "/no/such/o.db"})
+    refused(none.post(BODY, signed(BODY)), 500, "Internal server error")
+
+
+@tap.test("a reader of the answer that is gone does not lose the hook")
+def _():
+    body = h.compact(h.issue())
+    read, write = os.pipe()
+    os.close(read)
+    subprocess.run([PROGRAM], input=body, stdout=write,
+                   stderr=subprocess.DEVNULL, timeout=h.LIMIT,
+                   env=h.clean_environment({**OWN, **h.params(
+                       "POST", h.PATH, {"CONTENT_LENGTH": str(len(body)),
+                                        **dict(h.cgi_names(signed(body)))})
+                   }))
+    os.close(write)
+    equal(len(h.rows(DB, "SELECT 1 FROM webhook WHERE body = ?", body)), 1)
+
+
+@tap.test(f"{CROWD} hooks at once are each stored once under fcgiwrap")
+def _():
+    need(NGINX)
+    bodies, wrong = [h.compact(h.issue()) for _ in range(CROWD)], []
+
+    def one(body):
+        try:
+            said(NGINX.post(body, signed(body)), 200, h.RECEIVED)
+        except Exception as e:
+            wrong.append(repr(e))
+    crowd = [threading.Thread(target=one, args=(body,)) for body in bodies]
+    for t in crowd:
+        t.start()
+    for t in crowd:
+        t.join()
+    equal(wrong, [])
+    all_come_in(bodies, DB)
+
+
+def all_come_in(bodies, db):
+    """They are in the database: at once, or after a worker took the spool."""
+    if kept(bodies, db) < len(bodies):
+        w = h.Worker(db=db)
+        until(lambda: kept(bodies, db) == len(bodies))
+        w.stop()
+    equal(kept(bodies, db), len(bodies))
+
+
+@tap.test("a locked database sends the hook to the spool, answered 200")
+def _():
+    path = os.path.join(h.Scratch.new("locked"), "outbox.db")
+    h.Worker(db=path).stop()
+    via = Pipe({"SENTRY_CLIENT_SECRET_FILE": SECRET_FILE,
+                "SENTRY_WEBHOOKS_DB": path})
+    body = h.compact(h.issue())
+    db = h.open_db(path, write=True)
+    db.execute("BEGIN IMMEDIATE")
+    with h.Pace() as pace:
+        start = time.monotonic()
+        said(via.post(body, signed(body)), 200, h.RECEIVED)
+        took = time.monotonic() - start
+    db.execute("ROLLBACK")
+    db.close()
+    pace.keeps(took, 1)
+    equal(kept([body], path), 0)
+    all_come_in([body], path)
+
+
+tap.run(lanes=2)

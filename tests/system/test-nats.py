@@ -1,0 +1,584 @@
+#!/usr/bin/env python3
+"""sentry-deliver and a real nats-server: acknowledgements, what a stream has
+to be, what a server refuses, and who may connect."""
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+import harness as h
+import nats
+from harness import equal
+from outbox import (
+    DELIVER, WINDOW, Deliver, Outbox, once, run, without_nats)
+
+h.need_program()
+nats.need_server()
+tap = h.Tap()
+
+if without_nats():
+    @tap.test("nats:// says that this was built without NATS")
+    def _():
+        code, log = once(Outbox(1), "nats://127.0.0.1:1")
+        equal(code, 1)
+        assert "built without NATS" in log, log
+
+    tap.run()
+
+
+# ---- rows, acknowledged and delivered ------------------------------------
+
+@tap.test("a row is published as its envelope, under its id and workspace")
+def _():
+    server = nats.Server()
+    outbox = Outbox(2)
+    outbox.fill(1, workspace="a.b c*>é")
+    code, log = once(outbox, server.url, "--create-stream")
+    equal(code, 0, log)
+    want = outbox.rows("SELECT o.event_id, v.event FROM outbox o JOIN "
+                       "outbox_event v USING (id) ORDER BY id")
+    with nats.Client(server) as client:
+        got = client.read()
+        config = client.info()["config"]
+    equal([m[0] for m in got], ["sentry.observation.ws_1"] * 2 +
+          ["sentry.observation.a_b_c____"])
+    equal([(m[1]["Nats-Msg-Id"], m[2].decode()) for m in got], want)
+    equal([config[k] for k in ("storage", "discard", "num_replicas",
+                               "subjects")],
+          ["file", "new", 1, ["sentry.observation.>"]])
+    assert config["duplicate_window"] >= 3600 * 10**9, config
+    server.stop()
+
+
+@tap.test("a row stays acked until it has settled, and then is delivered")
+def _():
+    server = nats.Server()
+    outbox = Outbox(3)
+    deliver = Deliver(outbox, server.url, "--create-stream",
+                      "--settle", "3600")
+    deliver.reaches({"acked": 3})
+    sink, seq, due, now = outbox.rows(
+        "SELECT sink, sink_seq, due_at, delivered_at FROM outbox "
+        "WHERE id = 2")[0]
+    assert sink.startswith("nats:SENTRY@") and now is None, (sink, now)
+    equal(seq, 2)
+    assert due > time.time() * 1000, "it is not to settle at once"
+    outbox.do("UPDATE outbox SET due_at = ?", int(time.time() * 1000) + 1000)
+    deliver.reaches({"delivered": 3})
+    late = outbox.rows("SELECT min(delivered_at - due_at), "
+                       "sum(sink LIKE 'nats:SENTRY@%'), max(sink_seq) "
+                       "FROM outbox")[0]
+    assert late[0] >= 0, "delivered before it had settled"
+    equal(late[1:], (3, 3))
+    equal(deliver.stop(), 0)
+    server.stop()
+
+
+@tap.test("--once leaves rows acked, exits 0, and settles them the next time")
+def _():
+    server = nats.Server()
+    outbox = Outbox(5)
+    code, log = once(outbox, server.url, "--create-stream",
+                     "--settle", "3600")
+    equal((code, outbox.states()), (0, {"acked": 5}), log)
+    outbox.settle()
+    code, log = once(outbox, server.url, "--settle", "3600")
+    equal((code, outbox.states()), (0, {"delivered": 5}), log)
+    server.stop()
+
+
+@tap.test("a row that was acked by a clock far ahead settles all the same")
+def _():
+    server = nats.Server()
+    outbox = Outbox(5)
+    deliver = Deliver(outbox, server.url, "--create-stream",
+                      "--settle", "3600")
+    deliver.reaches({"acked": 5})
+    deliver.stop()
+    outbox.do("UPDATE outbox SET due_at = ?",
+              int(time.time() * 1000) + 10 * 86400000)
+    deliver = Deliver(outbox, server.url, "--settle", "1")
+    deliver.reaches({"delivered": 5})
+    equal(deliver.stop(), 0)
+    server.stop()
+
+
+@tap.test("no more rows are on their way than the window holds")
+def _():
+    server = nats.Server()
+    outbox = Outbox(3 * WINDOW)
+    with nats.Client(server) as client:
+        client.create()
+    deliver = Deliver(outbox, server.url)
+    deliver.reaches({"acked": 3 * WINDOW})
+    server.signal(signal.SIGSTOP)
+    outbox.fill(3 * WINDOW)
+    deliver.says("sink-trouble")
+    tried = outbox.rows("SELECT count(*) FROM outbox WHERE attempts > 0 "
+                        "AND state = 'pending'")[0][0]
+    assert tried <= WINDOW + 10, tried
+    server.signal(signal.SIGCONT)
+    deliver.reaches({"acked": 6 * WINDOW})
+    with nats.Client(server) as client:
+        equal(sorted(client.ids()), outbox.ids())
+    deliver.stop()
+    server.stop()
+
+
+# ---- the stream ----------------------------------------------------------
+
+MISFITS = [
+    ("memory storage", {"storage": "memory"}, "storage must be file"),
+    ("discard old", {"discard": "old"}, "discard policy must be new"),
+    ("a duplicate window of two minutes",
+     {"duplicate_window": 120 * 10**9}, "duplicate window"),
+    ("other subjects", {"subjects": ["sentry.other.>"]},
+     "subjects must hold sentry.observation.>"),
+    ("one workspace's subject", {"subjects": ["sentry.observation.ws_1"]},
+     "subjects must hold sentry.observation.>"),
+    ("no acknowledgements", {"no_ack": True}, "acknowledge"),
+]
+
+
+@tap.table("a stream with {} is refused with a line that says so", MISFITS)
+def _(_name, config, words):
+    server = nats.Server()
+    with nats.Client(server) as client:
+        client.create(**config)
+    outbox = Outbox(2)
+    for options in (["--once"], []):
+        deliver = Deliver(outbox, server.url, *options)
+        equal(deliver.ends(), 1)
+    line = deliver.log().splitlines()[-1]
+    assert words in line and "SENTRY" in line, line
+    equal(outbox.rows("SELECT DISTINCT state, attempts FROM outbox"),
+          [("pending", 0)])
+    server.stop()
+
+
+@tap.table("a stream of {} is taken", [
+    ("sentry.>", ["sentry.>"]),
+    ("sentry.observation.*", ["x.y", "sentry.observation.*"]),
+    ("*.observation.*", ["*.observation.*"])])
+def _(_name, subjects):
+    server = nats.Server()
+    with nats.Client(server) as client:
+        client.create(subjects=subjects)
+        outbox = Outbox(1)
+        equal(once(outbox, server.url)[0], 0)
+        equal(client.ids(), outbox.ids())
+    server.stop()
+
+
+@tap.table("a stream of {}, which answers for JetStream, is refused", [
+    (">",), ("*.>",), ("*.*.>",)])
+def _(subject):
+    server = nats.Server()
+    with nats.Client(server) as client:
+        # The first one is made only without acknowledgements since 2.10.
+        client.create(subjects=[subject], no_ack=subject == ">" and
+                      client.version >= [2, 10])
+    outbox = Outbox(1)
+    for _ in range(5):
+        equal(once(outbox, server.url)[0], 1)
+    equal(outbox.states(), {"pending": 1})
+    server.stop()
+
+
+@tap.test("a stream that is not there is asked for, and not made")
+def _():
+    server = nats.Server()
+    outbox = Outbox(1)
+    deliver = Deliver(outbox, server.url, "--stream", "OTHER")
+    equal(deliver.ends(), 1)
+    assert "OTHER" in deliver.log(), deliver.log()
+    assert "--create-stream" in deliver.log(), deliver.log()
+    equal(outbox.rows("SELECT state, attempts FROM outbox"),
+          [("pending", 0)])
+    with nats.Client(server) as client:
+        assert "error" in client.info("OTHER")
+    server.stop()
+
+
+@tap.test("a stream that cannot be made says why, and is waited for")
+def _():
+    server = nats.Server()
+    with nats.Client(server) as client:
+        client.create("OLD")
+        deliver = Deliver(Outbox(1), server.url, "--create-stream")
+        deliver.says("subjects overlap")
+        assert deliver.running()
+        client.api("STREAM.DELETE.OLD")
+        deliver.reaches({"acked": 1})
+    deliver.stop()
+    server.stop()
+
+
+@tap.test("a stream that ceases to fit takes no more rows until it is mended")
+def _():
+    server = nats.Server()
+    outbox = Outbox(1)
+    with nats.Client(server) as client:
+        config = client.create()["config"]
+        deliver = Deliver(outbox, server.url)
+        deliver.reaches({"acked": 1})
+        client.api("STREAM.UPDATE.SENTRY", **dict(config, discard="old"))
+        deliver.says("discard policy must be new")
+        outbox.fill(1)
+        time.sleep(1)
+        equal(outbox.rows("SELECT state, attempts FROM outbox WHERE id = 2"),
+              [("pending", 0)])
+        client.api("STREAM.UPDATE.SENTRY", **config)
+        deliver.reaches({"acked": 2})
+        assert "sink-recovered" in deliver.log()
+    deliver.stop()
+    server.stop()
+
+
+# ---- a server that refuses -----------------------------------------------
+
+@tap.test("a full stream keeps its rows pending, none pays, and it says so")
+def _():
+    server = nats.Server()
+    outbox = Outbox(50)
+    with nats.Client(server) as client:
+        config = client.create(max_msgs=20)["config"]
+        deliver = Deliver(outbox, server.url, "--max-attempts", "2")
+        deliver.reaches({"acked": 20, "pending": 30})
+        deliver.says("maximum messages exceeded")
+        time.sleep(4)
+        equal(outbox.rows("SELECT count(*), max(attempts) FROM outbox WHERE "
+                          "state = 'pending'"), [(30, 0)])
+        client.api("STREAM.UPDATE.SENTRY", **dict(config, max_msgs=-1))
+        deliver.reaches({"acked": 50})
+        equal(sorted(client.ids()), outbox.ids())
+    deliver.stop()
+    server.stop()
+
+
+@tap.table("a row that is {} is dead with words, and holds up no other", [
+    ("longer than the server takes", "", {}, {"size": 40000}, "ayload"),
+    ("longer than the stream takes", "", {"max_msg_size": 20000},
+     {"size": 30000}, "message size exceeds"),
+    ("of a workspace with a name of 5,000 bytes", "", {},
+     {"workspace": "w" * 5000}, "ubject")])
+def _(_name, conf, config, row, words):
+    server = nats.Server("max_payload: 32768\n" + conf)
+    outbox = Outbox(5)
+    outbox.fill(1, **row)
+    outbox.fill(5)
+    with nats.Client(server) as client:
+        client.create(**config)
+        deliver = Deliver(outbox, server.url)
+        deliver.reaches({"acked": 10, "dead": 1})
+        equal(client.count(), 10)
+    why = outbox.rows("SELECT last_error FROM outbox WHERE id = 6")[0][0]
+    assert words in why, why
+    deliver.stop()
+    server.stop()
+
+
+@tap.test("a publish that is not permitted is no row's fault")
+def _():
+    server = nats.Server("""authorization { users: [
+        { user: all, password: s3cret-all },
+        { user: few, password: s3cret-few, permissions: {
+            publish: "$JS.API.>", subscribe: "_INBOX.>" } } ] }""")
+    outbox = Outbox(5)
+    with nats.Client(server, user="all", **{"pass": "s3cret-all"}) as client:
+        client.create()
+    key = h.write(os.path.join(outbox.folder, "user"), "few s3cret-few\n")
+    deliver = Deliver(outbox, server.url, "--nats-user-file", key,
+                      "--max-attempts", "1")
+    deliver.says("not permitted")
+    equal(outbox.rows("SELECT DISTINCT state, attempts FROM outbox"),
+          [("pending", 0)])
+    deliver.stop()
+    server.stop()
+
+
+@tap.table("an account with the permissions that the page lists {}", [
+    ("does all that is needed", None),
+    ("but STREAM.INFO sends nothing", "STREAM.INFO"),
+    ("but STREAM.CREATE makes no stream", "STREAM.CREATE")])
+def _(_, without):
+    with open(os.path.join(h.SRC, "man", "sentry-deliver.8")) as f:
+        page = f.read()
+    listed, inbox = re.search(
+        r'publish: (\[[^]]*\])\nsubscribe: ("[^"]*")', page).groups()
+    publish = [s for s in json.loads(listed)
+               if without is None or without not in s]
+    server = nats.Server("authorization { users: [ { user: few, password: "
+                         "s3cret-few, permissions: { publish: "
+                         f"{json.dumps(publish)}, subscribe: {inbox} "
+                         "} } ] }")
+    outbox = Outbox(5)
+    key = h.write(os.path.join(outbox.folder, "user"), "few s3cret-few\n")
+    deliver = Deliver(outbox, server.url, "--nats-user-file", key,
+                      "--create-stream", "--settle", "1", "--timeout", "2")
+    if without is None:
+        deliver.reaches({"delivered": 5})
+    else:
+        deliver.says("JetStream: Timeout")
+        equal(outbox.states(), {"pending": 5})
+    deliver.stop()
+    server.stop()
+
+
+@tap.test("a server without JetStream is waited for")
+def _():
+    server = nats.Server(jetstream=False)
+    outbox = Outbox(3)
+    deliver = Deliver(outbox, server.url, "--create-stream")
+    deliver.says("JetStream")
+    server.stop()
+    server.jetstream = True
+    server.start()
+    deliver.reaches({"acked": 3})
+    deliver.stop()
+    server.stop()
+
+
+# ---- who may connect -----------------------------------------------------
+
+PASSWORD = "pw-7f3a-not-to-be-seen"
+
+
+def visible(deliver):
+    """What others see of it: its arguments, and its log."""
+    with open(f"/proc/{deliver.process.pid}/cmdline", "rb") as f:
+        return f.read().decode() + deliver.log()
+
+
+@tap.test("user and password come from a file, or blanked in the URL; both "
+          "are seen nowhere")
+def _():
+    server = nats.Server("authorization { user: u, password: "
+                         f'"{PASSWORD}" }}')
+    outbox = Outbox(1)
+    key = h.write(os.path.join(outbox.folder, "user"), f"u  {PASSWORD} \n",
+                  0o600)
+    deliver = Deliver(outbox, server.url, "--create-stream",
+                      "--nats-user-file", key)
+    deliver.reaches({"acked": 1})
+    assert PASSWORD not in visible(deliver)
+    deliver.stop()
+    outbox.fill(1)
+    url = f"nats://u:{PASSWORD}@127.0.0.1:{server.port}"
+    deliver = Deliver(outbox, url)
+    deliver.reaches({"acked": 2})
+    assert PASSWORD not in visible(deliver)
+    # The server knows it no more: it is waited for, without a word of it.
+    server.conf = 'authorization { user: u, password: "another" }'
+    server.stop()
+    server.start()
+    outbox.fill(1)
+    deliver.says("uthorization")
+    time.sleep(2)
+    server.conf = f'authorization {{ user: u, password: "{PASSWORD}" }}'
+    server.stop()
+    server.start()
+    deliver.reaches({"acked": 3})
+    assert PASSWORD not in visible(deliver)
+    equal(outbox.rows("SELECT max(attempts) FROM outbox"), [(1,)])
+    deliver.stop()
+    deliver = Deliver(Outbox(1), url.replace(":%d" % server.port, ":x"))
+    equal(deliver.ends(), 1)
+    assert PASSWORD not in deliver.log(), deliver.log()
+    server.stop()
+
+
+@tap.table("a user file that {} is refused", [
+    ("is not there", None), ("is empty", ""), ("holds one word", "user\n")])
+def _(_name, text):
+    outbox = Outbox(1)
+    path = os.path.join(outbox.folder, "user")
+    if text is not None:
+        h.write(path, text)
+    code, log = once(outbox, "nats://127.0.0.1:1", "--nats-user-file", path)
+    equal(code, 1)
+    assert "USER PASSWORD" in log, log
+
+
+def openssl(folder, *argv, stdin=b""):
+    return subprocess.run(["openssl", *argv], cwd=folder, check=True,
+                          capture_output=True, input=stdin).stdout
+
+
+def certificates(folder, name):
+    """A CA of our own, and a certificate for an address or a host."""
+    if not shutil.which("openssl"):
+        raise h.Skip("there is no openssl")
+    openssl(folder, "req", "-x509", "-newkey", "ec", "-pkeyopt",
+            "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+            "/CN=test CA", "-keyout", "ca.key", "-out", "ca.pem")
+    openssl(folder, "req", "-newkey", "ec", "-pkeyopt",
+            "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=nats",
+            "-keyout", "key.pem", "-out", "csr.pem")
+    h.write(os.path.join(folder, "ext"), f"subjectAltName={name}\n")
+    openssl(folder, "x509", "-req", "-in", "csr.pem", "-CA", "ca.pem",
+            "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile",
+            "ext", "-out", "cert.pem")
+
+
+def tls_server(name="IP:127.0.0.1"):
+    folder = h.Scratch.new("tls")
+    certificates(folder, name)
+    return folder, nats.Server(f'tls {{ cert_file: "{folder}/cert.pem", '
+                               f'key_file: "{folder}/key.pem" }}')
+
+
+@tap.test("TLS is spoken with a server of one's own CA")
+def _():
+    folder, server = tls_server()
+    outbox = Outbox(3)
+    deliver = Deliver(outbox, server.url, "--create-stream", "--nats-ca",
+                      folder + "/ca.pem")
+    deliver.reaches({"acked": 3})
+    deliver.stop()
+    server.stop()
+
+
+@tap.test("a certificate that nobody vouches for gets no row")
+def _():
+    _folder, server = tls_server()
+    outbox = Outbox(1)
+    deliver = Deliver(outbox, server.url, "--create-stream")
+    deliver.says("cannot connect")
+    deliver.says("certificate")
+    equal(outbox.states(), {"pending": 1})
+    deliver.stop()
+    server.stop()
+
+
+@tap.test("a certificate of another host gets no row")
+def _():
+    folder, server = tls_server("DNS:other.example")
+    outbox = Outbox(1)
+    deliver = Deliver(outbox, server.url, "--create-stream", "--nats-ca",
+                      folder + "/ca.pem")
+    deliver.says("cannot connect")
+    equal(outbox.states(), {"pending": 1})
+    deliver.stop()
+    server.stop()
+
+
+@tap.table("{} never speaks in the clear", [
+    ("tls://", "tls", False), ("--nats-ca", "nats", True)])
+def _(_name, scheme, with_ca):
+    server = nats.Server()
+    outbox = Outbox(1)
+    options = ["--create-stream"]
+    if with_ca:
+        certificates(outbox.folder, "IP:127.0.0.1")
+        options += ["--nats-ca", outbox.folder + "/ca.pem"]
+    deliver = Deliver(outbox, f"{scheme}://127.0.0.1:{server.port}",
+                      *options)
+    deliver.says("cannot connect")
+    equal(outbox.states(), {"pending": 1})
+    deliver.stop()
+    server.stop()
+
+
+# ---- credentials: a JWT and the seed of a key ----------------------------
+
+BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+
+
+class Key:
+    """An ed25519 key as NATS writes it. kind: O, A or U."""
+
+    def __init__(self, folder, kind):
+        self.folder, self.path = folder, f"{kind}.pem"
+        self.kind = {"A": 0, "O": 14, "U": 20}[kind] << 3
+        openssl(folder, "genpkey", "-algorithm", "ed25519", "-out",
+                self.path)
+        seed = openssl(folder, "pkey", "-in", self.path, "-outform",
+                       "DER")[-32:]
+        public = openssl(folder, "pkey", "-in", self.path, "-pubout",
+                         "-outform", "DER")[-32:]
+        self.public = self.text(bytes([self.kind]) + public)
+        s = 18 << 3
+        self.seed = self.text(bytes([s | self.kind >> 5,
+                                     (self.kind & 31) << 3]) + seed)
+
+    @staticmethod
+    def text(data):
+        crc = 0
+        for byte in data:
+            crc ^= byte << 8
+            for _ in range(8):
+                crc = (crc << 1 ^ (0x1021 if crc & 0x8000 else 0)) & 0xffff
+        bits = int.from_bytes(data + crc.to_bytes(2, "little"), "big")
+        size = (len(data) + 2) * 8
+        pad = -size % 5
+        bits <<= pad
+        return "".join(BASE32[bits >> i & 31]
+                       for i in range(size + pad - 5, -1, -5))
+
+    def jwt(self, kind, subject, **claims):
+        def part(value):
+            return base64.urlsafe_b64encode(json.dumps(
+                value).encode()).rstrip(b"=")
+        text = part({"typ": "JWT", "alg": "ed25519-nkey"}) + b"." + part({
+            "jti": "x", "iat": int(time.time()), "iss": self.public,
+            "name": "test", "sub": subject,
+            "nats": dict(claims, type=kind, version=2)})
+        message = h.write(os.path.join(self.folder, "message"), text)
+        signature = openssl(self.folder, "pkeyutl", "-sign", "-inkey",
+                            self.path, "-rawin", "-in", message)
+        return (text + b"." + base64.urlsafe_b64encode(signature).rstrip(
+            b"=")).decode()
+
+
+@tap.test("a .creds file opens the door")
+def _():
+    if not shutil.which("openssl"):
+        raise h.Skip("there is no openssl")
+    outbox = Outbox(2)
+    folder = outbox.folder
+    operator, account, user = (Key(folder, kind) for kind in "OAU")
+    system = Key(h.Scratch.new("key"), "A")
+    limits = {k: -1 for k in ("subs", "data", "payload", "imports",
+                              "exports", "conn", "leaf", "mem_storage",
+                              "disk_storage", "streams", "consumer")}
+    limits["wildcards"] = True
+    server = nats.Server(
+        f"operator: {operator.jwt('operator', operator.public)}\n"
+        f"system_account: {system.public}\n"
+        "resolver: MEMORY\nresolver_preload: {\n"
+        f"{account.public}: "
+        f"{operator.jwt('account', account.public, limits=limits)}\n"
+        f"{system.public}: {operator.jwt('account', system.public)} }}\n")
+    creds = h.write(os.path.join(folder, "creds"), f"""\
+-----BEGIN NATS USER JWT-----
+{account.jwt("user", user.public, subs=-1, data=-1, payload=-1)}
+------END NATS USER JWT------
+
+-----BEGIN USER NKEY SEED-----
+{user.seed}
+------END USER NKEY SEED------
+""", 0o600)
+    deliver = Deliver(outbox, server.url, "--create-stream",
+                      "--nats-creds", creds)
+    deliver.reaches({"acked": 2})
+    assert user.seed not in visible(deliver)
+    deliver.stop()
+    outbox.fill(1)
+    bad = h.write(os.path.join(folder, "bad"), f"{user.seed}\n")
+    code, log = once(outbox, server.url, "--nats-creds", bad)
+    equal(code, 1)
+    assert "cannot connect" in log and user.seed not in log, log
+    code, log = once(outbox, server.url, "--nats-creds", folder + "/no")
+    equal(code, 1)
+    assert "--nats-creds" in log, log
+    server.stop()
+
+
+run(tap)

@@ -1,0 +1,430 @@
+#!/usr/bin/env python3
+"""Personal data: --redact keeps none of it, wherever a hook goes;
+--erase-person and --erase-project take everything away, and no more."""
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+
+sys.dont_write_bytecode = True
+import harness as h
+from harness import equal, run_program, signed, until
+
+h.need_program()
+tap = h.Tap()
+MAIL = "kai.larsen@example.com"
+IP = "198.51.100.77"
+PERSONAL = (MAIL, IP, "Larsen", "2001:db8::77")
+
+
+def personal_error(**more):
+    """An error that names its user in as many places as it can."""
+    value = f"no cart for {MAIL} at {IP} (2001:db8::77)"
+    more = {"user": {"id": "31", "email": MAIL, "username": "Larsen",
+                     "ip_address": IP, "geo": {"city": "Larsen"}},
+            "title": f"ValueError: {value}",
+            "metadata": {"type": "ValueError", "value": value},
+            "tags": [["user", "username:Larsen"], ["ip", IP]],
+            "request": {"url": f"https://x.example/?mail={MAIL}",
+                        "env": {"REMOTE_ADDR": IP},
+                        "headers": [["X-Forwarded-For", IP]]},
+            "breadcrumbs": {"values": [{"message": "Larsen logs in"}]},
+            "extra": {"name": "Larsen"}, **more}
+    return h.compact(h.error(**more))
+
+
+def feedback(name, **more):
+    """An alert about feedback, whose author evidence alone names."""
+    return h.compact(h.event_alert(
+        title=f"User Feedback: {name} is stuck",
+        message=f"stuck, says {name.upper()}", occurrence={
+            "type": 6001, "issueTitle": f"User Feedback: {name} is stuck",
+            "evidenceDisplay": [
+                {"value": "rosa@example.net", "name": "contact_email"},
+                {"value": name, "name": "name"}]}, **more))
+
+
+def every_byte(w):
+    """All that is kept, on disk and to be read, of every table and file."""
+    found = b""
+    for folder, _, names in os.walk(w.folder):
+        for name in names:
+            if name not in ("socket", "secret"):
+                with open(os.path.join(folder, name), "rb") as f:
+                    found += f.read()
+    return found
+
+
+def post_all(w, *bodies, resource="error"):
+    for body in bodies:
+        equal(w.post(body, signed(body, resource)).status, 200)
+
+
+def held(w):
+    """The database's write lock, as a shell may hold it."""
+    db = sqlite3.connect(w.db, isolation_level=None)
+    db.execute("PRAGMA wal_autocheckpoint=0")
+    db.execute("BEGIN IMMEDIATE")
+    return db
+
+
+# ---- --redact ------------------------------------------------------------
+
+@tap.table("with {} nothing of a person stays, in the database, its log, the "
+           "spool or the worker's log", [
+               ("--redact", ["--redact"], None),
+               ("SENTRY_WEBHOOKS_REDACT=1", [],
+                {"SENTRY_WEBHOOKS_REDACT": "1"})])
+def _(_name, options, env):
+    w = h.Worker(*h.BRIEF, *options, env=env)
+    post_all(w, personal_error())
+    until(lambda: w.value("SELECT count(*) FROM outbox") == 1)
+    db = held(w)
+    post_all(w, personal_error())
+    assert len(w.spooled()) == 1, w.spooled()
+    kept = every_byte(w)
+    db.execute("ROLLBACK")
+    db.close()
+    until(lambda: w.value("SELECT count(*) FROM outbox") == 2)
+    kept += every_byte(w)
+    assert b"no cart for [email]" in kept and b'"id":"31"' in kept
+    for word in PERSONAL:
+        assert word.encode() not in kept, word
+    for body, source in w.rows("SELECT body, source_event FROM webhook w "
+                               "JOIN outbox o ON o.webhook_id = w.id"):
+        assert json.loads(body)["data"]["error"]["user"]["email"] is None
+        assert "[email]" in json.loads(source)["title"]
+
+
+@tap.test("of feedback --redact keeps the words, and not the author")
+def _():
+    w = h.Worker("--redact")
+    post_all(w, feedback("Rosa Lind"), resource="event_alert")
+    until(lambda: w.value("SELECT count(*) FROM outbox") == 1)
+    body, source = w.rows("SELECT body, source_event FROM webhook w "
+                          "JOIN outbox o ON o.webhook_id = w.id")[0]
+    equal(json.loads(body)["data"]["event"]["message"], "stuck, says [name]")
+    assert "[name] is stuck" in json.loads(source)["title"], source
+    for word in (b"rosa", b"lind"):
+        assert word not in every_byte(w).lower(), word
+
+
+@tap.test("without --redact bodies are kept to the byte")
+def _():
+    w = h.Worker(env={"SENTRY_WEBHOOKS_REDACT": "0"})
+    body = personal_error()
+    post_all(w, body)
+    equal(bytes(w.value("SELECT body FROM webhook")), body)
+
+
+@tap.test("a delivery is the same with --redact and without it, also through "
+          "the spool")
+def _():
+    w = h.Worker(*h.BRIEF)
+    # What a dedupe key is made of holds an address, and there is no event id.
+    alert = h.event_alert(rule="mail-" + MAIL)
+    bodies = [(personal_error(), "error"),
+              (h.compact(alert), "event_alert"),
+              (h.compact(h.issue("resolved", title=MAIL)), "issue")]
+    sent = [(body, signed(body, resource)) for body, resource in bodies]
+    for body, headers in sent:
+        equal(w.post(body, headers).status, 200)
+    until(lambda: w.value("SELECT count(*) FROM webhook") == 3)
+    keys = [row[0] for row in w.rows("SELECT dedupe_key FROM webhook "
+                                      "ORDER BY id")]
+    w.stop()
+    w.argv.append("--redact")
+    w.start()
+    db = held(w)
+    for body, headers in sent:
+        equal(w.post(body, headers).status, 200)
+    equal(len(w.spooled()), 3)
+    db.execute("ROLLBACK")
+    db.close()
+    until(lambda: not w.spooled())
+    for body, headers in sent:
+        equal(w.post(body, headers).status, 200)
+    until(lambda: [tuple(row) for row in w.rows(
+        "SELECT dedupe_key, seen FROM webhook ORDER BY id")] ==
+        [(k, 3) for k in keys])
+
+
+@tap.test("hooks that were spooled before --redact are redacted when they are "
+          "brought in")
+def _():
+    w = h.Worker(*h.BRIEF)
+    post_all(w, h.compact(h.issue()), resource="issue")
+    until(lambda: w.value("SELECT count(*) FROM outbox") == 1)
+    db = held(w)
+    post_all(w, personal_error())
+    w.kill()
+    assert MAIL.encode() in every_byte(w), "it was not spooled as it came"
+    db.execute("ROLLBACK")
+    db.close()
+    w.argv.append("--redact")
+    w.start()
+    until(lambda: w.value("SELECT count(*) FROM outbox") == 2)
+    for word in PERSONAL:
+        assert word.encode() not in every_byte(w), word
+
+
+@tap.test("of an unreadable body --redact keeps its length and hash alone")
+def _():
+    w = h.Worker(*h.BRIEF, "--redact")
+    body = b'{"user":"' + MAIL.encode()
+    db = held(w)
+    equal(w.post(body, signed(body)).status, 400)
+    db.execute("ROLLBACK")
+    db.close()
+    until(lambda: w.value("SELECT count(*) FROM webhook") == 1)
+    outcome, kept = w.rows("SELECT outcome, body FROM webhook")[0]
+    equal(outcome, "unreadable")
+    assert f"{len(body)} bytes".encode() in bytes(kept), bytes(kept)
+    assert MAIL.encode() not in every_byte(w)
+
+
+# ---- erasing -------------------------------------------------------------
+
+def erase(w, *options, stdin=b""):
+    return run_program("--db", w.db, *options, stdin=stdin)
+
+
+def filled(*options):
+    """A worker with four hooks of Kai's among three others."""
+    w = h.Worker("--observe", "error.* issue.*", *options)
+    post_all(w, personal_error(), h.compact(h.error(user={"id": "32"})),
+             h.compact(h.error(user={"id": "9", "email": MAIL.upper()})))
+    post_all(w, h.compact(h.issue(title=f"crash of {MAIL}")),
+             h.compact(h.issue()), resource="issue")
+    post_all(w, h.compact(h.comment(comment=f"tell {MAIL}")),
+             h.compact(h.comment()), resource="comment")
+    until(lambda: w.value("SELECT count(*) FROM webhook") == 7)
+    return w
+
+
+@tap.test("--erase-person takes every hook that names an address, its rows "
+          "and all traces, and leaves the others")
+def _():
+    w = filled()
+    body = b'{"torn":"' + MAIL.encode()
+    equal(w.post(body, signed(body)).status, 400)
+    others = [bytes(row[0]) for row in w.rows("SELECT body FROM webhook")
+              if MAIL.encode() not in bytes(row[0]).lower()]
+    equal(len(others), 3)
+    done = erase(w, "--erase-person", MAIL, "--yes")
+    equal(done.returncode, 0, done)
+    equal([bytes(row[0]) for row in w.rows("SELECT body FROM webhook")],
+          others)
+    equal(w.value("SELECT count(*) FROM outbox"), 2)
+    equal(w.value("SELECT count(*) FROM outbox WHERE webhook_id NOT IN "
+                  "(SELECT id FROM webhook)"), 0)
+    assert MAIL.encode() not in every_byte(w).lower()
+    with open(w.db + "-wal", "rb") as f:
+        assert len(f.read()) < 10000, "the log was not cut"
+    post_all(w, personal_error())           # the worker goes on
+    assert w.get(h.PATH + "/ready").status == 200
+
+
+@tap.test("the audit line has counts and nothing of the person")
+def _():
+    w = filled()
+    done = erase(w, "--erase-person", MAIL, "--yes")
+    lines = [h.logfmt(line) for line in done.stderr.splitlines()]
+    equal([(x["event"], x["what"], x["hooks"], x["unmapped"], x["spooled"])
+           for x in lines], [("erased", "person", "4", "3", "0")])
+    assert MAIL not in done.stdout + done.stderr, done
+
+
+@tap.table("--erase-person finds {}", [
+    ("an IP address", IP, 1), ("an IPv6 address", "2001:DB8::77", 1),
+    ("a user's id", "31", 1), ("a user's name", "larsen", 1),
+    ("no part of an address", "larsen@example.com", 0),
+    ("no part of an id", "3", 0)])
+def _(_name, who, hooks):
+    w = filled()
+    before = w.value("SELECT count(*) FROM webhook")
+    done = erase(w, "--erase-person", who, "--yes")
+    equal(done.returncode, 0 if hooks else 1, done)
+    equal(before - w.value("SELECT count(*) FROM webhook"), hooks)
+
+
+@tap.test("--erase-person finds who gave feedback, by name or address")
+def _():
+    w = h.Worker()
+    for who in ("rosa lind", "rosa@example.net"):
+        post_all(w, h.compact(h.event_alert()), feedback("Rosa Lind"),
+                 resource="event_alert")
+        done = erase(w, "--erase-person", who, "--yes")
+        equal(done.returncode, 0, done)
+        assert b"Rosa" not in every_byte(w), who
+    equal(w.value("SELECT count(*) FROM webhook"), 2)
+
+
+@tap.test("hooks in the spool, and those set aside, are erased there")
+def _():
+    w = filled(*h.BRIEF)
+    w.stop()
+    equal(erase(w, "--erase-person", MAIL, "--yes").returncode, 0)
+    w.start()
+    db = held(w)
+    post_all(w, personal_error(), h.compact(h.error()))
+    w.kill()
+    db.execute("ROLLBACK")
+    db.close()
+    h.write(os.path.join(w.spool, "1-1-1.hook.bad"), "torn: " + MAIL)
+    equal(len(w.spooled()), 3)
+    done = erase(w, "--erase-person", MAIL, "--yes")
+    equal(done.returncode, 0, done)
+    equal(len(w.spooled()), 1)
+    assert MAIL.encode() not in every_byte(w).lower()
+    w.start()
+    until(lambda: not w.spooled())
+
+
+@tap.table("nothing is erased {}", [
+    ("without a yes", [], b"", 1), ("by a pipe that says yes", [], b"yes\n",
+                                    1),
+    ("for nobody", ["--yes"], b"", 1)])
+def _(name, options, stdin, status):
+    w = filled()
+    who = "x@example.org" if name == "for nobody" else MAIL
+    before = every_byte(w)
+    done = erase(w, "--erase-person", who, *options, stdin=stdin)
+    equal(done.returncode, status, done)
+    count = "0" if name == "for nobody" else "4"
+    equal(done.stdout.split()[:2], ["hooks", count], "the plan")
+    equal(w.value("SELECT count(*) FROM webhook"), 7)
+    assert (MAIL.encode() in every_byte(w)) == (MAIL.encode() in before)
+
+
+@tap.table("--erase-project takes a project's hooks by its {}, and what they "
+           "taught", [("slug", "shop"), ("slug in capitals", "SHOP"),
+                      ("number", "4509877862268928")])
+def _(_name, which):
+    w = h.Worker()
+    other = {"project": 77, "slug": "bank"}
+    post_all(w, h.compact(h.error(issue_id="1")),
+             h.compact(h.error(issue_id="2", **other)))
+    post_all(w, h.compact(h.issue()), h.compact(h.issue("ignored")),
+             h.compact(h.issue(project="77", slug="bank")), resource="issue")
+    if which.isalpha():
+        post_all(w, h.compact(h.comment()),
+                 h.compact(h.comment(project_slug="bank")),
+                 resource="comment")
+        post_all(w, h.compact(h.metric_alert(projects=["web", "shop"])),
+                 resource="metric_alert")
+    equal(w.value("SELECT count(*) FROM issue_release"), 2)
+    done = erase(w, "--erase-project", which, "--yes")
+    equal(done.returncode, 0, done)
+    left = 3 if which.isalpha() else 2
+    equal(w.value("SELECT count(*) FROM webhook"), left)
+    equal([row[0] for row in w.rows("SELECT issue_id FROM issue_release")],
+          ["2"])
+    kept = every_byte(w)
+    assert b"bank" in kept and b"/shop/" not in kept
+
+
+@tap.test("event ids of what a sink has taken are printed: there it has to be "
+          "erased, too")
+def _():
+    w = filled()
+    db = h.open_db(w.db, write=True)
+    # Taken; refused; sent three times as new, and then put back once more.
+    db.execute("UPDATE outbox SET state = 'delivered', workspace_id = 'w' "
+               "WHERE id = 1")
+    db.execute("UPDATE outbox SET state = 'dead', attempts = 20, "
+               "workspace_id = 'w' WHERE id = 3")
+    db.execute("UPDATE outbox SET state = 'pending', sink = 'http', "
+               "workspace_id = 'w', event_id = event_id || '-r3' "
+               "WHERE id = 4")
+    first, second, third = (row[0] for row in db.execute(
+        "SELECT event_id FROM outbox WHERE id IN (1, 3, 4) ORDER BY id"))
+    db.close()
+    done = erase(w, "--erase-person", MAIL, "--yes")
+    equal([line for line in done.stdout.splitlines()
+           if line.startswith("sentry-")],
+          [first, second, third[:-3], third[:-3] + "-r2", third])
+
+
+@tap.test("--erase-project names every id under which a sink may have a row, "
+          "of dead ones and from before a replay as new")
+def _():
+    w = filled()
+    db = h.open_db(w.db, write=True)
+    db.execute("UPDATE outbox SET state = 'delivered', workspace_id = 'w', "
+               "sink = 'http', delivered_at = created_at WHERE id = 1")
+    db.execute("UPDATE outbox SET state = 'dead', attempts = 20, "
+               "workspace_id = 'w' WHERE id = 3")
+    first, third = (row[0] for row in db.execute(
+        "SELECT event_id FROM outbox WHERE id IN (1, 3) ORDER BY id"))
+    db.close()
+    for _ in range(2):
+        done = subprocess.run(
+            [os.path.join(h.SRC, "tools", "sentry-replay"), "--db", w.db,
+             "--id", "1", "--new-id", "--yes"], capture_output=True,
+            text=True, timeout=h.LIMIT, env=h.clean_environment())
+        equal(done.returncode, 0, done)
+    done = erase(w, "--erase-project", "shop", "--yes")
+    equal(done.returncode, 0, done)
+    named = {line for line in done.stdout.splitlines()
+             if line.startswith("sentry-")}
+    equal(named, {first, first + "-r2", first + "-r3", third})
+
+
+@tap.test("a thousand hooks are erased while others come in, all of which are "
+          "answered 200")
+def _():
+    w = h.Worker()
+    for _ in range(20):
+        post_all(w, *(personal_error() for _ in range(50)))
+    seen, stop = [], threading.Event()
+
+    def intake():
+        while not stop.is_set():
+            body = h.compact(h.error())
+            seen.append(w.post(body, signed(body, "error")).status)
+
+    thread = threading.Thread(target=intake)
+    thread.start()
+    try:
+        done = erase(w, "--erase-person", MAIL, "--yes")
+    finally:
+        stop.set()
+        thread.join()
+    equal(done.returncode, 0, done)
+    print(f"# {len(seen)} others meanwhile")
+    equal(set(seen), {200})
+    until(lambda: not w.spooled())
+    equal(w.value("SELECT count(*) FROM webhook"), len(seen))
+    assert MAIL.encode() not in every_byte(w)
+
+
+@tap.test("while a reader holds a snapshot the erasing is done, but says that "
+          "copies are left")
+def _():
+    w = filled()
+    db = h.open_db(w.db)
+    db.execute("BEGIN")
+    db.execute("SELECT count(*) FROM webhook").fetchone()
+    done = erase(w, "--erase-person", MAIL, "--yes")
+    equal(done.returncode, 1, done)
+    assert "copies are left" in done.stderr, done.stderr
+    equal(w.value("SELECT count(*) FROM webhook"), 3)
+    db.close()
+    erase(w, "--erase-person", MAIL, "--yes")
+    assert MAIL.encode() not in every_byte(w).lower()
+
+
+@tap.table("{} is a wrong command line", [
+    ("both at once", ["--erase-person", "x", "--erase-project", "y"]),
+    ("--erase-person of nothing", ["--erase-person", ""]),
+    ("--erase-project with --check", ["--erase-project", "x", "--check"]),
+    ("--yes alone", ["--yes"]),
+    ("--redact=1", ["--redact=1"])])
+def _(_name, options):
+    equal(run_program(*options).returncode, 64)
+
+
+tap.run()

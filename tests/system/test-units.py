@@ -1,0 +1,679 @@
+#!/usr/bin/env python3
+"""Least privilege. The systemd units: how exposed they leave the programs, and
+that the programs run under what the units take away, as far as that can be
+shown without systemd as the first process. And what the worker sees to by
+itself: root, file modes, secrets in memory, core dumps."""
+import http.server
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+
+sys.dont_write_bytecode = True
+import harness as h
+from harness import equal, signed, until
+
+h.need_program()
+tap = h.Tap()
+HERE = h.Scratch.new("units")
+CONF = os.path.join(h.SRC, "conf")
+DELIVER = os.path.join(h.BUILD, "sentry-deliver")
+BODY = h.compact(h.issue())
+# The limits are the unit's to set, and the C library, which asks for them,
+# does without. Only as root SQLite gives its files to the database's owner.
+MAY_FAIL = {"prlimit64", "fchown"}
+# These fail in the tests as they would under the unit.
+STRACE = ["strace", "-D", "-f", "-e",
+          f"inject={','.join(MAY_FAIL)}:error=EPERM", "-o"]
+
+
+def need(*commands):
+    for command in commands:
+        if not shutil.which(command):
+            raise h.Skip(f"no {command}")
+
+
+def unit(name):
+    """A unit with the programs of this build in it."""
+    path = os.path.join(HERE, name)
+    with open(os.path.join(CONF, name + ".in"), encoding="utf-8") as f:
+        h.write(path, re.sub("@s?bindir@", h.BUILD, f.read()))
+    return path
+
+
+def run(*argv):
+    done = subprocess.run(argv, capture_output=True, text=True,
+                          timeout=h.LIMIT)
+    return done.returncode, done.stdout, done.stderr
+
+
+# ---- what systemd says ---------------------------------------------------
+
+@tap.table("{} leaves no more exposed than it promises", [
+    ("sentry-webhooks.service", 0.3), ("sentry-deliver.service", 1.2),
+    ("sentry-webhooks-page.service", 0.3)])
+def _(name, limit):
+    need("systemd-analyze")
+    code, out, err = run("systemd-analyze", "security", "--offline=true",
+                         "--no-pager", unit(name))
+    found = re.search(r"exposure level for \S+: ([0-9.]+)", out)
+    assert found, (code, out, err)
+    print(f"# {name}: {found[1]}, limit {limit}")
+    assert float(found[1]) <= limit, out
+
+
+@tap.test("systemd-analyze verify finds nothing wrong with the units")
+def _():
+    need("systemd-analyze")
+    sockets = [shutil.copy(os.path.join(CONF, name), HERE) for name in
+               ("sentry-webhooks.socket", "sentry-webhooks-page.socket")]
+    # Their pages need not be installed here.
+    code, out, err = run("systemd-analyze", "verify", "--man=no", *sockets, *(
+        unit(f"sentry-{name}.service")
+        for name in ("webhooks", "deliver", "webhooks-page")))
+    ours = [line for line in err.splitlines() if "sentry-" in line]
+    equal((code, out, ours), (0, "", []), err)
+
+
+UNITS = [os.path.basename(name).removesuffix(".in")
+         for name in sorted(os.listdir(CONF))
+         if re.search(r"\.(service|socket)(\.in)?$", name)]
+
+
+def sections(name):
+    """{section: [(key, value), ...]} of a unit's text."""
+    path = os.path.join(CONF, name)
+    found, here = {}, None
+    with open(path if os.path.exists(path) else path + ".in",
+              encoding="utf-8") as f:
+        for line in f:
+            head = re.match(r"\[(\w+)\]$", line)
+            if head:
+                here = found.setdefault(head[1], [])
+            elif "=" in line and line[0] not in "#;":
+                here.append(tuple(line.rstrip("\n").split("=", 1)))
+    return found
+
+
+# A service that was started too often takes its socket with it, and that its
+# file: from then on nginx has nobody to hand hooks to.
+@tap.table("{} is started however often: no limit ends it for good",
+           [(name,) for name in UNITS])
+def _(name):
+    unit_of = sections(name)
+    equal([value for key, value in unit_of["Unit"]
+           if key == "StartLimitIntervalSec"], ["0"], "in [Unit]")
+    for key, value in unit_of.get("Socket", []):
+        assert key not in ("TriggerLimitIntervalSec", "TriggerLimitBurst") \
+            or value == "0", (key, value)
+    if name.endswith(".socket"):
+        equal([value for key, value in unit_of["Socket"]
+               if key == "TriggerLimitIntervalSec"], ["0"], "in [Socket]")
+
+
+@tap.test("systemd-sysusers makes the units' user, with its folder")
+def _():
+    need("systemd-sysusers")
+    root = os.path.join(HERE, "root")
+    os.makedirs(os.path.join(root, "etc"), exist_ok=True)
+    code, _, err = run("systemd-sysusers", "--root=" + root,
+                       os.path.join(CONF, "sentry-webhooks.sysusers"))
+    equal(code, 0, err)
+    with open(os.path.join(root, "etc/passwd"), encoding="utf-8") as f:
+        entry = f.read().split("\n")[0].split(":")
+    equal((entry[0], entry[5]), ("sentry-webhooks",
+                                 "/var/lib/sentry-webhooks"))
+    for name in ("webhooks", "deliver"):
+        with open(unit(f"sentry-{name}.service"), encoding="utf-8") as f:
+            text = f.read()
+        assert "\nUser=sentry-webhooks\n" in text
+        assert "\nStateDirectory=sentry-webhooks\n" in text
+
+
+# ---- the system calls ----------------------------------------------------
+
+def calls_of(sets):
+    """The names in systemd's groups of system calls."""
+    found, queue = set(), list(sets)
+    while queue:
+        code, out, err = run("systemd-analyze", "syscall-filter",
+                             "--no-pager", queue.pop())
+        equal(code, 0, err)
+        for word in re.findall(r"^    ([@\w-]+)$", out, re.M):
+            (queue.append if word[0] == "@" else found.add)(word)
+    return found
+
+
+def allowed(name):
+    """What the unit's SystemCallFilter= lines let through."""
+    with open(unit(name), encoding="utf-8") as f:
+        lines = re.findall(r"^SystemCallFilter=(~?)(.*)$", f.read(), re.M)
+    calls = set()
+    for minus, groups in lines:
+        if minus:
+            calls -= calls_of(groups.split())
+        else:
+            calls |= calls_of(groups.split())
+    assert "read" in calls and "ptrace" not in calls, sorted(calls)
+    return calls
+
+
+def traced(path):
+    with open(path, encoding="utf-8", errors="replace") as f:
+        return set(re.findall(r"^(?:\d+ +)?(\w+)\(", f.read(), re.M))
+
+
+def check_calls(name, trace):
+    calls = traced(trace)
+    assert {"execve", "openat", "pwrite64"} <= calls, sorted(calls)
+    equal(sorted(calls - allowed(name) - MAY_FAIL), [],
+          "calls outside of SystemCallFilter=")
+
+
+def need_strace():
+    need("systemd-analyze", "strace")
+    if h.WRAPPER or h.sanitized():
+        raise h.Skip("the calls would be a sanitizer's or valgrind's")
+    if run("strace", "-o", "/dev/null", "true")[0] != 0:
+        raise h.Skip("strace may not trace here")
+
+
+@tap.test("the worker makes no system call that its unit forbids")
+def _():
+    need_strace()
+    trace = os.path.join(HERE, "worker.trace")
+    folder = h.Scratch.new("units")
+    listen = h.listening_socket(folder + "/inherited")
+    # With -D the worker itself is our child, and gets the signals.
+    h.WRAPPER[:] = [*STRACE, trace]
+    try:
+        w = h.Worker(*h.BRIEF, listen=listen, folder=folder)
+    finally:
+        h.WRAPPER[:] = []
+    equal(w.post(BODY, signed(BODY)).status, 200)
+    equal(w.get(h.PATH + "/ready").status, 200)
+    equal(w.get(h.PATH + "/metrics").status, 200)
+    with h.sqlite3.connect(w.db) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        equal(w.post(h.compact(h.issue(id="77")), signed(h.compact(
+            h.issue(id="77")))).status, 200)
+        assert w.spooled(), "the lock did not make it spool"
+        db.rollback()
+    until(lambda: not w.spooled())
+    equal(w.stop(), 0)
+    until(lambda: "+++ exited with 0 +++" in tail(trace))
+    check_calls("sentry-webhooks.service", trace)
+    listen.close()
+
+
+def tail(path):
+    with open(path, encoding="utf-8", errors="replace") as f:
+        return f.read()[-4096:]
+
+
+class Sink(http.server.BaseHTTPRequestHandler):
+    taken = 0
+
+    def do_POST(self):
+        events = json.loads(self.rfile.read(
+            int(self.headers["Content-Length"])))
+        Sink.taken += len(events) if isinstance(events, list) else 1
+        answer = b'{"ids":[],"status":200}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+@tap.test("the page makes no system call that its unit forbids")
+def _():
+    need_strace()
+    folder = h.Scratch.new("units")
+    equal(h.Worker(folder=folder).stop(), 0)
+    trace = os.path.join(HERE, "page.trace")
+    listen = h.listening_socket(folder + "/inherited")
+    page = h.start(
+        [*STRACE, trace, os.path.join(h.BUILD, "sentry-webhooks-page")],
+        stdin=listen.fileno(), stderr=subprocess.DEVNULL,
+        env=h.clean_environment({
+            "SENTRY_WEBHOOKS_DB": folder + "/outbox.db"}))
+    equal(h.fcgi(folder + "/inherited", h.params("GET")).status, 200)
+    page.terminate()
+    equal(h.finish(page), 0)
+    until(lambda: "+++ exited with 0 +++" in tail(trace))
+    check_calls("sentry-webhooks-page.service", trace)
+    listen.close()
+
+
+@tap.test("the deliverer makes no system call that its unit forbids")
+def _():
+    need_strace()
+    w = h.Worker()
+    equal(w.post(BODY, signed(BODY)).status, 200)
+    h.map_everything(w.db)
+    until(lambda: w.value("SELECT state FROM outbox") == "pending")
+    trace = os.path.join(HERE, "deliver.trace")
+    server = http.server.HTTPServer(("127.0.0.1", 0), Sink)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        done = subprocess.run(
+            [*STRACE, trace, DELIVER, "--db", w.db, "--once",
+             "--to", f"http://localhost:{server.server_port}/e/key"],
+            capture_output=True, text=True, timeout=h.LIMIT,
+            env=h.clean_environment({"no_proxy": "*"}))
+    finally:
+        server.shutdown()
+        server.server_close()
+    equal((done.returncode, Sink.taken), (0, 1), done.stderr)
+    until(lambda: "+++ exited with 0 +++" in tail(trace))
+    check_calls("sentry-deliver.service", trace)
+
+
+# ---- the walls, as far as they can be put up by hand ----------------------
+
+WALLS = """set -e
+mount --make-rprivate /
+mount --bind "$1" "$1"
+mount -o remount,bind,ro /
+exec setpriv --reuid=nobody --regid="$(id -gn nobody)" --clear-groups \\
+    --no-new-privs --bounding-set=-all --inh-caps=-all -- "$2" \\
+    --db "$1/outbox.db" --secret-file "$1/secret" --redact
+"""
+
+
+@tap.test("the worker serves with no network, no rights and nothing to write "
+          "to but its state")
+def _():
+    need("unshare", "setpriv", "mount")
+    if os.geteuid() != 0 or run("unshare", "-n", "-m", "true")[0] != 0:
+        raise h.Skip("needs root that may unshare")
+    if h.WRAPPER:
+        raise h.Skip("the wrapper wants more than that")
+    state = h.Scratch.new("state")
+    h.write(state + "/secret", h.SECRET + "\n", 0o600)
+    listen = h.listening_socket(state + "/socket")
+    for path in (state, state + "/secret"):
+        shutil.chown(path, "nobody")
+    with open(state + "/stderr", "wb") as log:
+        process = h.start(
+            ["unshare", "-n", "-m", "sh", "-c", WALLS, "sh", state,
+             h.PROGRAM], stdin=listen.fileno(), stderr=log,
+            env=h.clean_environment())
+    if not can_read(h.PROGRAM):
+        raise h.Skip("nobody may not run the program where it is")
+    try:
+        answer = until(lambda: posted(state, process))
+        equal(answer.status, 200)
+        equal([row[0] for row in h.rows(
+            state + "/outbox.db", "SELECT outcome FROM webhook")],
+            ["observed"])
+        equal(os.stat(state + "/outbox.db").st_uid, os.stat(state).st_uid)
+        net = os.readlink(f"/proc/{process.pid}/ns/net")
+        assert net != os.readlink("/proc/self/ns/net")
+        with open(f"/proc/{process.pid}/status", encoding="ascii") as f:
+            status = f.read()
+        assert re.search(r"^CapEff:\s+0+$", status, re.M), status
+        assert re.search(r"^NoNewPrivs:\s+1$", status, re.M), status
+    finally:
+        process.terminate()
+        code = h.finish(process)
+        listen.close()
+    equal(code, 0)
+
+
+def can_read(path):
+    """Whether nobody gets to it: scratch builds lie below root's folders."""
+    return run("setpriv", "--reuid=nobody", "--clear-groups",
+               "test", "-x", path)[0] == 0
+
+
+def posted(state, process):
+    with open(state + "/stderr", encoding="utf-8") as f:
+        assert process.poll() is None, f.read()
+    more = dict(h.cgi_names(signed(BODY)), CONTENT_LENGTH=str(len(BODY)))
+    try:
+        return h.fcgi(state + "/socket", h.params("POST", h.PATH, more), BODY)
+    except OSError:
+        return None
+
+
+# ---- root ----------------------------------------------------------------
+
+def need_root():
+    if os.geteuid() != 0:
+        raise h.Skip("needs root")
+
+
+def refused(*argv, env=None):
+    """The program ends at once, with 77 and one line; gives the line."""
+    done = subprocess.run(h.WRAPPER + list(argv), capture_output=True,
+                          text=True, timeout=h.LIMIT,
+                          env=h.clean_environment(env))
+    said = h.strip_valgrind(done.stderr)
+    equal((done.returncode, done.stdout, said.count("\n")), (77, "", 1), said)
+    return said
+
+
+def foreign_database():
+    """Another user's database, and how a worker would be started on it."""
+    w = h.Worker()
+    w.stop()
+    for name in os.listdir(w.folder):
+        if name.startswith("outbox.db"):
+            shutil.chown(os.path.join(w.folder, name), "nobody")
+    return w
+
+
+@tap.test("root is refused on another user's database, with 77 and its name")
+def _():
+    need_root()
+    w = foreign_database()
+    said = refused(*w.argv[len(h.WRAPPER):])
+    assert "nobody" in said and w.db in said and "--allow-root" in said, said
+
+
+@tap.table("root may, on another user's database, with {}", [
+    ("--allow-root", ["--allow-root"], None),
+    ("SENTRY_WEBHOOKS_ALLOW_ROOT=1", [],
+     {"SENTRY_WEBHOOKS_ALLOW_ROOT": "1"})])
+def _(_name, options, env):
+    need_root()
+    w = foreign_database()
+    w.argv += options
+    w.env = env
+    w.start()
+    equal(w.post(BODY, signed(BODY)).status, 200)
+
+
+@tap.test("root is refused when systemd itself has started the program")
+def _():
+    need_root()
+    said = refused("sh", "-c", "SYSTEMD_EXEC_PID=$$; export SYSTEMD_EXEC_PID; "
+                   'exec "$0" "$@"', h.PROGRAM, "--db", HERE + "/new.db",
+                   "--socket", HERE + "/s")
+    assert "User=" in said, said
+    assert not os.path.exists(HERE + "/new.db")
+
+
+@tap.test("root is told of elsewhere, once, and served: no hook is lost")
+def _():
+    need_root()
+    # Somebody further up was started by systemd: that says nothing of us.
+    w = h.Worker(env={"SYSTEMD_EXEC_PID": str(os.getpid())})
+    equal(w.post(BODY, signed(BODY)).status, 200)
+    lines = [h.logfmt(line) for line in w.log_lines()]
+    equal([x["level"] for x in lines if x["event"] == "root"], ["warning"])
+
+
+# ---- files ---------------------------------------------------------------
+
+FILES = ("", "-wal", "-shm")
+
+
+def mode(path):
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+@tap.test("database, its files, spool and hooks in it are closed to others, "
+          "whatever the umask")
+def _():
+    old = os.umask(0)
+    try:
+        w = h.Worker(*h.BRIEF)
+    finally:
+        os.umask(old)
+    equal(w.post(BODY, signed(BODY)).status, 200)   # the -wal comes with it
+    equal([mode(w.db + end) for end in FILES], [0o640] * 3)
+    db = h.sqlite3.connect(w.db, isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    other = h.compact(h.issue())
+    equal(w.post(other, signed(other)).status, 200)
+    equal(mode(w.spool), 0o700)
+    equal([mode(os.path.join(w.spool, name)) for name in w.spooled()],
+          [0o600])
+    db.execute("ROLLBACK")
+    db.close()
+    events = [h.logfmt(line)["event"] for line in w.log_lines()]
+    assert "file-mode" not in events and "socket-mode" not in events, events
+
+
+@tap.test("files that were open to others are closed at the start, and said")
+def _():
+    w = h.Worker()
+    equal(w.post(BODY, signed(BODY)).status, 200)
+    w.kill()                            # leaves all three of them
+    for end in FILES:
+        os.chmod(w.db + end, 0o666)
+    os.chmod(w.spool, 0o755)
+    w.start()
+    equal([mode(w.db + end) for end in FILES], [0o660] * 3)
+    equal(mode(w.spool), 0o750)
+    said = [h.logfmt(line) for line in w.log_lines()]
+    equal(sorted(x["file"] for x in said if x["event"] == "file-mode"),
+          sorted([w.spool] + [w.db + end for end in FILES]))
+    equal(w.post(BODY, signed(BODY)).status, 200)
+
+
+def not_ours(kind, w):
+    """Something that stands where the worker would have its own."""
+    path = os.path.join(w.folder, "other")
+    if kind == "folder" or kind == "spool":
+        os.mkdir(path)
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        h.write(path, "")
+        shutil.chown(path, "nobody")
+    os.chmod(path, 0o1777 if os.path.isdir(path) else 0o666)
+    return path
+
+
+@tap.table("{}: its mode stays as it is, and that it is open is said", [
+    ("--db with a folder", "folder", "--db"),
+    ("--db with a FIFO", "fifo", "--db"),
+    ("--db with another user's file", "file", "--db"),
+    ("--spool with a folder that others use", "spool", "--spool")])
+def _(_name, kind, option):
+    if kind == "file":
+        need_root()
+    w = h.Worker()
+    w.stop()
+    path = not_ours(kind, w)
+    before = mode(path)
+    w.argv += [option, path, "--allow-root"]
+    w.start()
+    equal(mode(path), before)
+    said = [h.logfmt(line) for line in w.log_lines()]
+    equal([(x["file"], "chmod" in x["msg"]) for x in said
+           if x["event"] == "file-mode" and not x["file"].startswith(
+               path + "-")], [(path, True)])
+
+
+@tap.test("--check says what is open to others")
+def _():
+    w = h.Worker()
+    w.stop()
+    argv = ["--check", "--db", w.db, "--secret-file", w.secret_file,
+            "--socket", w.socket]
+    assert "others" not in h.run_program(*argv).stdout
+    os.chmod(w.db, 0o644)
+    os.chmod(w.spool, 0o711)
+    done = h.run_program(*argv, "--socket-mode", "0666")
+    equal(done.returncode, 0, done)
+    equal(done.stdout.count("open to others"), 2, done.stdout)
+    equal(done.stdout.count("everybody"), 1, done.stdout)
+
+
+@tap.test("a socket that everybody may connect to is said, own or inherited")
+def _():
+    listen = h.listening_socket(h.Scratch.new("units") + "/socket")
+    for w in (h.Worker("--socket-mode", "0666"), h.Worker(listen=listen)):
+        lines = [h.logfmt(line)["event"] for line in w.log_lines()]
+        equal(lines.count("socket-mode"), 1)
+        w.stop()
+    listen.close()
+
+
+# ---- the journal -----------------------------------------------------------
+
+PRIORITY = {"error": 3, "warning": 4, "info": 6}
+
+
+def journalled(where=lambda st: f"{st.st_dev}:{st.st_ino}"):
+    """A worker whose standard error is the journal, as systemd says it."""
+    folder = h.Scratch.new("journal")
+    h.write(os.path.join(folder, "stderr"), "")
+    return h.Worker(folder=folder, env={
+        "JOURNAL_STREAM": where(os.stat(os.path.join(folder, "stderr")))})
+
+
+@tap.test("where standard error is the journal each line has its level")
+def _():
+    w = journalled()
+    equal(w.post(BODY, signed(BODY)).status, 200)
+    equal(w.post(BODY, signed(BODY, secret="other")).status, 401)
+    h.write(w.secret_file, "short\n")   # said as a warning
+    equal(w.get(h.PATH + "/ready").status, 200)
+    w.stop()
+    lines = [re.match(r"<(\d)>(ts=.*)", line) for line in w.log_lines()]
+    assert all(lines), w.log()
+    levels = {h.logfmt(m[2])["level"]: int(m[1]) for m in lines}
+    equal({"warning", "info"} - set(levels), set())
+    equal(levels, {k: PRIORITY[k] for k in levels})
+
+
+@tap.table("where it is {}, no line has", [
+    ("another file", lambda st: f"{st.st_dev}:{st.st_ino + 1}"),
+    ("on another device", lambda st: f"{st.st_dev + 1}:{st.st_ino}"),
+    ("nothing that is known", lambda st: "what")])
+def _(_name, where):
+    w = journalled(where)
+    w.stop()
+    for line in w.log_lines():
+        h.logfmt(line)
+
+
+@tap.test("an error has a level of its own there, and what has none is one")
+def _():
+    folder = h.Scratch.new("journal")
+    path = h.write(os.path.join(folder, "stderr"), "")
+    st = os.stat(path)
+    w = h.Worker(folder=folder, secret=None, env={
+        "JOURNAL_STREAM": f"{st.st_dev}:{st.st_ino}"})
+    w.stop()
+    assert re.search(r"^<3>ts=\S+ level=error event=no-secret ", w.log(),
+                     re.M), w.log()
+    for name in UNITS:
+        if name.endswith(".service"):
+            assert ("SyslogLevel", "err") in sections(name)["Service"], name
+
+
+@tap.test("strangers' refusals are counted always, and written seldom")
+def _():
+    w = h.Worker()
+    sent = 400
+    for n in range(sent):
+        answer = w.post(BODY, signed(BODY, secret="other") if n % 2 else {})
+        equal(answer.status, 401)
+    equal(w.post(BODY, signed(BODY)).status, 200)
+    text = w.get(h.PATH + "/metrics").body.decode()
+    counted = re.findall(r'^sentry_webhooks_hooks_total\{.*result='
+                         r'"unauthentic"\} (\d+)$', text, re.M)
+    equal(sum(map(int, counted)), sent)
+    lines = [h.logfmt(line) for line in w.log_lines()]
+    said = sum(x.get("status") == "401" for x in lines)
+    assert 10 <= said <= sent / 2, said
+    equal(sum(x.get("status") == "200" for x in lines), 1)
+
+
+# ---- memory --------------------------------------------------------------
+
+def places(pid, needle):
+    """Where in a process's memory `needle` stands: the flags of each place."""
+    found, here, flags = [], None, {}
+    with open(f"/proc/{pid}/smaps", encoding="utf-8") as f:
+        for line in f:
+            head = re.match(r"([0-9a-f]+)-([0-9a-f]+) (r?)", line)
+            if head:
+                here = (int(head[1], 16), int(head[2], 16))
+            elif line.startswith("VmFlags:"):
+                flags[here] = line.split()[1:]
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for (begin, end), marks in flags.items():
+            try:
+                memory.seek(begin)
+                data = memory.read(end - begin)
+            except (OSError, ValueError, OverflowError):
+                continue
+            found += [marks] * data.count(needle)
+    return found
+
+
+def need_memory():
+    if h.WRAPPER or h.sanitized():
+        raise h.Skip("the memory would be a sanitizer's or valgrind's")
+    try:
+        with open("/proc/self/smaps", encoding="utf-8") as f:
+            assert "VmFlags" in f.read()
+        child = subprocess.Popen(["sleep", "20"])
+        try:
+            places(child.pid, h.SECRET.encode())
+        finally:
+            child.kill()
+            child.wait()
+    except (OSError, AssertionError) as error:
+        raise h.Skip("a process's memory cannot be looked at") from error
+
+
+@tap.table("a secret from {} stands in locked memory alone, out of dumps", [
+    ("a file", h.SECRET, None),
+    ("the environment", None, {"SENTRY_CLIENT_SECRET": h.SECRET})])
+def _(_name, secret, env):
+    need_memory()
+    w = h.Worker(secret=secret, env=env)
+    for tries in (0, 50):
+        for _ in range(tries):
+            equal(w.post(BODY, signed(BODY)).status, 200)
+            equal(w.post(BODY, signed(BODY, secret="other")).status, 401)
+        found = places(w.process.pid, h.SECRET.encode())
+        equal(len(found), 1)
+        assert "lo" in found[0] and "dd" in found[0], found
+    with open(f"/proc/{w.process.pid}/environ", "rb") as f:
+        assert h.SECRET.encode() not in f.read()
+
+
+@tap.test("secrets that cannot be locked are said once, and used")
+def _():
+    need("setpriv", "prlimit")
+    need_root()
+    if h.WRAPPER or h.sanitized():
+        raise h.Skip("a sanitizer or valgrind locks nothing")
+    h.WRAPPER[:] = ["setpriv", "--bounding-set=-ipc_lock",
+                    "prlimit", "--memlock=0"]
+    try:
+        w = h.Worker()
+    finally:
+        h.WRAPPER[:] = []
+    h.write(w.secret_file, "# again\n" + h.SECRET + "\n", 0o600)
+    equal(w.post(BODY, signed(BODY)).status, 200)
+    said = [h.logfmt(line)["event"] for line in w.log_lines()]
+    equal(said.count("secret-memory"), 1, said)
+    assert "secret-file" in said, said          # it was read again
+
+
+@tap.test("a worker that crashes leaves no core")
+def _():
+    w = h.Worker()
+    with open(f"/proc/{w.process.pid}/limits", encoding="ascii") as f:
+        limits = re.search(r"^Max core file size +(\S+) +(\S+)", f.read(), re.M)
+    equal(limits.groups(), ("1", "1"))
+
+
+tap.run()

@@ -1,0 +1,100 @@
+#include "base/timestamp.h"
+#include "../support/tap.h"
+
+/* NULL: it is no date. */
+static const struct {
+	const char	*in, *out;
+} dates[] = {
+	{ "2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z" },
+	{ "2026-01-02T03:04:05.678000+00:00", "2026-01-02T03:04:05.678000Z" },
+	{ "2026-01-02T03:04:05-00:00", "2026-01-02T03:04:05Z" },
+	{ "2026-01-02T03:04:05.5+05:30", "2026-01-01T21:34:05.5Z" },
+	{ "2026-01-02T23:04:05-0130", "2026-01-03T00:34:05Z" },
+	{ "2026-01-02T03:04:05+02", "2026-01-02T01:04:05Z" },
+	{ "2026-01-02 03:04:05", "2026-01-02T03:04:05Z" },
+	{ "2026-01-02t03:04:05z", "2026-01-02T03:04:05Z" },
+	{ "2024-02-29T00:00:00Z", "2024-02-29T00:00:00Z" },
+	{ "2000-02-29T00:00:00Z", "2000-02-29T00:00:00Z" },
+	{ "1969-12-31T23:59:59.25Z", "1969-12-31T23:59:59.25Z" },
+	{ "9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z" },
+	{ "9999-12-31T23:59:59-01:00", NULL },
+	{ "2023-02-29T00:00:00Z", NULL },
+	{ "1900-02-29T00:00:00Z", NULL },
+	{ "2026-13-02T03:04:05Z", NULL },
+	{ "2026-00-02T03:04:05Z", NULL },
+	{ "2026-01-32T03:04:05Z", NULL },
+	{ "2026-01-02T24:04:05Z", NULL },
+	{ "2026-01-02T03:60:05Z", NULL },
+	{ "2026-01-02T03:04:60Z", NULL },
+	{ "2026-01-02T03:04:05.Z", NULL },
+	{ "2026-01-02T03:04:05Zx", NULL },
+	{ "2026-01-02T03:04:05+24:00", NULL },
+	{ "2026-01-02T03:04:05+1:00", NULL },
+	{ "2026-01-02T03:04", NULL },
+	{ "2026-01-02", NULL },
+	{ "26-01-02T03:04:05Z", NULL },
+	{ " 2026-01-02T03:04:05Z", NULL },
+	{ "yesterday", NULL },
+	{ "", NULL },
+}, seconds[] = {
+	{ "0", "1970-01-01T00:00:00Z" },
+	{ "1566248317", "2019-08-19T20:58:37Z" },
+	{ "1566248317.391", "2019-08-19T20:58:37.391Z" },
+	{ "1566248317.0", "2019-08-19T20:58:37Z" },
+	{ "1566248317.10", "2019-08-19T20:58:37.10Z" },
+	{ "253402300799", "9999-12-31T23:59:59Z" },
+	{ "253402300800", NULL },
+	{ "99999999999999999999999", NULL },
+	{ "-1", NULL },
+	{ "1.", NULL },
+	{ ".5", NULL },
+	{ "1e9", NULL },
+	{ "12 ", NULL },
+	{ "", NULL },
+};
+
+static void
+convert(bool (*how)(struct moment *, struct span), const char *in,
+    const char *out, const char *says)
+{
+	struct moment m;
+	bool is = how(&m, span_of(in));
+
+	ok(out == NULL ? !is && m.iso[0] == '\0' :
+	    is && strcmp(m.iso, out) == 0, "%s \"%s\" %s %s", says, in,
+	    out == NULL ? "is" : "becomes", out == NULL ? "none" : out);
+}
+
+static void
+later(const char *a, const char *b, bool is)
+{
+	struct moment ma, mb;
+
+	(void)moment_iso(&ma, span_of(a));
+	(void)moment_iso(&mb, span_of(b));
+	ok(moment_later(&ma, &mb) == is, "\"%s\" is %slater than \"%s\"", a,
+	    is ? "" : "not ", b);
+}
+
+int
+main(void)
+{
+	struct moment m;
+
+	for (size_t i = 0; i < sizeof(dates) / sizeof(dates[0]); i++)
+		convert(moment_iso, dates[i].in, dates[i].out, "the date");
+	for (size_t i = 0; i < sizeof(seconds) / sizeof(seconds[0]); i++)
+		convert(moment_seconds, seconds[i].in, seconds[i].out,
+		    "the seconds");
+	ok(moment_ms(&m, 1767225600007) &&
+	    strcmp(m.iso, "2026-01-01T00:00:00.007Z") == 0,
+	    "milliseconds have three digits");
+	ok(!moment_ms(&m, -1), "there is no time before 1970 in ms");
+	later("2026-01-01T00:00:01Z", "2026-01-01T00:00:00Z", true);
+	later("2026-01-01T00:00:00.1Z", "2026-01-01T00:00:00Z", true);
+	later("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.1Z", false);
+	later("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", false);
+	later("2026-01-01T00:00:00Z", "", true);
+	later("", "2026-01-01T00:00:00Z", false);
+	return tap_done();
+}
