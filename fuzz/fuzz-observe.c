@@ -46,17 +46,17 @@ check_keys(const struct observation *o)
 	struct span key = observation_get(o, OBSERVED_DEDUPE_KEY);
 	struct span id = observation_get(o, OBSERVED_EVENT_ID);
 	struct span uuid = observation_get(o, OBSERVED_INSTALLATION);
-	char hex[FINGERPRINT_HEX + 1];
+	char hex[SIGNATURE_FINGERPRINT_HEX + 1];
 
 	claim(plain(key));
-	fingerprint(hex, key);
+	signature_fingerprint(hex, key);
 	claim(starts(&id, span_of("sentry-")) && span_is(id, hex));
 	if (uuid.len > 128 || !plain(uuid) || (uuid.len > 0 &&
 	    memchr(uuid.at, ':', uuid.len) != NULL)) {
 		claim(starts(&key, span_of("sha256-")));
-		claim(key.len > FINGERPRINT_HEX);
-		key.at += FINGERPRINT_HEX;
-		key.len -= FINGERPRINT_HEX;
+		claim(key.len > SIGNATURE_FINGERPRINT_HEX);
+		key.at += SIGNATURE_FINGERPRINT_HEX;
+		key.len -= SIGNATURE_FINGERPRINT_HEX;
 	} else {
 		claim(starts(&key, uuid));
 	}
@@ -77,7 +77,8 @@ text_in(struct json event, const char *name)
 
 /* A column is the member, but for NULs, which columns do not hold. */
 static void
-check_column(const struct observation *o, enum observed f, struct span s)
+check_column(
+    const struct observation *o, enum observation_field f, struct span s)
 {
 	claim(s.len > 0 || observation_get(o, OBSERVED_RESOURCE).len == 0);
 	claim(memchr(s.at, '\0', s.len) != NULL ||
@@ -87,9 +88,9 @@ check_column(const struct observation *o, enum observed f, struct span s)
 static void
 check_occurred(struct span s)
 {
-	struct moment m;
+	struct timestamp m;
 
-	claim(moment_iso(&m, s) && span_is(s, m.iso));
+	claim(timestamp_iso(&m, s) && span_is(s, m.iso));
 }
 
 static void
@@ -137,8 +138,8 @@ check_learned(struct observation *o, const struct hook_file *f,
 {
 	struct json event, metadata;
 
-	claim(observation_learn(o, &f->hook, release) == 0);
-	claim(!o->asks);
+	claim(observation_set_release(o, &f->hook, release) == 0);
+	claim(!o->lacks_release);
 	claim(equal(observation_get(o, OBSERVED_RELEASE), release));
 	check_event(o, body + release.len);
 	claim(json_open(&event, observation_get(o, OBSERVED_SOURCE_EVENT)) ==
@@ -155,7 +156,7 @@ static void
 check_fields(const struct observation *o)
 {
 	for (int f = 0; f < OBSERVED_FIELDS; f++) {
-		struct span s = observation_get(o, (enum observed)f);
+		struct span s = observation_get(o, (enum observation_field)f);
 
 		claim(fuzz_points(s) >= 0);
 		claim(s.at == NULL || memchr(s.at, '\0', s.len) == NULL);
@@ -167,7 +168,7 @@ same_again(const struct observation *o, const struct hook_file *f)
 {
 	struct observation again;
 
-	claim(observe(&again, &f->hook, f->observe) == 0);
+	claim(observation_make(&again, &f->hook, f->observe) == 0);
 	claim(again.outcome == o->outcome);
 	claim(equal(text_view(&again.bytes), text_view(&o->bytes)));
 	observation_release(&again);
@@ -185,7 +186,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    size > 0 ? (const char *)data : "", size });
 	/* The clock's, not anybody's. */
 	f.hook.received_at &= (1ll << 47) - 1;
-	claim(observe(&o, &f.hook, f.observe) == 0);
+	claim(observation_make(&o, &f.hook, f.observe) == 0);
 	claim((json_open(&root, f.hook.body) == 0) ==
 	    (o.outcome != OUTCOME_UNREADABLE));
 	json_close(&root);
@@ -194,7 +195,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	same_again(&o, &f);
 	if (o.outcome == OUTCOME_OBSERVED) {
 		check_event(&o, size);
-		if (o.asks)
+		if (o.lacks_release)
 			check_learned(&o, &f, f.learned.len > 0 &&
 			    fuzz_points(f.learned) >= 0 &&
 			    memchr(f.learned.at, '\0', f.learned.len) == NULL ?

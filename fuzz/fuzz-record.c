@@ -18,8 +18,8 @@ come_back(const struct hook *h)
 	struct text file = { 0 };
 	struct hook again;
 
-	record_format(&file, h);
-	claim(record_parse(&again, text_view(&file)));
+	spool_file_format(&file, h);
+	claim(spool_file_parse(&again, text_view(&file)));
 	claim(again.received_at == h->received_at);
 	claim(equal(again.resource, h->resource));
 	claim(equal(again.timestamp, h->timestamp));
@@ -40,26 +40,26 @@ torn(struct text *file, size_t dice)
 	struct span s = text_view(file);
 	struct hook h;
 
-	claim(!record_parse(&h, (struct span){ s.at, s.len - 1 -
+	claim(!spool_file_parse(&h, (struct span){ s.at, s.len - 1 -
 	    dice % s.len }));
 	file->at[dice % file->len] ^= (char)(1 << dice % 8);
-	claim(!record_parse(&h, text_view(file)));
+	claim(!spool_file_parse(&h, text_view(file)));
 	file->at[dice % file->len] ^= (char)(1 << dice % 8);
 	text_str(file, "0");
-	claim(!record_parse(&h, text_view(file)));
+	claim(!spool_file_parse(&h, text_view(file)));
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct text file = { 0 };
-	char hex[FINGERPRINT_HEX + 1];
+	char hex[SIGNATURE_FINGERPRINT_HEX + 1];
 	struct hook h;
 
 	text_add(&file, (const char *)data, size);
-	fingerprint(hex, text_view(&file));
+	signature_fingerprint(hex, text_view(&file));
 	text_str(&file, hex);
-	if (record_parse(&h, text_view(&file))) {
+	if (spool_file_parse(&h, text_view(&file))) {
 		come_back(&h);
 		torn(&file, (size_t)h.received_at * 31 + size);
 	}

@@ -42,7 +42,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(text_view(&t), size);
 	text_release(&t);
 	if (f.hook.request_id.len > 0) {
-		rc = redact_names(f.hook.body, f.hook.request_id);
+		rc = redact_mentions(f.hook.body, f.hook.request_id);
 		claim(rc == 0 || rc == 1);
 	}
 	return 0;

@@ -110,12 +110,12 @@ stop(void)
 static void
 open_sink(void)
 {
-	struct sink_http_config config = { .url = url, .timeout_s = 5,
+	struct http_sink_config config = { .url = url, .timeout_s = 5,
 	    .requests = 1, .events = ROWS, .bytes = 4096, .alone = 2 };
 	char why[SINK_WHY];
 
 	start();
-	claim((sink = sink_http_open(&config, why)) != NULL);
+	claim((sink = http_sink_open(&config, why)) != NULL);
 	claim(strstr(sink->name, KEY) == NULL);
 	atexit(stop);
 }

@@ -336,7 +336,7 @@ readable(const char *option, const char *path, char why[SINK_WHY])
 static struct sink *
 open_nats(const struct deliver_options *o, char why[SINK_WHY])
 {
-	struct sink_nats_config c = {
+	struct nats_sink_config c = {
 		.url = o->to, .stream = o->stream, .credentials = o->creds,
 		.ca = o->ca, .create = o->create, .replicas = o->replicas,
 		.window = 2000, .timeout_s = o->timeout,
@@ -363,7 +363,7 @@ open_nats(const struct deliver_options *o, char why[SINK_WHY])
 		c.user = user;
 		c.password = space + strspn(space, " \t");
 	}
-	s = sink_nats_open(&c, why);
+	s = nats_sink_open(&c, why);
 	free(user);
 	return s;
 }
@@ -381,7 +381,7 @@ open_nats(const struct deliver_options *o, char why[SINK_WHY])
 static struct sink *
 open_sink(const struct deliver_options *o, char why[SINK_WHY])
 {
-	struct sink_http_config http = {
+	struct http_sink_config http = {
 		.url = o->to, .timeout_s = o->timeout,
 		.requests = o->requests, .events = o->batch,
 		.bytes = 1 << 20, .alone = o->max_attempts -
@@ -389,9 +389,9 @@ open_sink(const struct deliver_options *o, char why[SINK_WHY])
 	};
 
 	if (strcmp(o->to, "-") == 0)
-		return sink_print_open(STDOUT_FILENO, why);
+		return print_sink_open(STDOUT_FILENO, why);
 	return is_kind(o->to, nats_kinds) ? open_nats(o, why) :
-	    sink_http_open(&http, why);
+	    http_sink_open(&http, why);
 }
 
 /* ---- the run ---- */
@@ -423,7 +423,7 @@ look_ahead(const struct deliver_options *o)
 	if (strstr(o->to, "/YOUR-") != NULL)
 		warn("to", o->to_name, NULL, "the URL has a placeholder in it "
 		    "where the key belongs");
-	environment_look();
+	environment_warn_unknown();
 }
 
 static int
@@ -460,8 +460,8 @@ main(int argc, char *argv[])
 	static struct deliver_options o;
 	struct sigaction act = { .sa_handler = on_signal };
 	struct sigaction last = { .sa_handler = on_alarm };
-	char why[ONLY_WHY];
-	enum only only = ONLY_US;
+	char why[DELIVER_LOCK_WHY];
+	enum deliver_lock only = DELIVER_LOCK_OURS;
 	int status;
 
 	read_options(&o, argc, argv);
@@ -473,11 +473,11 @@ main(int argc, char *argv[])
 	if (access(o.db, F_OK) != 0)
 		status = fail("%s: %s%s", o.db, strerror(errno),
 		    errno == ENOENT ? "; sentry-webhooks makes it" : "");
-	else if ((only = only_take(o.db, why)) == ONLY_US)
+	else if ((only = deliver_lock_take(o.db, why)) == DELIVER_LOCK_OURS)
 		status = deliver(&o);
 	else
 		status = fail("%s", why);
-	if (only == ONLY_ANOTHER)
+	if (only == DELIVER_LOCK_ANOTHERS)
 		status = EXIT_TEMPFAIL;
 	free(o.to);
 	return status;

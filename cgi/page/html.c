@@ -119,9 +119,9 @@ html_json(struct text *t, struct span s, size_t limit)
 void
 html_time(struct text *t, int64_t ms)
 {
-	struct moment m;
+	struct timestamp m;
 
-	if (!moment_ms(&m, ms))
+	if (!timestamp_ms(&m, ms))
 		return;
 	text_str(t, "<time datetime=\"");
 	text_str(t, m.iso);

@@ -1,6 +1,6 @@
 /* What others wrote, as HTML that is also XML: nothing in it is markup. */
-#ifndef PAGE_HTML_H
-#define PAGE_HTML_H
+#ifndef HTML_H
+#define HTML_H
 
 #include "base/text.h"
 

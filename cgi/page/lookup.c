@@ -11,16 +11,16 @@
 static int
 is_late(void *arg)
 {
-	return clock_ms() > ((struct look *)arg)->until;
+	return clock_ms() > ((struct lookup *)arg)->until;
 }
 
 enum fault
-look_open(struct look *l, struct text *out, const char *path,
+lookup_open(struct lookup *l, struct text *out, const char *path,
     const char *const *statements, unsigned count, char why[DB_WHY])
 {
 	enum fault f;
 
-	*l = (struct look){ .out = out, .now = wall_ms() };
+	*l = (struct lookup){ .out = out, .now = clock_wall_ms() };
 	f = db_open(&l->db, path, DB_READ, statements, count, why);
 	if (f == FAULT_NONE)
 		db_interrupt(l->db, is_late, l);
@@ -28,19 +28,19 @@ look_open(struct look *l, struct text *out, const char *path,
 }
 
 void
-look_close(struct look *l)
+lookup_close(struct lookup *l)
 {
 	db_close(l->db);
 }
 
 void
-look_limit(struct look *l, int64_t ms)
+lookup_limit(struct lookup *l, int64_t ms)
 {
 	l->until = clock_ms() + ms;
 }
 
 void
-look_say(struct look *l, enum fault f)
+lookup_say_fault(struct lookup *l, enum fault f)
 {
 	if (f == FAULT_NONE)
 		return;
@@ -71,7 +71,7 @@ write_link(struct text *t, int64_t id)
 
 /* `which` is a statement whose row is there, `i` its column. */
 static void
-write_value(struct look *l, unsigned which, unsigned i, enum cell cell)
+write_value(struct lookup *l, unsigned which, unsigned i, enum cell cell)
 {
 	struct span s = db_text(l->db, which, (int)i);
 	struct text *t = l->out;
@@ -168,7 +168,7 @@ write_head(struct text *t, const struct table *table)
 }
 
 static void
-write_row(struct look *l, unsigned which, const struct table *table)
+write_row(struct lookup *l, unsigned which, const struct table *table)
 {
 	unsigned first = first_column(table);
 	struct text *t = l->out;
@@ -196,7 +196,7 @@ write_row(struct look *l, unsigned which, const struct table *table)
 /* A heading where the first column has another value than in the row before,
  * which `group` holds. */
 static void
-write_group(struct look *l, unsigned which, const struct table *table,
+write_group(struct lookup *l, unsigned which, const struct table *table,
     struct text *group)
 {
 	struct span s = db_text(l->db, which, 0);
@@ -217,7 +217,7 @@ write_group(struct look *l, unsigned which, const struct table *table,
 }
 
 static void
-note_row(struct look *l, unsigned which, const struct table *table,
+note_row(struct lookup *l, unsigned which, const struct table *table,
     int64_t *last)
 {
 	for (unsigned i = 0; i < table->count; i++)
@@ -226,7 +226,7 @@ note_row(struct look *l, unsigned which, const struct table *table,
 }
 
 void
-look_table(struct look *l, unsigned which, const struct table *table,
+lookup_table(struct lookup *l, unsigned which, const struct table *table,
     unsigned *rows, int64_t *last)
 {
 	struct text group = { 0 };
@@ -252,11 +252,11 @@ look_table(struct look *l, unsigned which, const struct table *table,
 		text_str(l->out, table->none);
 		text_str(l->out, "</p>\n");
 	}
-	look_say(l, f);
+	lookup_say_fault(l, f);
 }
 
 bool
-look_row(struct look *l, unsigned which, const struct column *columns,
+lookup_row(struct lookup *l, unsigned which, const struct column *columns,
     unsigned count)
 {
 	enum fault f;
@@ -277,6 +277,6 @@ look_row(struct look *l, unsigned which, const struct column *columns,
 	if (row)
 		text_str(l->out, "</dl>\n");
 	db_finish(l->db, which);
-	look_say(l, f);
+	lookup_say_fault(l, f);
 	return row || f != FAULT_NONE;
 }

@@ -1,11 +1,11 @@
 /* A short look into the database: what statements find, as tables. */
-#ifndef PAGE_LOOK_H
-#define PAGE_LOOK_H
+#ifndef LOOKUP_H
+#define LOOKUP_H
 
 #include "store/db.h"
 #include "base/text.h"
 
-struct look {
+struct lookup {
 	struct text	*out;
 	struct db	*db;
 	int64_t		 now;		/* ms since 1970 */
@@ -38,26 +38,26 @@ struct table {
 };
 
 /* Opens for reading. On a fault `why` says in a line what is wrong. */
-enum fault	look_open(struct look *, struct text *out, const char *path,
+enum fault	lookup_open(struct lookup *, struct text *out, const char *path,
 		    const char *const *statements, unsigned count,
 		    char why[DB_WHY]) __attribute__((warn_unused_result));
-void		look_close(struct look *);
+void		lookup_close(struct lookup *);
 
 /* What is asked next may take so long. A transaction is never open for longer:
  * it would keep the worker from using its WAL anew. */
-void		look_limit(struct look *, int64_t ms);
+void		lookup_limit(struct lookup *, int64_t ms);
 
 /* Writes a table with a statement's rows. Where that fails, what was found
  * and why there is no more. *rows says how many, *last is the last CELL_ROW. */
-void		look_table(struct look *, unsigned statement,
+void		lookup_table(struct lookup *, unsigned statement,
 		    const struct table *, unsigned *rows, int64_t *last);
 
 /* The first row alone, a field a line; those without a value are left out.
  * False: there is no row. */
-bool		look_row(struct look *, unsigned statement,
+bool		lookup_row(struct lookup *, unsigned statement,
 		    const struct column *, unsigned count);
 
 /* Says that a statement ended with a fault; nothing for FAULT_NONE. */
-void		look_say(struct look *, enum fault);
+void		lookup_say_fault(struct lookup *, enum fault);
 
 #endif

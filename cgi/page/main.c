@@ -115,7 +115,7 @@ log_start(const struct page_options *o, const struct listener *l)
 	log_str(&line, "db", o->db);
 	log_int(&line, "threads", o->threads);
 	log_end(&line);
-	environment_look();
+	environment_warn_unknown();
 	if (listen_others(l) != 0)
 		log_say("warning", "socket-mode", "everybody on this host "
 		    "may look, without a login");
@@ -126,12 +126,13 @@ serve(const struct page_options *o, const struct handler *h)
 {
 	struct listener l;
 	/* Equal today. NOLINTNEXTLINE(bugprone-branch-clone) */
-	char why[GUARD_WHY > LISTEN_WHY ? GUARD_WHY : LISTEN_WHY];
+	char why[PROCESS_GUARD_WHY > LISTEN_WHY ? PROCESS_GUARD_WHY
+						: LISTEN_WHY];
 
 	if (o->socket == NULL && !listen_inherited(&l))
 		args_usage("no socket: give --socket PATH, or a listening "
 		    "socket on fd 0");
-	if (!guard_root(o->db, o->allow_root, why)) {
+	if (!process_guard_root(o->db, o->allow_root, why)) {
 		(void)fail(why);
 		return EXIT_NOPERM;
 	}
@@ -156,10 +157,10 @@ main(int argc, char *argv[])
 	serve_keep_descriptors();
 	read_options(&o, argc, argv);
 	umask(0027);
-	guard_cores();
+	process_guard_cores();
 	h = page_handler(o.db);
 	if (!serve_is_cgi(o.socket))
 		return serve(&o, &h);
 	serve_block_signals();
-	return plain_serve(&h) == 0 ? 0 : 1;
+	return plain_cgi_serve(&h) == 0 ? 0 : 1;
 }

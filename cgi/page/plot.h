@@ -1,6 +1,6 @@
 /* Hooks a minute, drawn. */
-#ifndef PAGE_PLOT_H
-#define PAGE_PLOT_H
+#ifndef PLOT_H
+#define PLOT_H
 
 #include "base/text.h"
 

@@ -155,7 +155,7 @@ write_contents(struct text *t)
 
 /* Hooks come nearly in the order of their time: one from the spool is late. */
 static void
-write_plot(struct look *l)
+write_plot(struct lookup *l)
 {
 	unsigned old = 0, hooks = 0;
 	struct plot plot;
@@ -175,7 +175,7 @@ write_plot(struct look *l)
 	if (plot.more)
 		text_str(l->out, "<p class=\"hint\">Only the newest 50,000 "
 		    "hooks are counted.</p>\n");
-	look_say(l, f);
+	lookup_say_fault(l, f);
 }
 
 static void
@@ -187,7 +187,7 @@ write_older(struct text *t, int64_t last)
 }
 
 static void
-write_part(struct look *l, unsigned which)
+write_part(struct lookup *l, unsigned which)
 {
 	int64_t last = 0;
 	unsigned rows = 0;
@@ -199,11 +199,11 @@ write_part(struct look *l, unsigned which)
 	text_str(l->out, "\">");
 	text_str(l->out, parts[which].heading);
 	text_str(l->out, "</h2>\n");
-	look_limit(l, PART_MS);
+	lookup_limit(l, PART_MS);
 	if (which == SQL_PLOT)
 		write_plot(l);
 	else
-		look_table(l, which, &tables[which], &rows, &last);
+		lookup_table(l, which, &tables[which], &rows, &last);
 	if (rows > 0 && parts[which].hint != NULL) {
 		text_str(l->out, "<p class=\"hint\">");
 		text_str(l->out, parts[which].hint);
@@ -218,8 +218,8 @@ enum fault
 views_overview(struct text *t, const char *db, int64_t before,
     char why[DB_WHY])
 {
-	struct look l;
-	enum fault f = look_open(&l, t, db, statements, SQL_COUNT, why);
+	struct lookup l;
+	enum fault f = lookup_open(&l, t, db, statements, SQL_COUNT, why);
 
 	if (f != FAULT_NONE)
 		return f;
@@ -227,7 +227,7 @@ views_overview(struct text *t, const char *db, int64_t before,
 	db_bind_int(l.db, SQL_DEAD, 1, before);
 	for (unsigned i = 0; i < SQL_COUNT; i++)
 		write_part(&l, i);
-	look_close(&l);
+	lookup_close(&l);
 	return FAULT_NONE;
 }
 
@@ -265,16 +265,16 @@ enum fault
 views_row(struct text *t, const char *db, int64_t id, bool *found,
     char why[DB_WHY])
 {
-	struct look l;
-	enum fault f = look_open(&l, t, db, row_statements, 1, why);
+	struct lookup l;
+	enum fault f = lookup_open(&l, t, db, row_statements, 1, why);
 
 	*found = false;
 	if (f != FAULT_NONE)
 		return f;
 	db_bind_int(l.db, 0, 1, id);
-	look_limit(&l, ROW_MS);
-	*found = look_row(&l, 0, row_columns, sizeof(row_columns) /
+	lookup_limit(&l, ROW_MS);
+	*found = lookup_row(&l, 0, row_columns, sizeof(row_columns) /
 	    sizeof(row_columns[0]));
-	look_close(&l);
+	lookup_close(&l);
 	return FAULT_NONE;
 }

@@ -1,6 +1,6 @@
 /* What the page shows: an overview, or one row in full. */
-#ifndef PAGE_VIEWS_H
-#define PAGE_VIEWS_H
+#ifndef VIEWS_H
+#define VIEWS_H
 
 #include "store/db.h"
 #include "base/text.h"

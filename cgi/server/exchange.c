@@ -1,7 +1,7 @@
 #include "server/exchange.h"
 
 void
-reply_write(struct text *t, const struct reply *r)
+exchange_write_reply(struct text *t, const struct reply *r)
 {
 	text_str(t, "Status: ");
 	text_int(t, r->status);

@@ -23,7 +23,7 @@ struct reply {
 };
 
 /* Appends the reply as CGI says it, `Status:` line first. */
-void	reply_write(struct text *, const struct reply *);
+void	exchange_write_reply(struct text *, const struct reply *);
 
 /* Who answers; shared by all threads. */
 #define REQUESTS_MOST	16	/* at once */

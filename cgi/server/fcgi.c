@@ -312,7 +312,7 @@ fcgi_reply(struct fcgi *c, const struct reply *reply)
 	struct text t = { 0 };
 	bool ended = take_rest(c), kept;
 
-	reply_write(&t, reply);
+	exchange_write_reply(&t, reply);
 	if (!ended || t.broken || reply->body.broken)
 		c->request.keepConnection = 0;
 	if (!t.broken && !reply->body.broken)

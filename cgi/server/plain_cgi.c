@@ -46,7 +46,7 @@ write_all(struct span s)
 }
 
 int
-plain_serve(const struct handler *h)
+plain_cgi_serve(const struct handler *h)
 {
 	struct request q = { param, read_body, NULL };
 	struct reply reply = { 0 };
@@ -54,7 +54,7 @@ plain_serve(const struct handler *h)
 	int rc;
 
 	h->answer(h->arg, &q, &reply, 1);
-	reply_write(&t, &reply);
+	exchange_write_reply(&t, &reply);
 	rc = t.broken || reply.body.broken ? -1 : write_all(text_view(&t));
 	text_release(&t);
 	text_release(&reply.body);

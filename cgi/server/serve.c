@@ -65,13 +65,13 @@ static int
 wait_for_signal(struct threads *t, const struct handler *h)
 {
 	sigset_t wanted = wanted_signals();
-	int64_t every = notify_watchdog(), pinged = 0;
+	int64_t every = sd_notify_watchdog_ms(), pinged = 0;
 	int64_t step = every > 0 && every < WATCH_MS ? every : WATCH_MS;
 	struct timespec ts = { .tv_sec = step / 1000,
 	    .tv_nsec = step % 1000 * 1000000 };
 	int sig;
 
-	notify("READY=1");
+	sd_notify_send("READY=1");
 	for (int64_t at = step; (sig = sigtimedwait(&wanted, NULL, &ts)) < 0;
 	    at += step) {
 		threads_watch(t);
@@ -80,9 +80,9 @@ wait_for_signal(struct threads *t, const struct handler *h)
 		    (h->moves != NULL && !h->moves(h->arg)))
 			continue;
 		pinged = at;
-		notify("WATCHDOG=1");
+		sd_notify_send("WATCHDOG=1");
 	}
-	notify("STOPPING=1");
+	sd_notify_send("STOPPING=1");
 	return sig;
 }
 

@@ -33,7 +33,7 @@ struct posting {
 	struct service	*service;
 	const struct request *request;
 	struct hook	 hook;
-	struct receipt	*receipt;	/* once it is authentic */
+	struct received	*received;	/* once it is authentic */
 	struct stored	 stored;
 	enum outcome	 outcome;
 	const struct resource *resource;	/* as metrics count it */
@@ -112,7 +112,7 @@ identify(struct posting *x)
 		signature = param(q, "HTTP_SENTRY_APP_SIGNATURE");
 	x->from = clock_us();
 	x->hook = (struct hook){
-		.received_at = wall_ms(),
+		.received_at = clock_wall_ms(),
 		.signature = signature,
 		.resource = param(q, "HTTP_SENTRY_HOOK_RESOURCE"),
 		.timestamp = param(q, "HTTP_SENTRY_HOOK_TIMESTAMP"),
@@ -181,17 +181,17 @@ static enum verdict
 observe_it(struct posting *x, char **body)
 {
 	metrics_hook(x->hook.received_at);
-	x->receipt = receipt_new(&x->hook, *body, x->service->observe_list);
+	x->received = received_new(&x->hook, *body, x->service->observe_list);
 	*body = NULL;
-	if (x->receipt == NULL) {
+	if (x->received == NULL) {
 		x->fault = FAULT_MEMORY;
 		metrics_count(x->resource, METRIC_LOST);
 		return VERDICT_INTERNAL;
 	}
 	/* Before the writer sees the observation, which may then change. */
-	x->outcome = x->receipt->observation.outcome;
+	x->outcome = x->received->observation.outcome;
 	x->resource = resource_named(observation_get(
-	    &x->receipt->observation, OBSERVED_RESOURCE));
+	    &x->received->observation, OBSERVED_RESOURCE));
 	return VERDICT_RECEIVED;
 }
 
@@ -201,21 +201,21 @@ static enum verdict
 authenticate(struct posting *x, char **body)
 {
 	struct span signature = x->hook.signature;
-	struct key_loan keys;
+	struct keyring_loan keys;
 	const char *secret = NULL;
 	enum verdict v = VERDICT_NO_SECRET;
 
 	keyring_borrow(x->service->keyring, &keys);
-	if (key_loan_count(&keys) > 0)
+	if (keyring_loan_count(&keys) > 0)
 		v = verdict_of_signature(signature_form(signature));
 	if (v == VERDICT_RECEIVED)
 		v = read_body(x, body);
 	if (v == VERDICT_RECEIVED)
-		v = verdict_of_signature(key_loan_check(&keys, signature,
+		v = verdict_of_signature(keyring_loan_check(&keys, signature,
 		    x->hook.body, &secret));
 	if (v == VERDICT_RECEIVED) {
 		x->hook.secret_name = span_of(secret);
-		key_loan_used(&keys, secret, x->hook.received_at);
+		keyring_loan_used(&keys, secret, x->hook.received_at);
 		v = observe_it(x, body);
 	}
 	keyring_release(&keys);
@@ -245,7 +245,7 @@ keep(struct posting *x)
 	if (x->fault == FAULT_NONE) {
 		x->kept = "database";
 		m = metric_of_stored(x);
-	} else if ((f = spool_put(x->service->spool, &x->receipt->hook)) ==
+	} else if ((f = spool_put(x->service->spool, &x->received->hook)) ==
 	    FAULT_NONE) {
 		x->kept = "spool";
 	} else {
@@ -275,9 +275,9 @@ count_refused(const struct resource *r, enum verdict v)
 static void
 log_observation(struct log *l, const struct posting *x)
 {
-	const struct observation *o = &x->receipt->observation;
+	const struct observation *o = &x->received->observation;
 
-	assert(x->receipt != NULL);	/* what was kept has one */
+	assert(x->received != NULL);	/* what was kept has one */
 	log_str(l, "outcome", outcome_name(o->outcome));
 	log_span(l, "action", observation_get(o, OBSERVED_ACTION));
 	log_span(l, "installation", observation_get(o, OBSERVED_INSTALLATION));
@@ -295,8 +295,8 @@ log_observation(struct log *l, const struct posting *x)
 static void
 log_hook(const struct posting *x, struct form form)
 {
-	const struct hook *h = x->receipt == NULL ? &x->hook :
-	    &x->receipt->hook;
+	const struct hook *h = x->received == NULL ? &x->hook :
+	    &x->received->hook;
 	struct log l;
 
 	log_begin(&l, form.status == 200 ? "info" : "warning", "hook");
@@ -314,7 +314,7 @@ log_hook(const struct posting *x, struct form form)
 	/* The writer may still have a spooled one in its hands. */
 	if (x->kept != NULL && x->fault == FAULT_NONE)
 		log_observation(&l, x);
-	if (x->receipt == NULL && x->fault == FAULT_NONE)
+	if (x->received == NULL && x->fault == FAULT_NONE)
 		log_end_stranger(&l);
 	else
 		log_end(&l);
@@ -386,7 +386,7 @@ fill(struct reply *r, enum verdict v)
 static void
 post(struct posting *x, enum verdict *v, unsigned count)
 {
-	struct deposit deposits[REQUESTS_MOST];
+	struct commit_request deposits[REQUESTS_MOST];
 	struct service *s = x[0].service;
 	unsigned n = 0;
 
@@ -397,7 +397,7 @@ post(struct posting *x, enum verdict *v, unsigned count)
 		v[i] = authenticate(&x[i], &body);
 		free(body);
 		if (v[i] == VERDICT_RECEIVED)
-			deposits[n++].receipt = x[i].receipt;
+			deposits[n++].received = x[i].received;
 	}
 	if (s->writer != NULL && n > 0)
 		writer_put(s->writer, deposits, n, s->commit_wait);
@@ -412,7 +412,7 @@ post(struct posting *x, enum verdict *v, unsigned count)
 			count_refused(x[i].resource, v[i]);
 		}
 		log_hook(&x[i], form_of(v[i]));
-		receipt_drop(x[i].receipt);
+		received_drop(x[i].received);
 		if (x[i].hook.body.len > LARGE_BYTES)
 			memory_freed();
 	}

@@ -28,10 +28,12 @@ say(bool good, const char *what, const char *where, const char *how)
 static const char *
 open_to_others(const char *path, const char *db)
 {
-	if (guard_others(path) == 0)
+	if (process_guard_others(path) == 0)
 		return "";
-	return guard_ours(path, db) ? "; it is open to others until the "
-	    "worker starts" : "; it is open to others: chmod o= it";
+	return process_guard_ours(path, db)
+		   ? "; it is open to others until the "
+		     "worker starts"
+		   : "; it is open to others: chmod o= it";
 }
 
 /* Whether a file or folder could be made at `path`. */
@@ -53,14 +55,14 @@ static bool
 check_secrets(const struct options *o)
 {
 	struct keyring *k = keyring_open(o->secret_list, o->secret_file);
-	struct key_loan keys;
+	struct keyring_loan keys;
 	char how[128];
 	size_t n;
 
 	if (k == NULL)
 		return say(false, "secret", "", "out of memory");
 	keyring_borrow(k, &keys);
-	n = key_loan_count(&keys);
+	n = keyring_loan_count(&keys);
 	keyring_release(&keys);
 	keyring_close(k);
 	snprintf(how, sizeof(how), n == 0 ? "none: set SENTRY_CLIENT_SECRET "
@@ -74,7 +76,7 @@ check_database(const struct options *o)
 {
 	char why[DB_WHY] = "", how[192];
 	struct db *s;
-	struct census c;
+	struct backlog c;
 	const char *bad;
 	enum fault f;
 
@@ -86,7 +88,7 @@ check_database(const struct options *o)
 	}
 	f = store_open(&s, o->db, DB_READ, why);
 	if (f == FAULT_NONE) {
-		f = store_census(s, &c);
+		f = store_count_backlog(s, &c);
 		db_close(s);
 	}
 	if ((f == FAULT_NONE || f == FAULT_OLDER) &&
@@ -180,7 +182,7 @@ check(const struct options *o)
 {
 	bool good = check_secrets(o);
 
-	environment_look();
+	environment_warn_unknown();
 	good = check_database(o) && good;
 	good = check_spool(o) && good;
 	good = check_socket(o) && good;

@@ -17,7 +17,7 @@ fail(const char *what, const char *why)
 /* Through the spool and then the database. */
 static enum fault
 go_through(struct db *d, const struct options *o,
-    const struct erase_wish *wish, bool really, struct erase_count *c)
+    const struct erase_target *wish, bool really, struct erase_count *c)
 {
 	enum fault f = erase_spooled(o->spool, wish, really, c);
 	int64_t place = 0;
@@ -83,7 +83,7 @@ audit(const struct options *o, const struct erase_count *c, enum fault f)
 
 static int
 erase_all(struct db *d, const struct options *o,
-    const struct erase_wish *wish)
+    const struct erase_target *wish)
 {
 	struct erase_count c = { 0 };
 	enum fault f = go_through(d, o, wish, true, &c), left = FAULT_NONE;
@@ -104,9 +104,9 @@ erase_all(struct db *d, const struct options *o,
 }
 
 int
-forget(const struct options *o)
+erase_command(const struct options *o)
 {
-	struct erase_wish wish = { span_of(o->person), span_of(o->project) };
+	struct erase_target wish = { span_of(o->person), span_of(o->project) };
 	struct erase_count plan = { 0 };
 	char why[DB_WHY];
 	struct db *d;

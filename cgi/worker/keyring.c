@@ -283,9 +283,9 @@ keyring_close(struct keyring *k)
 }
 
 void
-keyring_borrow(struct keyring *k, struct key_loan *loan)
+keyring_borrow(struct keyring *k, struct keyring_loan *loan)
 {
-	*loan = (struct key_loan){ .set = { k->list, NULL },
+	*loan = (struct keyring_loan){ .set = { k->list, NULL },
 	    .used = { k->list_used, NULL } };
 	if (k->path == NULL)
 		return;
@@ -304,19 +304,19 @@ keyring_borrow(struct keyring *k, struct key_loan *loan)
 }
 
 void
-keyring_release(struct key_loan *loan)
+keyring_release(struct keyring_loan *loan)
 {
 	drop(loan->file);
 }
 
 size_t
-key_loan_count(const struct key_loan *loan)
+keyring_loan_count(const struct keyring_loan *loan)
 {
 	return secrets_count(loan->set[0]) + secrets_count(loan->set[1]);
 }
 
 const char *
-key_loan_name(const struct key_loan *loan, size_t i, int64_t *used_at)
+keyring_loan_name(const struct keyring_loan *loan, size_t i, int64_t *used_at)
 {
 	size_t first = secrets_count(loan->set[0]);
 	int which = i >= first;
@@ -328,7 +328,8 @@ key_loan_name(const struct key_loan *loan, size_t i, int64_t *used_at)
 }
 
 void
-key_loan_used(const struct key_loan *loan, const char *name, int64_t now)
+keyring_loan_used(
+    const struct keyring_loan *loan, const char *name, int64_t now)
 {
 	for (int which = 0; which < 2; which++)
 		for (size_t i = 0; i < secrets_count(loan->set[which]); i++)
@@ -339,7 +340,7 @@ key_loan_used(const struct key_loan *loan, const char *name, int64_t now)
 }
 
 enum signature
-key_loan_check(const struct key_loan *loan, struct span header,
+keyring_loan_check(const struct keyring_loan *loan, struct span header,
     struct span body, const char **name)
 {
 	enum signature result = SIGNATURE_INVALID;

@@ -15,26 +15,26 @@ void		 keyring_close(struct keyring *);
 
 /* The secrets of this moment, in up to two sets. keyring_release() ends the
  * loan; a change of the file in between does not touch it. */
-struct key_loan {
+struct keyring_loan {
 	const struct secrets	*set[2];
 	int64_t			*used[2];	/* atomic; one a secret */
 	struct key_file		*file;
 };
-void	keyring_borrow(struct keyring *, struct key_loan *);
-void	keyring_release(struct key_loan *);
+void	keyring_borrow(struct keyring *, struct keyring_loan *);
+void	keyring_release(struct keyring_loan *);
 
-size_t	key_loan_count(const struct key_loan *);
+size_t	keyring_loan_count(const struct keyring_loan *);
 
 /* The i-th of them: its name, and when a hook was last signed with it since
  * the start (ms; 0: not yet). */
-const char	*key_loan_name(const struct key_loan *, size_t i,
+const char	*keyring_loan_name(const struct keyring_loan *, size_t i,
 		    int64_t *used_at);
-/* A hook was: `name` is what key_loan_check() gave. */
-void		 key_loan_used(const struct key_loan *, const char *name,
-		    int64_t now);
+/* A hook was: `name` is what keyring_loan_check() gave. */
+void keyring_loan_used(
+    const struct keyring_loan *, const char *name, int64_t now);
 
 /* signature_check() over both sets. */
-enum signature	key_loan_check(const struct key_loan *, struct span header,
-		    struct span body, const char **name);
+enum signature keyring_loan_check(const struct keyring_loan *,
+    struct span header, struct span body, const char **name);
 
 #endif

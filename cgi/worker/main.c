@@ -130,7 +130,7 @@ open_service(struct service *s, const struct options *o)
 	struct writer_config config = { .db = o->db, .say = log_writer,
 	    .arg = (void *)(uintptr_t)o->db };
 	char why[DB_WHY] = "";
-	struct key_loan keys;
+	struct keyring_loan keys;
 	enum fault f;
 
 	*s = (struct service){ .db = o->db, .max_body = o->max_body,
@@ -140,7 +140,7 @@ open_service(struct service *s, const struct options *o)
 	if (s->keyring == NULL)
 		return fail("secrets", "out of memory");
 	keyring_borrow(s->keyring, &keys);
-	if (key_loan_count(&keys) == 0)
+	if (keyring_loan_count(&keys) == 0)
 		log_say("error", "no-secret", "POST is answered 500: set "
 		    "SENTRY_CLIENT_SECRET or --secret-file");
 	keyring_release(&keys);
@@ -153,7 +153,7 @@ open_service(struct service *s, const struct options *o)
 	config.redact = o->redact;
 	if ((f = writer_start(&s->writer, &config, why)) != FAULT_NONE)
 		return fail(o->db, why[0] != '\0' ? why : fault_name(f));
-	guard_files(o->db, o->spool, log_open_file);
+	process_guard_files(o->db, o->spool, log_open_file);
 	return 0;
 }
 
@@ -178,7 +178,7 @@ log_start(const struct options *o, const struct listener *l)
 	log_str(&line, "spool", o->spool);
 	log_int(&line, "threads", o->threads);
 	log_end(&line);
-	environment_look();
+	environment_warn_unknown();
 	if (listen_others(l) != 0)
 		log_say("warning", "socket-mode", "everybody on this host "
 		    "may connect to it");
@@ -216,7 +216,7 @@ serve_once(const struct options *o)
 	/* Without a writer the answer is 500, but it is an answer. */
 	(void)open_service(&service, o);
 	handler = answer_handler(&service);
-	status = plain_serve(&handler) == 0 ? 0 : 1;
+	status = plain_cgi_serve(&handler) == 0 ? 0 : 1;
 	close_service(&service);
 	return status;
 }
@@ -225,8 +225,8 @@ serve_once(const struct options *o)
 static bool
 may_run(const struct options *o)
 {
-	char why[GUARD_WHY];
-	bool may = guard_root(o->db, o->allow_root, why);
+	char why[PROCESS_GUARD_WHY];
+	bool may = process_guard_root(o->db, o->allow_root, why);
 
 	if (!may)
 		fprintf(stderr, "sentry-webhooks: %s\n", why);
@@ -303,14 +303,14 @@ main(int argc, char *argv[])
 	}
 	/* What is kept is personal data: not for others. */
 	umask(0027);
-	guard_cores();
+	process_guard_cores();
 	switch (o.mode) {
 	case MODE_CHECK:
 		return check(&o);
 	case MODE_VERIFY:
 		return verify_mode(&o);
 	case MODE_ERASE:
-		return forget(&o);
+		return erase_command(&o);
 	case MODE_RETRY_BAD:
 		return retry_bad(&o);
 	case MODE_SERVE:

@@ -217,20 +217,20 @@ may_be_secret(const char *name)
 
 /* Two of one name (in the environment and in the file) are one here. */
 static void
-write_secrets(struct text *t, const struct key_loan *keys)
+write_secrets(struct text *t, const struct keyring_loan *keys)
 {
 	static const char name[] =
 	    "sentry_webhooks_secret_last_used_timestamp_seconds";
-	size_t count = key_loan_count(keys);
+	size_t count = keyring_loan_count(keys);
 
 	head(t, name, "gauge", "When a hook was last signed with this "
 	    "secret; 0: not since the start.");
 	for (size_t i = 0; i < count; i++) {
 		int64_t at, last, first = 1;
-		const char *is = key_loan_name(keys, i, &last);
+		const char *is = keyring_loan_name(keys, i, &last);
 
 		for (size_t j = 0; j < count; j++) {
-			if (strcmp(key_loan_name(keys, j, &at), is) != 0)
+			if (strcmp(keyring_loan_name(keys, j, &at), is) != 0)
 				continue;
 			first &= j >= i;
 			last = at > last ? at : last;
@@ -283,7 +283,7 @@ age(int64_t at, int64_t now)
 }
 
 static void
-write_census(struct text *t, const struct census *c, int64_t now)
+write_census(struct text *t, const struct backlog *c, int64_t now)
 {
 	static const char rows[] = "sentry_webhooks_outbox_rows";
 	static const char oldest[] =
@@ -308,8 +308,8 @@ write_census(struct text *t, const struct census *c, int64_t now)
 
 void
 metrics_write(struct text *t, const struct writer_status *w,
-    const struct spool *spool, const struct key_loan *keys,
-    const struct census *c, int64_t now_ms)
+    const struct spool *spool, const struct keyring_loan *keys,
+    const struct backlog *c, int64_t now_ms)
 {
 	int64_t last = __atomic_load_n(&last_hook, __ATOMIC_RELAXED);
 

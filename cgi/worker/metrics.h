@@ -34,7 +34,7 @@ void	metrics_kept(int64_t us);	/* and is on disk, after so long */
 
 /* The text format, version 0.0.4. census is NULL where there is none. */
 void	metrics_write(struct text *, const struct writer_status *,
-	    const struct spool *, const struct key_loan *,
-	    const struct census *, int64_t now_ms);
+	    const struct spool *, const struct keyring_loan *,
+	    const struct backlog *, int64_t now_ms);
 
 #endif

@@ -11,22 +11,22 @@
 void
 status_start(void)
 {
-	metrics_start(wall_ms());
+	metrics_start(clock_wall_ms());
 }
 
 /* By a connection of its own, which never writes. */
 static enum fault
-count(const struct service *s, struct census *c)
+count(const struct service *s, struct backlog *c)
 {
 	char why[DB_WHY];
 	struct db *store;
 	enum fault f;
 
-	*c = (struct census){ 0 };
+	*c = (struct backlog){ 0 };
 	f = store_open(&store, s->db, DB_READ, why);
 
 	if (f == FAULT_NONE) {
-		f = store_census(store, c);
+		f = store_count_backlog(store, c);
 		db_close(store);
 	}
 	return f;
@@ -36,11 +36,11 @@ count(const struct service *s, struct census *c)
  * everyone who asks. The others get what was counted before (-1: nothing yet),
  * so that no thread waits for another one's disk. */
 static enum fault
-census(const struct service *s, struct census *c)
+backlog_of(const struct service *s, struct backlog *c)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	/* Guarded, all of them: */
-	static struct census last = { .pending = -1, .unmapped = -1,
+	static struct backlog last = { .pending = -1, .unmapped = -1,
 	    .dead = -1 };
 	static int64_t until;		/* ms, monotonic */
 	static bool counting;
@@ -70,11 +70,11 @@ census(const struct service *s, struct census *c)
 static size_t
 secrets_now(struct service *s)
 {
-	struct key_loan keys;
+	struct keyring_loan keys;
 	size_t n;
 
 	keyring_borrow(s->keyring, &keys);
-	n = key_loan_count(&keys);
+	n = keyring_loan_count(&keys);
 	keyring_release(&keys);
 	return n;
 }
@@ -99,7 +99,7 @@ name_of(enum fault f)
 }
 
 static void
-backlog(struct text *t, const char *name, int64_t n)
+write_count(struct text *t, const char *name, int64_t n)
 {
 	text_str(t, t->at[t->len - 1] == '{' ? "\"" : ",\"");
 	text_str(t, name);
@@ -141,10 +141,10 @@ status_ready(struct service *s, struct text *t)
 {
 	struct writer_status w = writer_now(s);
 	struct text parts = { 0 };
-	struct census c = { 0 };
+	struct backlog c = { 0 };
 	const char *why = NULL;
 
-	part(&parts, "database", name_of(census(s, &c)), &why);
+	part(&parts, "database", name_of(backlog_of(s, &c)), &why);
 	part(&parts, "writer", name_of(w.fault), &why);
 	part(&parts, "spool", spool_fault(s->spool), &why);
 	part(&parts, "secret", secrets_now(s) > 0 ? NULL : "none-configured",
@@ -153,12 +153,12 @@ status_ready(struct service *s, struct text *t)
 	    "{\"status\":\"unready\"");
 	text_span(t, text_view(&parts));
 	text_str(t, ",\"backlog\":{");
-	backlog(t, "pending", c.pending);
-	backlog(t, "unmapped", c.unmapped);
-	backlog(t, "dead", c.dead);
-	backlog(t, "queued", w.queued);
-	backlog(t, "spooled", (int64_t)spool_waiting(s->spool));
-	backlog(t, "set_aside", (int64_t)spool_bad(s->spool));
+	write_count(t, "pending", c.pending);
+	write_count(t, "unmapped", c.unmapped);
+	write_count(t, "dead", c.dead);
+	write_count(t, "queued", w.queued);
+	write_count(t, "spooled", (int64_t)spool_waiting(s->spool));
+	write_count(t, "set_aside", (int64_t)spool_bad(s->spool));
 	text_str(t, "},\"why\":");
 	if (why == NULL)
 		text_str(t, "null");
@@ -174,11 +174,12 @@ void
 status_metrics(struct service *s, struct text *t)
 {
 	struct writer_status w = writer_now(s);
-	struct key_loan keys;
-	struct census c;
-	bool counted = census(s, &c) == FAULT_NONE && c.pending >= 0;
+	struct keyring_loan keys;
+	struct backlog c;
+	bool counted = backlog_of(s, &c) == FAULT_NONE && c.pending >= 0;
 
 	keyring_borrow(s->keyring, &keys);
-	metrics_write(t, &w, s->spool, &keys, counted ? &c : NULL, wall_ms());
+	metrics_write(
+	    t, &w, s->spool, &keys, counted ? &c : NULL, clock_wall_ms());
 	keyring_release(&keys);
 }

@@ -34,7 +34,7 @@ read_all(struct text *t, const char *file)
 }
 
 static const char *
-guess(const struct key_loan *keys, struct span signature, struct span body)
+guess(const struct keyring_loan *keys, struct span signature, struct span body)
 {
 	struct json root;
 	bool json = json_open(&root, body) == 0;
@@ -49,16 +49,16 @@ guess(const struct key_loan *keys, struct span signature, struct span body)
 }
 
 static int
-judge(const struct key_loan *keys, struct span signature, struct span body)
+judge(const struct keyring_loan *keys, struct span signature, struct span body)
 {
 	const char *name, *says;
 
-	if (key_loan_count(keys) == 0) {
+	if (keyring_loan_count(keys) == 0) {
 		fputs("sentry-webhooks: no secret is configured: set "
 		    "SENTRY_CLIENT_SECRET or --secret-file\n", stderr);
 		return 1;
 	}
-	switch (key_loan_check(keys, signature, body, &name)) {
+	switch (keyring_loan_check(keys, signature, body, &name)) {
 	case SIGNATURE_VALID:
 		printf("valid: signed with the secret `%s'\n", name);
 		return 0;
@@ -80,7 +80,7 @@ int
 verify(struct keyring *keyring, const char *signature, const char *file)
 {
 	struct text body = { 0 };
-	struct key_loan keys;
+	struct keyring_loan keys;
 	int status = 1;
 
 	keyring_borrow(keyring, &keys);

@@ -24,7 +24,7 @@ clock_us(void)
 }
 
 int64_t
-wall_ms(void)
+clock_wall_ms(void)
 {
 	return us(CLOCK_REALTIME) / 1000;
 }

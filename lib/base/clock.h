@@ -11,6 +11,6 @@ int64_t	clock_us(void);
 
 /* Milliseconds since 1970, UTC: what is written down and shown. It jumps when
  * the machine's clock is set. */
-int64_t	wall_ms(void);
+int64_t	clock_wall_ms(void);
 
 #endif

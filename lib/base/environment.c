@@ -42,7 +42,7 @@ is_known(struct span name)
 }
 
 void
-environment_look(void)
+environment_warn_unknown(void)
 {
 	struct log l;
 

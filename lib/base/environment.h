@@ -4,6 +4,6 @@
 
 /* Says each by its name, in the log; one file may hold the settings of all
  * our programs. */
-void	environment_look(void);
+void	environment_warn_unknown(void);
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 void
-member(struct text *t, const char *n)
+json_member(struct text *t, const char *n)
 {
 	char last = t->len > 0 ? t->at[t->len - 1] : '{';
 
@@ -15,18 +15,18 @@ member(struct text *t, const char *n)
 }
 
 void
-member_string(struct text *t, const char *n, struct span s)
+json_member_string(struct text *t, const char *n, struct span s)
 {
 	if (s.at == NULL)
 		return;
-	member(t, n);
+	json_member(t, n);
 	text_json(t, s);
 }
 
 void
-member_or_null(struct text *t, const char *n, struct span s)
+json_member_or_null(struct text *t, const char *n, struct span s)
 {
-	member(t, n);
+	json_member(t, n);
 	if (s.at == NULL)
 		text_str(t, "null");
 	else
@@ -34,37 +34,37 @@ member_or_null(struct text *t, const char *n, struct span s)
 }
 
 void
-member_value(struct text *t, const char *n, struct json v)
+json_member_value(struct text *t, const char *n, struct json v)
 {
 	if (v.kind == JSON_MISSING)
 		return;
-	member(t, n);
+	json_member(t, n);
 	json_write(t, v, JSON_COMPACT_UTF8);
 }
 
 void
-member_id(struct text *t, const char *n, struct json v)
+json_member_id(struct text *t, const char *n, struct json v)
 {
 	if (json_scalar(v).at != NULL)
-		member_string(t, n, json_scalar(v));
+		json_member_string(t, n, json_scalar(v));
 	else if (v.kind == JSON_NULL)
-		member_value(t, n, v);
+		json_member_value(t, n, v);
 }
 
 void
-member_value_or_null(struct text *t, const char *n, struct json v)
+json_member_value_or_null(struct text *t, const char *n, struct json v)
 {
 	if (v.kind == JSON_MISSING)
-		member_or_null(t, n, (struct span){ NULL, 0 });
+		json_member_or_null(t, n, (struct span){ NULL, 0 });
 	else
-		member_value(t, n, v);
+		json_member_value(t, n, v);
 }
 
 void
-member_extra(struct text *t, const char *n, struct json v)
+json_member_extra(struct text *t, const char *n, struct json v)
 {
 	if (!json_nullish(v))
-		member_value(t, n, v);
+		json_member_value(t, n, v);
 }
 
 /* What parseInt() skips in front: JavaScript's white space. */
@@ -91,7 +91,7 @@ skip_space(struct span s)
 }
 
 void
-member_integer(struct text *t, const char *n, struct json v)
+json_member_integer(struct text *t, const char *n, struct json v)
 {
 	struct span s = json_scalar(v);
 	struct text digits = { 0 };
@@ -108,7 +108,7 @@ member_integer(struct text *t, const char *n, struct json v)
 		if (!digits.broken)
 			number = strtod(digits.at, NULL);
 	}
-	member(t, n);
+	json_member(t, n);
 	if (isinf(number))
 		text_str(t, "null");
 	else

@@ -35,8 +35,8 @@ static void
 write_anew(struct scan *s, size_t from)
 {
 	struct text says = { 0 }, anew = { 0 };
-	bool good = quoted_text(&says, (struct span){ s->in.at + from + 1,
-	    s->i - from - 2 });
+	bool good = json_string_decode(
+	    &says, (struct span){s->in.at + from + 1, s->i - from - 2});
 
 	text_json(&anew, text_view(&says));
 	mend(s, from, s->i - from, text_view(&anew));
@@ -51,7 +51,7 @@ skip_string(struct scan *s)
 {
 	size_t from = s->i;
 
-	s->i = quoted_end(s->in, from, &s->odd);
+	s->i = json_string_end(s->in, from, &s->odd);
 	if (s->odd && s->i > 0)
 		write_anew(s, from);
 	return s->i > 0;

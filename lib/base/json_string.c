@@ -61,7 +61,7 @@ take_point(struct span s, size_t *i)
 }
 
 bool
-quoted_text(struct text *t, struct span s)
+json_string_decode(struct text *t, struct span s)
 {
 	static const char from[] = NAMED, to[] = "\b\f\n\r\t\"\\/";
 	size_t i = 0, run;
@@ -131,7 +131,7 @@ escape_end(struct span s, size_t i, bool *odd)
 }
 
 size_t
-quoted_end(struct span s, size_t i, bool *odd)
+json_string_end(struct span s, size_t i, bool *odd)
 {
 	const unsigned char *p = (const unsigned char *)s.at;
 	size_t n;

@@ -22,7 +22,7 @@ static int		 out = STDERR_FILENO;
 static bool		 journal;	/* who reads them is systemd's */
 static pthread_once_t	 once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t	 seldom_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct seldom	 strangers;
+static struct log_limit	 strangers;
 static unsigned long	 dropped, unsaid;	/* atomic */
 
 static void
@@ -227,7 +227,7 @@ log_end_stranger(struct log *l)
 	bool passes;
 
 	pthread_mutex_lock(&seldom_lock);
-	passes = seldom_passes(&strangers, clock_ms(), &left_out);
+	passes = log_limit_passes(&strangers, clock_ms(), &left_out);
 	pthread_mutex_unlock(&seldom_lock);
 	if (!passes)
 		return;

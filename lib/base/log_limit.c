@@ -1,18 +1,18 @@
 #include "base/log_limit.h"
 
 bool
-seldom_passes(struct seldom *s, int64_t now, unsigned long *left_out)
+log_limit_passes(struct log_limit *s, int64_t now, unsigned long *left_out)
 {
-	int64_t back = (now - s->since) / SELDOM_EVERY;
+	int64_t back = (now - s->since) / LOG_LIMIT_EVERY;
 
 	if (s->said == 0 || back >= (int64_t)s->said) {
 		s->said = 0;
 		s->since = now;
 	} else if (back > 0) {
 		s->said -= (unsigned)back;
-		s->since += back * SELDOM_EVERY;
+		s->since += back * LOG_LIMIT_EVERY;
 	}
-	if (s->said == SELDOM_BURST) {
+	if (s->said == LOG_LIMIT_BURST) {
 		s->left_out++;
 		return false;
 	}

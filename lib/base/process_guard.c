@@ -33,7 +33,7 @@ name_owner(char *buf, size_t size, uid_t uid)
 }
 
 bool
-guard_root(const char *db, bool allowed, char why[GUARD_WHY])
+process_guard_root(const char *db, bool allowed, char why[PROCESS_GUARD_WHY])
 {
 	struct stat st;
 	char owner[48];
@@ -43,17 +43,20 @@ guard_root(const char *db, bool allowed, char why[GUARD_WHY])
 		return true;
 	if (stat(db, &st) == 0 && st.st_uid != 0) {
 		name_owner(owner, sizeof(owner), st.st_uid);
-		snprintf(why, GUARD_WHY, "running as root, but %.100s belongs "
-		    "to %s: run it as that user, or say --allow-root", db,
-		    owner);
+		snprintf(why, PROCESS_GUARD_WHY,
+		    "running as root, but %.100s belongs "
+		    "to %s: run it as that user, or say --allow-root",
+		    db, owner);
 		return allowed;
 	}
 	if (systemd_started_us()) {
-		snprintf(why, GUARD_WHY, "running as root: give the unit a "
+		snprintf(why, PROCESS_GUARD_WHY,
+		    "running as root: give the unit a "
 		    "User=, or say --allow-root");
 		return allowed;
 	}
-	snprintf(why, GUARD_WHY, "running as root: a user of its own is "
+	snprintf(why, PROCESS_GUARD_WHY,
+	    "running as root: a user of its own is "
 	    "enough, and safer");
 	return true;
 }
@@ -61,13 +64,13 @@ guard_root(const char *db, bool allowed, char why[GUARD_WHY])
 /* A limit of 1 byte is too small for any core file, and the one value at which
  * the kernel does not start a program that wants the core either. */
 void
-guard_cores(void)
+process_guard_cores(void)
 {
 	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 1, 1 });
 }
 
 unsigned
-guard_others(const char *path)
+process_guard_others(const char *path)
 {
 	struct stat st;
 
@@ -75,7 +78,7 @@ guard_others(const char *path)
 }
 
 bool
-guard_ours(const char *path, const char *db)
+process_guard_ours(const char *path, const char *db)
 {
 	char spool[PATH_MAX + 8];
 	struct stat st;
@@ -95,12 +98,13 @@ close_one(const char *path, const char *db,
 	struct stat st;
 
 	if (stat(path, &st) == 0 && (st.st_mode & OTHERS) != 0)
-		say(path, guard_ours(path, db) && chmod(path, st.st_mode &
-		    07777 & ~(mode_t)OTHERS) == 0);
+		say(path,
+		    process_guard_ours(path, db) &&
+			chmod(path, st.st_mode & 07777 & ~(mode_t)OTHERS) == 0);
 }
 
 void
-guard_files(const char *db, const char *spool,
+process_guard_files(const char *db, const char *spool,
     void say(const char *, bool closed))
 {
 	static const char *const suffixes[] = { "", "-wal", "-shm" };

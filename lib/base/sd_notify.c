@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 void
-notify(const char *state)
+sd_notify_send(const char *state)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	const char *path = getenv("NOTIFY_SOCKET");
@@ -29,7 +29,7 @@ notify(const char *state)
 }
 
 int64_t
-notify_watchdog(void)
+sd_notify_watchdog_ms(void)
 {
 	const char *usec = getenv("WATCHDOG_USEC");
 	const char *pid = getenv("WATCHDOG_PID");

@@ -10,7 +10,7 @@
 #define LAST_SECOND	253402300799LL		/* 9999-12-31T23:59:59Z */
 
 static bool
-print(struct moment *m, int64_t seconds, struct span fraction)
+print(struct timestamp *m, int64_t seconds, struct span fraction)
 {
 	time_t t = (time_t)seconds;
 	struct tm tm;
@@ -109,7 +109,7 @@ valid_day(int year, int month, int day)
 }
 
 bool
-moment_iso(struct moment *m, struct span s)
+timestamp_iso(struct timestamp *m, struct span s)
 {
 	struct tm tm = { 0 };
 	struct span fraction = { NULL, 0 };
@@ -135,7 +135,7 @@ moment_iso(struct moment *m, struct span s)
 }
 
 bool
-moment_seconds(struct moment *m, struct span s)
+timestamp_seconds(struct timestamp *m, struct span s)
 {
 	struct span fraction = { NULL, 0 };
 	int64_t seconds = 0;
@@ -161,7 +161,7 @@ moment_seconds(struct moment *m, struct span s)
 }
 
 bool
-moment_ms(struct moment *m, int64_t ms)
+timestamp_ms(struct timestamp *m, int64_t ms)
 {
 	char fraction[8];
 
@@ -174,7 +174,7 @@ moment_ms(struct moment *m, int64_t ms)
 }
 
 bool
-moment_later(const struct moment *a, const struct moment *b)
+timestamp_later(const struct timestamp *a, const struct timestamp *b)
 {
 	size_t alen = strlen(a->iso), blen = strlen(b->iso), len;
 	int order;

@@ -1,12 +1,12 @@
 /* A point in time as the source event shows it: ISO 8601, UTC, `Z`. */
-#ifndef MOMENT_H
-#define MOMENT_H
+#ifndef TIMESTAMP_H
+#define TIMESTAMP_H
 
 #include <stdint.h>
 
 #include "base/span.h"
 
-struct moment {
+struct timestamp {
 	char	iso[64];	/* "2026-01-02T03:04:05.678Z", NUL-terminated */
 };
 
@@ -14,16 +14,16 @@ struct moment {
  * converted, none means UTC) and keeps the fraction as it was written, up to
  * 40 digits. False, and an empty iso, for what is not a date of the years 0
  * to 9999. */
-bool	moment_iso(struct moment *, struct span);
+bool	timestamp_iso(struct timestamp *, struct span);
 
 /* The same from seconds since 1970 in digits, as in "1566248317.391"; a
  * fraction of zeros alone is dropped: that is how a float prints. */
-bool	moment_seconds(struct moment *, struct span);
+bool	timestamp_seconds(struct timestamp *, struct span);
 
 /* The same from milliseconds since 1970, with three digits. */
-bool	moment_ms(struct moment *, int64_t ms);
+bool	timestamp_ms(struct timestamp *, int64_t ms);
 
 /* True when a is later than b; an empty one is before all others. */
-bool	moment_later(const struct moment *a, const struct moment *b);
+bool	timestamp_later(const struct timestamp *a, const struct timestamp *b);
 
 #endif

@@ -10,7 +10,7 @@
 #define PAUSE_MS	100	/* no server comes back sooner */
 
 void
-settle_acked(struct settle *s, uint64_t seq)
+confirm_acked(struct confirm *s, uint64_t seq)
 {
 	if (seq > s->highest)
 		s->highest = seq;
@@ -32,7 +32,7 @@ say_redriven(const struct sink *sink, unsigned rows)
 /* What was acked up to `last_seq` by this creation of the stream stays. */
 static enum fault
 redrive(struct db *d, struct sink *sink, uint64_t last_seq, int64_t due,
-    struct tally *tally)
+    struct deliver_metrics *tally)
 {
 	char stream[SINK_NAME];
 	unsigned n = SETTLE_ROWS, all = 0;
@@ -42,11 +42,11 @@ redrive(struct db *d, struct sink *sink, uint64_t last_seq, int64_t due,
 	snprintf(stream, sizeof(stream), "%s", sink->name);
 	stream[strcspn(stream, "@")] = '\0';
 	while (f == FAULT_NONE && n == SETTLE_ROWS) {
-		f = queue_redrive(d, stream, sink->name, last_seq, due,
+		f = queue_requeue(d, stream, sink->name, last_seq, due,
 		    SETTLE_ROWS, &n);
 		all += f == FAULT_NONE ? n : 0;
 	}
-	tally->count[COUNT_REDRIVEN] += all;
+	tally->count[COUNT_REQUEUED] += all;
 	if (all > 0)
 		say_redriven(sink, all);
 	return f;
@@ -55,7 +55,7 @@ redrive(struct db *d, struct sink *sink, uint64_t last_seq, int64_t due,
 /* How many rows from `a` on were acked without a pause between them, and which
  * of these stands last in the stream. */
 static unsigned
-run_of(const struct acked *a, unsigned n, unsigned *last)
+run_of(const struct queue_acked *a, unsigned n, unsigned *last)
 {
 	unsigned i;
 
@@ -71,7 +71,7 @@ run_of(const struct acked *a, unsigned n, unsigned *last)
  * that. Where it does not, each is asked for. Returns how many rows have been
  * judged so, from the first on; the others have their turn. */
 static unsigned
-examine(struct sink *sink, struct acked *a, unsigned n, unsigned *lost)
+examine(struct sink *sink, struct queue_acked *a, unsigned n, unsigned *lost)
 {
 	unsigned from = 0, run, last, questions = 0;
 	int has;
@@ -99,9 +99,9 @@ examine(struct sink *sink, struct acked *a, unsigned n, unsigned *lost)
 
 static enum fault
 settle(struct db *d, struct sink *sink, int64_t from, int64_t until,
-    const struct settle_time *t, struct tally *tally)
+    const struct confirm_time *t, struct deliver_metrics *tally)
 {
-	static struct acked ripe[SETTLE_ROWS];
+	static struct queue_acked ripe[SETTLE_ROWS];
 	unsigned n = SETTLE_ROWS, lost = 0;
 	enum fault f = FAULT_NONE;
 
@@ -112,10 +112,10 @@ settle(struct db *d, struct sink *sink, int64_t from, int64_t until,
 		if (f != FAULT_NONE ||
 		    (n = examine(sink, ripe, n, &lost)) == 0)
 			return f;
-		f = queue_settle(d, ripe, n, t->now, t->due);
+		f = queue_confirm(d, ripe, n, t->now, t->due);
 		if (f != FAULT_NONE)
 			return f;
-		tally->count[COUNT_REDRIVEN] += lost;
+		tally->count[COUNT_REQUEUED] += lost;
 		if (lost > 0)
 			say_redriven(sink, lost);
 	}
@@ -123,8 +123,8 @@ settle(struct db *d, struct sink *sink, int64_t from, int64_t until,
 }
 
 enum fault
-settle_look(struct settle *s, struct db *d, struct sink *sink,
-    const struct settle_time *t, struct tally *tally)
+confirm_check(struct confirm *s, struct db *d, struct sink *sink,
+    const struct confirm_time *t, struct deliver_metrics *tally)
 {
 	bool same = true;
 	enum fault f = FAULT_NONE;

@@ -1,20 +1,20 @@
 /* Rows that a sink acknowledged before they were on its disk. */
-#ifndef SETTLE_H
-#define SETTLE_H
+#ifndef CONFIRM_H
+#define CONFIRM_H
 
 #include "deliver/queue.h"
 #include "deliver/deliver_metrics.h"
 
 /* Start from { 0 }. */
-struct settle {
+struct confirm {
 	char		name[SINK_NAME];	/* the sink's, as last seen */
 	uint64_t	highest;		/* sequence that was acked */
 };
 
 /* Another row was acked. */
-void		settle_acked(struct settle *, uint64_t seq);
+void		confirm_acked(struct confirm *, uint64_t seq);
 
-struct settle_time {
+struct confirm_time {
 	int64_t		now;	/* ms since 1970 */
 	int64_t		due;	/* the same, as due_at has it */
 	int64_t		far;	/* what is due later than that was put off by a
@@ -25,8 +25,8 @@ struct settle_time {
  * makes all rows pending again that it had acknowledged: it knows again those
  * that it still has. Rows whose time has come (due_at) become delivered if the
  * stream still holds them. */
-enum fault	settle_look(struct settle *, struct db *, struct sink *,
-		    const struct settle_time *, struct tally *)
+enum fault	confirm_check(struct confirm *, struct db *, struct sink *,
+		    const struct confirm_time *, struct deliver_metrics *)
 		    __attribute__((warn_unused_result));
 
 #endif

@@ -36,23 +36,23 @@ struct deliver {
 	struct sink		*sink;
 	struct db		*db;		/* NULL: out of order */
 	struct db		*old;		/* moved, its log not yet */
-	struct flight		 flight;
+	struct in_flight		 flight;
 	struct row		*judged, **judged_tail;
 	unsigned		 judged_count;
 	int64_t			 judged_at;	/* the first of these */
-	struct reading		 fresh, tried;
+	struct queue_reader		 fresh, tried;
 	int64_t			 started_at;	/* clock_ms(), as all here */
 	int64_t			 calendar;	/* less clock_ms() */
 	int64_t			 reopen_at, look_at, metrics_at;
 	int64_t			 pause, pause_until;
 	int64_t			 taken_at;	/* a row, by the sink */
 	bool			 failed;	/* no use in going on */
-	struct trouble		 trouble;
-	struct settle		 settle;
-	struct prune_place	 prune;
+	struct deliver_log		 trouble;
+	struct confirm		 settle;
+	struct queue_prune_place	 prune;
 	int64_t			 prune_at;
-	struct tally		 tally;
-	struct pace		 pace;
+	struct deliver_metrics		 tally;
+	struct throttle		 pace;
 };
 
 /* ---- the database ---- */
@@ -63,7 +63,7 @@ note_fault(struct deliver *d, enum fault f)
 {
 	if (f == FAULT_NONE || f == FAULT_BUSY)
 		return;
-	trouble_database(&d->trouble, f, f == FAULT_GONE ?
+	deliver_log_database(&d->trouble, f, f == FAULT_GONE ?
 	    "the database was moved or replaced" : db_why(d->db));
 	if (f == FAULT_GONE && db_retire(d->db) == FAULT_BUSY)
 		d->old = d->db;
@@ -89,9 +89,9 @@ reopen(struct deliver *d)
 	db_abandon(d->old);
 	d->old = NULL;
 	if ((f = queue_open(&d->db, d->config->db, why)) != FAULT_NONE)
-		trouble_database(&d->trouble, f, why);
-	reading_again(&d->fresh);
-	reading_again(&d->tried);
+		deliver_log_database(&d->trouble, f, why);
+	queue_reader_restart(&d->fresh);
+	queue_reader_restart(&d->tried);
 	return f;
 }
 
@@ -130,7 +130,7 @@ calendar_ms(const struct deliver *d)
 }
 
 static void
-take(struct deliver *d, struct reading *from)
+take(struct deliver *d, struct queue_reader *from)
 {
 	int64_t now = clock_ms();
 	struct row *rows;
@@ -139,8 +139,8 @@ take(struct deliver *d, struct reading *from)
 	if (d->db == NULL || (from->idle && now < from->poll_at &&
 	    !(d->config->once && d->flight.count == 0)))
 		return;
-	f = reading_take(from, d->db, &d->flight, appetite(d), calendar_ms(d),
-	    now, &rows);
+	f = queue_reader_take(
+	    from, d->db, &d->flight, appetite(d), calendar_ms(d), now, &rows);
 	if (rows != NULL)
 		d->sink->ops->give(d->sink, rows);
 	note_fault(d, f);
@@ -157,7 +157,7 @@ is_idle(const struct deliver *d)
 static void
 let_go(struct deliver *d, struct row *r)
 {
-	flight_drop(&d->flight, r);
+	in_flight_drop(&d->flight, r);
 	row_free(r);
 }
 
@@ -176,7 +176,7 @@ weigh(struct deliver *d, struct row *r)
 {
 	if (r->fate == FATE_ACKED) {
 		r->due_at = calendar_ms(d) + d->config->settle_ms;
-		settle_acked(&d->settle, r->seq);
+		confirm_acked(&d->settle, r->seq);
 	}
 	if (r->fate != FATE_LATER && r->fate != FATE_UNREACHABLE)
 		return;
@@ -209,7 +209,7 @@ collect(struct deliver *d, struct row *rows)
 		} else if (r->fate != FATE_UNREACHABLE &&
 		    r->fate != FATE_MISCONFIGURED) {
 			taken = true;
-			flight_moved(&d->flight, r, clock_ms());
+			in_flight_moved(&d->flight, r, clock_ms());
 		}
 		/* While nobody answers one row pays for all. */
 		if (r->fate == FATE_MISCONFIGURED ||
@@ -227,9 +227,9 @@ collect(struct deliver *d, struct row *rows)
 	}
 	if (taken) {
 		d->taken_at = clock_ms();
-		trouble_sink(&d->trouble, d->sink->name, d->sink->trouble);
+		deliver_log_sink(&d->trouble, d->sink->name, d->sink->trouble);
 	} else if (away || (there && clock_ms() - d->taken_at > QUIET_MS)) {
-		trouble_sink(&d->trouble, d->sink->name, why);
+		deliver_log_sink(&d->trouble, d->sink->name, why);
 	}
 	if (there)
 		d->pause = d->pause_until = 0;
@@ -240,7 +240,7 @@ collect(struct deliver *d, struct row *rows)
 static void
 count(struct deliver *d, const struct row *r)
 {
-	static const enum tally_count table[] = {
+	static const enum deliver_metric table[] = {
 		[FATE_DELIVERED] = COUNT_DELIVERED,
 		[FATE_ACKED] = COUNT_ACKED,
 		[FATE_LATER] = COUNT_RETRIED,
@@ -250,7 +250,7 @@ count(struct deliver *d, const struct row *r)
 
 	d->tally.count[table[r->fate]]++;
 	if (r->fate == FATE_REFUSED)
-		trouble_dead(r);
+		deliver_log_dead(r);
 }
 
 /* Writes down the verdicts when there are enough of them, or for long enough,
@@ -270,14 +270,14 @@ judge(struct deliver *d, bool now)
 		cut = &(*cut)->next;
 	r = *cut;
 	*cut = NULL;
-	f = queue_judge(d->db, d->judged, wall_ms(), d->sink->name);
+	f = queue_write_fates(d->db, d->judged, clock_wall_ms(), d->sink->name);
 	*cut = r;
 	note_fault(d, f);
 	if (f != FAULT_NONE) {
 		d->judged_at = clock_ms();
 		return;
 	}
-	trouble_database(&d->trouble, FAULT_NONE, "");
+	deliver_log_database(&d->trouble, FAULT_NONE, "");
 	/* A row that was replayed is still due. */
 	d->fresh.empty = d->tried.empty = false;
 	for (; n > 0; n--) {
@@ -298,8 +298,8 @@ judge(struct deliver *d, bool now)
 static void
 settle(struct deliver *d)
 {
-	unsigned long before = d->tally.count[COUNT_REDRIVEN];
-	struct settle_time t = { wall_ms(), calendar_ms(d), 0 };
+	unsigned long before = d->tally.count[COUNT_REQUEUED];
+	struct confirm_time t = { clock_wall_ms(), calendar_ms(d), 0 };
 	unsigned left;
 
 	collect(d, d->sink->ops->wait(d->sink, 0));
@@ -312,10 +312,10 @@ settle(struct deliver *d)
 	/* What was acked before we began has had its time by now. */
 	if (clock_ms() - d->started_at > d->config->settle_ms)
 		t.far = t.due + d->config->settle_ms + FAR_MS;
-	note_fault(d, settle_look(&d->settle, d->db, d->sink, &t, &d->tally));
+	note_fault(d, confirm_check(&d->settle, d->db, d->sink, &t, &d->tally));
 	/* There are rows to send again. */
-	if (d->tally.count[COUNT_REDRIVEN] != before)
-		reading_again(&d->tried);
+	if (d->tally.count[COUNT_REQUEUED] != before)
+		queue_reader_restart(&d->tried);
 }
 
 static void
@@ -324,11 +324,11 @@ look_after(struct deliver *d)
 	if (clock_ms() < d->look_at)
 		return;
 	d->look_at = clock_ms() + LOOK_MS;
-	if (notify_watchdog() > 0)
-		notify("WATCHDOG=1");
+	if (sd_notify_watchdog_ms() > 0)
+		sd_notify_send("WATCHDOG=1");
 	if (d->db == NULL)
 		return;
-	note_fault(d, queue_look(d->db));
+	note_fault(d, queue_check_files(d->db));
 	if (d->db != NULL && d->sink->ops->look != NULL)
 		settle(d);
 	if (d->db != NULL)
@@ -338,7 +338,7 @@ look_after(struct deliver *d)
 static bool
 prune(struct deliver *d)
 {
-	int64_t now = wall_ms();
+	int64_t now = clock_wall_ms();
 	unsigned n;
 	bool end;
 	enum fault f;
@@ -358,14 +358,15 @@ prune(struct deliver *d)
 static void
 write_metrics(struct deliver *d)
 {
-	struct census c = { 0 };
+	struct backlog c = { 0 };
 	int64_t start = clock_ms();
 
 	if (d->config->metrics == NULL || d->db == NULL)
 		return;
-	if (queue_census(d->db, &c) == FAULT_NONE && tally_write(&d->tally,
-	    d->config->metrics, &c, d->flight.count, d->trouble.said[0] == '\0',
-	    wall_ms()) != 0)
+	if (queue_count_backlog(d->db, &c) == FAULT_NONE &&
+	    deliver_metrics_write(&d->tally, d->config->metrics, &c,
+		d->flight.count, d->trouble.said[0] == '\0',
+		clock_wall_ms()) != 0)
 		log_say("warning", "metrics", "the metrics file cannot be "
 		    "written");
 	/* To count millions of rows takes its time. */
@@ -409,7 +410,7 @@ step(struct deliver *d)
 	take(d, &d->fresh);
 	collect(d, d->sink->ops->wait(d->sink, patience(d)));
 	if (d->sink->trouble[0] != '\0') {
-		trouble_sink(&d->trouble, d->sink->name, d->sink->trouble);
+		deliver_log_sink(&d->trouble, d->sink->name, d->sink->trouble);
 		d->failed |= d->config->once || d->sink->over;
 	}
 	judge(d, is_idle(d) && d->flight.count == d->judged_count);
@@ -417,7 +418,7 @@ step(struct deliver *d)
 	(void)prune(d);
 	if (clock_ms() >= d->metrics_at)
 		write_metrics(d);
-	pace_rest(&d->pace, d->db, d->prune.left);
+	throttle_rest(&d->pace, d->db, d->prune.left);
 }
 
 /* What is on its way may still arrive; then the last verdicts, which have time
@@ -427,7 +428,7 @@ say_goodbye(struct deliver *d)
 {
 	int64_t until = clock_ms() + GOODBYE_MS;
 
-	notify("STOPPING=1");
+	sd_notify_send("STOPPING=1");
 	while (d->flight.count > d->judged_count && clock_ms() < until) {
 		collect(d, d->sink->ops->wait(d->sink, WAIT_MS));
 		judge(d, false);
@@ -447,12 +448,12 @@ is_done(struct deliver *d)
 static int
 status_of(struct deliver *d)
 {
-	struct census c;
+	struct backlog c;
 
 	if (!d->config->once)
 		return d->failed;
 	if (d->failed || d->db == NULL ||
-	    queue_census(d->db, &c) != FAULT_NONE)
+	    queue_count_backlog(d->db, &c) != FAULT_NONE)
 		return 1;
 	return c.pending > 0 || c.unmapped > 0 || c.dead > 0;
 }
@@ -471,13 +472,13 @@ deliver_run(const struct deliver_config *config)
 	d->judged_tail = &d->judged;
 	d->tried.tried = true;
 	d->taken_at = d->started_at = clock_ms();
-	d->tally.started = wall_ms();
+	d->tally.started = clock_wall_ms();
 	d->calendar = d->tally.started - d->started_at;
 	f = reopen(d);
 	/* Some faults pass by themselves; not that it is the wrong file. */
 	if (d->db != NULL || (!config->once && f != FAULT_FOREIGN &&
 	    f != FAULT_NEWER && f != FAULT_CORRUPT)) {
-		notify("READY=1");
+		sd_notify_send("READY=1");
 		while (!*config->stop && !d->failed && !is_done(d))
 			step(d);
 		say_goodbye(d);

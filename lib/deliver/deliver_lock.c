@@ -34,8 +34,8 @@ write_number(int fd)
 		log_say("warning", "lock", "its file cannot be written");
 }
 
-enum only
-only_take(const char *db, char why[ONLY_WHY])
+enum deliver_lock
+deliver_lock_take(const char *db, char why[DELIVER_LOCK_WHY])
 {
 	char *real = realpath(db, NULL);	/* by every name that it has */
 	char path[PATH_MAX + 16], who[32] = "";
@@ -45,19 +45,20 @@ only_take(const char *db, char why[ONLY_WHY])
 	snprintf(path, sizeof(path), "%s-deliver", real == NULL ? db : real);
 	free(real);
 	if ((fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640)) < 0) {
-		snprintf(why, ONLY_WHY, "%.400s: %s", path,
+		snprintf(why, DELIVER_LOCK_WHY, "%.400s: %s", path,
 		    strerror(errno));
-		return ONLY_FAILED;
+		return DELIVER_LOCK_FAILED;
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
 		give_to_owner(fd, db);
 		write_number(fd);
-		return ONLY_US;
+		return DELIVER_LOCK_OURS;
 	}
 	n = read(fd, who, sizeof(who) - 1);
 	who[n > 0 ? strspn(who, "0123456789") : 0] = '\0';
-	snprintf(why, ONLY_WHY, "%.400s is being delivered by process %s", db,
+	snprintf(why, DELIVER_LOCK_WHY,
+	    "%.400s is being delivered by process %s", db,
 	    who[0] == '\0' ? "unknown" : who);
 	close(fd);
-	return ONLY_ANOTHER;
+	return DELIVER_LOCK_ANOTHERS;
 }

@@ -1,16 +1,16 @@
 /* One deliverer a database: a lock on a file beside it, held until the process
  * ends. */
-#ifndef ONLY_H
-#define ONLY_H
+#ifndef DELIVER_LOCK_H
+#define DELIVER_LOCK_H
 
-enum only {
-	ONLY_US,
-	ONLY_ANOTHER,		/* it has the database */
-	ONLY_FAILED
+enum deliver_lock {
+	DELIVER_LOCK_OURS,
+	DELIVER_LOCK_ANOTHERS,		/* it has the database */
+	DELIVER_LOCK_FAILED
 };
 
-/* Unless it is ONLY_US, `why` says in a line what is in the way. */
-#define ONLY_WHY	512
-enum only	only_take(const char *db, char why[ONLY_WHY]);
+/* Unless it is DELIVER_LOCK_OURS, `why` says in a line what is in the way. */
+#define DELIVER_LOCK_WHY	512
+enum deliver_lock deliver_lock_take(const char *db, char why[DELIVER_LOCK_WHY]);
 
 #endif

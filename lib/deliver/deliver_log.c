@@ -7,7 +7,7 @@
 #define SAME_BYTES	12	/* "HTTP 401: no", "Couldn't con" */
 
 void
-trouble_database(struct trouble *t, enum fault f, const char *why)
+deliver_log_database(struct deliver_log *t, enum fault f, const char *why)
 {
 	struct log l;
 
@@ -25,7 +25,7 @@ trouble_database(struct trouble *t, enum fault f, const char *why)
 }
 
 void
-trouble_sink(struct trouble *t, const char *sink, const char *why)
+deliver_log_sink(struct deliver_log *t, const char *sink, const char *why)
 {
 	bool over = why[0] == '\0';
 	struct log l;
@@ -42,7 +42,7 @@ trouble_sink(struct trouble *t, const char *sink, const char *why)
 }
 
 void
-trouble_dead(const struct row *r)
+deliver_log_dead(const struct row *r)
 {
 	struct log l;
 

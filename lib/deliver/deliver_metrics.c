@@ -19,14 +19,14 @@ head(FILE *out, const char *name, const char *type, const char *help)
 }
 
 static void
-put_rows(FILE *out, const struct tally *t)
+put_rows(FILE *out, const struct deliver_metrics *t)
 {
 	static const char *const results[COUNTS] = {
 		[COUNT_DELIVERED] = "{result=\"delivered\"}",
 		[COUNT_ACKED] = "{result=\"acked\"}",
 		[COUNT_RETRIED] = "{result=\"retried\"}",
 		[COUNT_DEAD] = "{result=\"dead\"}",
-		[COUNT_REDRIVEN] = "{result=\"redriven\"}",
+		[COUNT_REQUEUED] = "{result=\"redriven\"}",
 		[COUNT_PRUNED] = "{result=\"pruned\"}",
 	};
 
@@ -45,7 +45,7 @@ put_oldest(FILE *out, const char *labels, int64_t at)
 }
 
 static void
-put_census(FILE *out, const struct census *c)
+put_census(FILE *out, const struct backlog *c)
 {
 	head(out, "outbox_rows", "gauge", "Rows that are not delivered, by "
 	    "state.");
@@ -62,7 +62,7 @@ put_census(FILE *out, const struct census *c)
 }
 
 static void
-put_process(FILE *out, const struct tally *t, int64_t now_ms)
+put_process(FILE *out, const struct deliver_metrics *t, int64_t now_ms)
 {
 	head(out, "build_info", "gauge", "The program's version, and "
 	    "SQLite's.");
@@ -78,8 +78,8 @@ put_process(FILE *out, const struct tally *t, int64_t now_ms)
 }
 
 int
-tally_write(const struct tally *t, const char *path, const struct census *c,
-    unsigned in_flight, bool up, int64_t now_ms)
+deliver_metrics_write(const struct deliver_metrics *t, const char *path,
+    const struct backlog *c, unsigned in_flight, bool up, int64_t now_ms)
 {
 	char *temporary;
 	FILE *out;

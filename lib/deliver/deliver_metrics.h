@@ -1,23 +1,23 @@
 /* What was done with rows, counted, and how Prometheus reads it. */
-#ifndef TALLY_H
-#define TALLY_H
+#ifndef DELIVER_METRICS_H
+#define DELIVER_METRICS_H
 
 #include "store/store.h"
 
-enum tally_count {
+enum deliver_metric {
 	COUNT_DELIVERED, COUNT_ACKED, COUNT_RETRIED, COUNT_DEAD,
-	COUNT_REDRIVEN, COUNT_PRUNED, COUNTS
+	COUNT_REQUEUED, COUNT_PRUNED, COUNTS
 };
 
-struct tally {
+struct deliver_metrics {
 	unsigned long	count[COUNTS];
 	int64_t		started;	/* ms since 1970 */
 };
 
 /* Writes a file for node_exporter's textfile collector, whole or not at all.
  * `up`: the sink takes rows. 0, or -1 with errno. */
-int	tally_write(const struct tally *, const char *path,
-	    const struct census *, unsigned in_flight, bool up,
+int	deliver_metrics_write(const struct deliver_metrics *, const char *path,
+	    const struct backlog *, unsigned in_flight, bool up,
 	    int64_t now_ms);
 
 #endif

@@ -7,14 +7,14 @@
 
 /* Together what is on its way, or just judged. What was tried before may hang
  * until the sink's time is over. */
-static const struct share most[2] = {
+static const struct in_flight_share most[2] = {
 	{ 11000, (size_t)11 << 20, 0 }, { 1000, (size_t)2 << 20, 0 }
 };
 
 static size_t
 bucket_of(int64_t id)
 {
-	return (size_t)id % FLIGHT_BUCKETS;
+	return (size_t)id % IN_FLIGHT_BUCKETS;
 }
 
 static bool
@@ -24,11 +24,11 @@ is_tried(const struct row *r)
 }
 
 void
-flight_add(struct flight *f, struct row *r, int64_t now)
+in_flight_add(struct in_flight *f, struct row *r, int64_t now)
 {
 	struct row **bucket = &f->bucket[bucket_of(r->id)];
-	struct share *all = &f->all[is_tried(r)];
-	struct share *lane = &f->lane[is_tried(r)][r->lane];
+	struct in_flight_share *all = &f->all[is_tried(r)];
+	struct in_flight_share *lane = &f->lane[is_tried(r)][r->lane];
 
 	r->hash_next = *bucket;
 	*bucket = r;
@@ -41,11 +41,11 @@ flight_add(struct flight *f, struct row *r, int64_t now)
 }
 
 void
-flight_drop(struct flight *f, struct row *r)
+in_flight_drop(struct in_flight *f, struct row *r)
 {
 	struct row **p = &f->bucket[bucket_of(r->id)];
-	struct share *all = &f->all[is_tried(r)];
-	struct share *lane = &f->lane[is_tried(r)][r->lane];
+	struct in_flight_share *all = &f->all[is_tried(r)];
+	struct in_flight_share *lane = &f->lane[is_tried(r)][r->lane];
 
 	for (; *p != r; p = &(*p)->hash_next)
 		assert(*p != NULL);
@@ -58,7 +58,7 @@ flight_drop(struct flight *f, struct row *r)
 }
 
 static bool
-has(const struct flight *f, int64_t id)
+has(const struct in_flight *f, int64_t id)
 {
 	const struct row *r = f->bucket[bucket_of(id)];
 
@@ -68,24 +68,24 @@ has(const struct flight *f, int64_t id)
 }
 
 unsigned
-flight_room(const struct flight *f, bool tried)
+in_flight_room(const struct in_flight *f, bool tried)
 {
-	const struct share *all = &f->all[tried];
+	const struct in_flight_share *all = &f->all[tried];
 
 	return all->rows < most[tried].rows && all->bytes < most[tried].bytes ?
 	    most[tried].rows - all->rows : 0;
 }
 
 enum pick
-flight_pick(const struct flight *f, int64_t id, bool tried, unsigned lane,
+in_flight_pick(const struct in_flight *f, int64_t id, bool tried, unsigned lane,
     int64_t now)
 {
-	const struct share *mine = &f->lane[tried][lane];
-	const struct share *all = &f->all[tried];
+	const struct in_flight_share *mine = &f->lane[tried][lane];
+	const struct in_flight_share *all = &f->all[tried];
 
 	if (has(f, id))
 		return PICK_PASS;
-	if (flight_room(f, tried) == 0)
+	if (in_flight_room(f, tried) == 0)
 		return PICK_STOP;
 	if (mine->rows < LANE_TIMES * (most[tried].rows - all->rows) &&
 	    mine->bytes < LANE_TIMES * (most[tried].bytes - all->bytes))
@@ -94,7 +94,7 @@ flight_pick(const struct flight *f, int64_t id, bool tried, unsigned lane,
 }
 
 void
-flight_moved(struct flight *f, const struct row *r, int64_t now)
+in_flight_moved(struct in_flight *f, const struct row *r, int64_t now)
 {
 	f->lane[is_tried(r)][r->lane].moved_at = now;
 }

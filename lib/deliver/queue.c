@@ -88,7 +88,7 @@ static const char *const statements[STATEMENTS] = {
 	    "DELETE FROM webhook WHERE id BETWEEN ?1 AND ?2"
 	    " AND received_at < ?3 AND NOT EXISTS"
 	    " (SELECT 1 FROM outbox WHERE webhook_id = webhook.id)",
-	[SQL_CENSUS] = STORE_CENSUS,
+	[SQL_CENSUS] = STORE_BACKLOG,
 };
 static_assert(STATEMENTS <= DB_STATEMENTS_MAX, "raise DB_STATEMENTS_MAX");
 
@@ -99,7 +99,7 @@ queue_open(struct db **d, const char *path, char why[DB_WHY])
 }
 
 enum fault
-queue_look(struct db *d)
+queue_check_files(struct db *d)
 {
 	enum fault f = db_begin(d);
 
@@ -141,7 +141,7 @@ read_row(struct db *d, enum statement at, unsigned lane)
 /* What a statement gives, up to a row where the reader stops. */
 static enum fault
 read_rows(struct db *d, enum statement at, struct queue_place *place,
-    const struct queue_reader *to, bool *end)
+    const struct queue_visitor *to, bool *end)
 {
 	enum fault f = FAULT_NONE;
 	bool row = true;
@@ -168,7 +168,7 @@ read_rows(struct db *d, enum statement at, struct queue_place *place,
 
 enum fault
 queue_next(struct db *d, bool tried, struct queue_place *place, int64_t now,
-    const struct queue_reader *to, bool *end)
+    const struct queue_visitor *to, bool *end)
 {
 	int64_t far = now + QUEUE_FAR_MS;
 	enum fault f;
@@ -260,7 +260,8 @@ conclude(struct db *d, enum fault f)
 }
 
 enum fault
-queue_judge(struct db *d, const struct row *r, int64_t now, const char *sink)
+queue_write_fates(
+    struct db *d, const struct row *r, int64_t now, const char *sink)
 {
 	enum fault f = db_begin(d);
 
@@ -275,7 +276,7 @@ queue_judge(struct db *d, const struct row *r, int64_t now, const char *sink)
 
 enum fault
 queue_acked(struct db *d, int64_t from, int64_t until, const char *sink,
-    struct acked *to, unsigned limit, unsigned *count)
+    struct queue_acked *to, unsigned limit, unsigned *count)
 {
 	enum fault f = FAULT_NONE;
 	bool row;
@@ -288,9 +289,9 @@ queue_acked(struct db *d, int64_t from, int64_t until, const char *sink,
 	while (*count < limit && (f = db_step(d, SQL_RIPE, &row)) ==
 	    FAULT_NONE && row) {
 		struct span id = db_text(d, SQL_RIPE, 2);
-		struct acked *a = &to[(*count)++];
+		struct queue_acked *a = &to[(*count)++];
 
-		*a = (struct acked){ .id = db_int(d, SQL_RIPE, 0),
+		*a = (struct queue_acked){ .id = db_int(d, SQL_RIPE, 0),
 		    .seq = (uint64_t)db_int(d, SQL_RIPE, 1),
 		    .due_at = db_int(d, SQL_RIPE, 3) };
 		snprintf(a->event_id, sizeof(a->event_id), "%.*s",
@@ -301,8 +302,8 @@ queue_acked(struct db *d, int64_t from, int64_t until, const char *sink,
 }
 
 enum fault
-queue_settle(struct db *d, const struct acked *a, unsigned count, int64_t now,
-    int64_t due)
+queue_confirm(struct db *d, const struct queue_acked *a, unsigned count,
+    int64_t now, int64_t due)
 {
 	enum fault f = db_begin(d);
 
@@ -334,7 +335,7 @@ queue_highest(struct db *d, const char *sink, uint64_t *seq)
 }
 
 enum fault
-queue_redrive(struct db *d, const char *stream, const char *sink,
+queue_requeue(struct db *d, const char *stream, const char *sink,
     uint64_t last_seq, int64_t due, unsigned limit, unsigned *count)
 {
 	enum fault f = db_begin(d);
@@ -377,7 +378,7 @@ guess_left(struct db *d, int64_t first, int64_t dated, int64_t before,
  * come to rows that are younger, or to the end. One that is dated after `now`
  * came while the clock was wrong, and says nothing about those behind it. */
 static enum fault
-prune_table(struct db *d, bool hooks, struct prune_place *place,
+prune_table(struct db *d, bool hooks, struct queue_prune_place *place,
     int64_t before, int64_t now, unsigned span, unsigned *deleted)
 {
 	enum statement at = tables[hooks].at, prune = tables[hooks].prune;
@@ -408,10 +409,10 @@ prune_table(struct db *d, bool hooks, struct prune_place *place,
 }
 
 enum fault
-queue_prune(struct db *d, struct prune_place *place, int64_t before,
+queue_prune(struct db *d, struct queue_prune_place *place, int64_t before,
     int64_t now, unsigned span, unsigned *deleted, bool *end)
 {
-	struct prune_place next = *place;
+	struct queue_prune_place next = *place;
 	enum fault f = db_begin(d);
 
 	*deleted = 0;
@@ -426,13 +427,13 @@ queue_prune(struct db *d, struct prune_place *place, int64_t before,
 	if (!next.ended[!next.hooks])
 		next.hooks = !next.hooks;
 	if (*end)
-		next = (struct prune_place){ 0 };
+		next = (struct queue_prune_place){ 0 };
 	*place = next;
 	return FAULT_NONE;
 }
 
 enum fault
-queue_census(struct db *d, struct census *c)
+queue_count_backlog(struct db *d, struct backlog *c)
 {
-	return store_census_of(d, SQL_CENSUS, c);
+	return store_count_backlog_of(d, SQL_CENSUS, c);
 }

@@ -4,7 +4,7 @@
 
 /* The queue's reader. */
 struct taking {
-	struct flight	*flight;
+	struct in_flight	*flight;
 	bool		 tried;
 	int64_t		 now;
 	unsigned	 limit;
@@ -17,7 +17,7 @@ pick(void *arg, int64_t id, unsigned lane)
 	const struct taking *t = arg;
 
 	return t->limit == 0 ? PICK_STOP :
-	    flight_pick(t->flight, id, t->tried, lane, t->now);
+	    in_flight_pick(t->flight, id, t->tried, lane, t->now);
 }
 
 static void
@@ -25,22 +25,23 @@ take(void *arg, struct row *r)
 {
 	struct taking *t = arg;
 
-	flight_add(t->flight, r, t->now);
+	in_flight_add(t->flight, r, t->now);
 	*t->tail = r;
 	t->tail = &r->next;
 	t->limit--;
 }
 
 enum fault
-reading_take(struct reading *from, struct db *d, struct flight *flight,
-    unsigned limit, int64_t due, int64_t now, struct row **rows)
+queue_reader_take(struct queue_reader *from, struct db *d,
+    struct in_flight *flight, unsigned limit, int64_t due, int64_t now,
+    struct row **rows)
 {
 	struct taking t = { flight, from->tried, now, limit, rows };
-	struct queue_reader reader = { pick, take, &t };
+	struct queue_visitor reader = { pick, take, &t };
 	enum fault f;
 
 	*rows = NULL;
-	if (limit == 0 || flight_room(flight, from->tried) == 0)
+	if (limit == 0 || in_flight_room(flight, from->tried) == 0)
 		return FAULT_NONE;
 	f = queue_next(d, from->tried, &from->place, due, &reader,
 	    &from->idle);
@@ -52,7 +53,7 @@ reading_take(struct reading *from, struct db *d, struct flight *flight,
 }
 
 void
-reading_again(struct reading *from)
+queue_reader_restart(struct queue_reader *from)
 {
-	*from = (struct reading){ .tried = from->tried };
+	*from = (struct queue_reader){ .tried = from->tried };
 }

@@ -20,7 +20,7 @@ clock_ns(clockid_t clock)
 }
 
 static void
-look(struct pace *p, struct db *d, int64_t now)
+look(struct throttle *p, struct db *d, int64_t now)
 {
 	int64_t newest, backlog;
 
@@ -37,7 +37,7 @@ look(struct pace *p, struct db *d, int64_t now)
 }
 
 int
-pace_share(int64_t backlog)
+throttle_share(int64_t backlog)
 {
 	int share = SHARE_LEAST;
 
@@ -47,7 +47,7 @@ pace_share(int64_t backlog)
 }
 
 void
-pace_rest(struct pace *p, struct db *d, int64_t old)
+throttle_rest(struct throttle *p, struct db *d, int64_t old)
 {
 	int64_t used = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	int64_t rest = used - p->used;
@@ -58,7 +58,7 @@ pace_rest(struct pace *p, struct db *d, int64_t old)
 	look(p, d, clock_ms());
 	if (!p->busy)
 		return;
-	share = pace_share(p->backlog > old ? p->backlog : old);
+	share = throttle_share(p->backlog > old ? p->backlog : old);
 	rest = rest / share * (100 - share);
 	if (rest > REST_MOST_NS)
 		rest = REST_MOST_NS;

@@ -6,7 +6,7 @@
 static void
 open_actor(struct text *t, const char *prefix, struct span who)
 {
-	member(t, "actor");
+	json_member(t, "actor");
 	text_str(t, "{\"id\":\"");
 	text_str(t, prefix);
 	text_escaped(t, who.at != NULL ? who : span_of("unknown"));
@@ -21,9 +21,9 @@ add_assignee(struct text *t, struct json to)
 	open_actor(t, team ? "sentry-team:" : "sentry:",
 	    json_get(to, "id").kind == JSON_NULL ? span_of("null") :
 	    json_get_scalar(to, "id"));
-	member_value(t, "name", json_get(to, "name"));
+	json_member_value(t, "name", json_get(to, "name"));
 	if (!team)
-		member_value(t, "email", json_get(to, "email"));
+		json_member_value(t, "email", json_get(to, "email"));
 }
 
 static struct json
@@ -71,9 +71,9 @@ add_event_user(struct text *t, struct json user)
 		return false;
 	open_actor(t, "user:", who);
 	name = facts_first(username, facts_first(email, name));
-	member_string(t, "name", name.at != NULL ? name :
+	json_member_string(t, "name", name.at != NULL ? name :
 	    span_of("Unknown User"));
-	member_string(t, "email", email);
+	json_member_string(t, "email", email);
 	return true;
 }
 
@@ -110,10 +110,10 @@ add_issue_user(struct text *t, struct json user)
 	    email)));
 	who = nullish_or(json_get(user, "username"), email);
 	if (json_nullish(who))
-		member_string(t, "name", span_of("Unknown User"));
+		json_member_string(t, "name", span_of("Unknown User"));
 	else
-		member_value(t, "name", who);
-	member_extra(t, "email", email);
+		json_member_value(t, "name", who);
+	json_member_extra(t, "email", email);
 	return true;
 }
 
@@ -125,7 +125,7 @@ add_sender(struct text *t, struct json actor)
 	if (!span_is(json_get_scalar(actor, "type"), "user") || id.at == NULL)
 		return false;
 	open_actor(t, "sentry:", id);
-	member_string(t, "name", json_get_scalar(actor, "name"));
+	json_member_string(t, "name", json_get_scalar(actor, "name"));
 	return true;
 }
 
@@ -151,10 +151,10 @@ actor_add_envelopes(struct text *t, const struct facts *f)
 
 	if (f->actor.kind != JSON_OBJECT)
 		return;
-	member(t, "triggeredBy");
+	json_member(t, "triggeredBy");
 	text_str(t, "{");
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		member_string(t, names[i],
+		json_member_string(t, names[i],
 		    json_get_scalar(f->actor, names[i]));
 	text_str(t, "}");
 }

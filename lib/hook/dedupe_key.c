@@ -14,9 +14,9 @@ dedupe_key_installation(struct json root)
 static void
 add_hash(struct text *key, struct span s)
 {
-	char hex[FINGERPRINT_HEX + 1];
+	char hex[SIGNATURE_FINGERPRINT_HEX + 1];
 
-	fingerprint(hex, s);
+	signature_fingerprint(hex, s);
 	text_str(key, hex);
 }
 

@@ -201,18 +201,18 @@ facts_event_title(const struct facts *f)
 }
 
 bool
-facts_date(struct moment *m, struct json v)
+facts_date(struct timestamp *m, struct json v)
 {
 	if (v.kind == JSON_INT || v.kind == JSON_FLOAT)
-		return moment_seconds(m, json_source(v));
-	return moment_iso(m, json_string(v));
+		return timestamp_seconds(m, json_source(v));
+	return timestamp_iso(m, json_string(v));
 }
 
 void
-facts_sent(struct moment *m, const struct facts *f)
+facts_sent(struct timestamp *m, const struct facts *f)
 {
-	if (!moment_seconds(m, f->hook->timestamp))
-		(void)moment_ms(m, f->hook->received_at);
+	if (!timestamp_seconds(m, f->hook->timestamp))
+		(void)timestamp_ms(m, f->hook->received_at);
 }
 
 struct span

@@ -59,11 +59,11 @@ struct span	facts_release(struct json event);
 struct span	facts_event_title(const struct facts *);
 
 /* Whether this is a date, in ISO 8601 or seconds since 1970; then *m is it. */
-bool	facts_date(struct moment *m, struct json);
+bool	facts_date(struct timestamp *m, struct json);
 
 /* When it happened, where no resource says better: the hook's timestamp, else
  * its reception. */
-void	facts_sent(struct moment *m, const struct facts *);
+void	facts_sent(struct timestamp *m, const struct facts *);
 
 /* What a person is shown of a value, or of an object's member: where
  * `prints_null`, null is a text; elsewhere it is as good as missing. */

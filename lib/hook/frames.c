@@ -149,7 +149,7 @@ add_frame(struct text *t, const struct facts *f, struct json frame)
 
 	if (!f->prints_null)
 		function = span_filled(function);
-	line_add(t, "- `", function.at == NULL ?
+	body_line_add(t, "- `", function.at == NULL ?
 	    span_of("(anonymous)") : function, "` at `");
 	text_span(t, file_of(f, frame));
 	if (lineno.at != NULL) {
@@ -177,12 +177,12 @@ frames_add(struct text *t, const struct facts *f)
 	size_t i, shown = 0;
 
 	if (f->prints_null && json_count(frames) > 0)
-		line_add(t, heading, span_of(""), "");
+		body_line_add(t, heading, span_of(""), "");
 	for (i = json_count(frames); i > 0 && shown < TOP_FRAMES; i--) {
 		if (!in_app(json_at(frames, i - 1)))
 			continue;
 		if (!f->prints_null && shown == 0)
-			line_add(t, heading, span_of(""), "");
+			body_line_add(t, heading, span_of(""), "");
 		add_frame(t, f, json_at(frames, i - 1));
 		shown++;
 	}

@@ -11,10 +11,10 @@ error_value(struct text *t, struct json v)
 	size_t fit = text_fit_bytes(s, MESSAGE_MAX);
 
 	if (fit == s.len) {
-		member_value_or_null(t, "errorValue", v);
+		json_member_value_or_null(t, "errorValue", v);
 		return;
 	}
-	member(t, "errorValue");
+	json_member(t, "errorValue");
 	text_str(t, "\"");
 	text_escaped(t, (struct span){ s.at, fit });
 	text_str(t, TEXT_ELLIPSIS "\"");
@@ -24,7 +24,7 @@ void
 metadata_of_error(struct text *t, const struct facts *f, struct json meta,
     struct json culprit)
 {
-	member(t, "release");
+	json_member(t, "release");
 	if (f->release.len > 0)
 		text_json(t, f->release);
 	else	/* JavaScript's `version ?? null`: "" stays what it is */
@@ -32,17 +32,17 @@ metadata_of_error(struct text *t, const struct facts *f, struct json meta,
 		    f->event, "release"), "version")).at != NULL ? "\"\"" :
 		    "null");
 	if (f->prints_null)
-		member_value_or_null(t, "environment",
+		json_member_value_or_null(t, "environment",
 		    json_get(f->event, "environment"));
 	else
-		member_or_null(t, "environment", f->environment);
-	member_value_or_null(t, "errorType", json_get(meta, "type"));
+		json_member_or_null(t, "environment", f->environment);
+	json_member_value_or_null(t, "errorType", json_get(meta, "type"));
 	error_value(t, json_get(meta, "value"));
 	if (f->prints_null)
-		member_value(t, "culprit", culprit);
+		json_member_value(t, "culprit", culprit);
 	else
-		member_extra(t, "culprit", culprit);
-	member(t, "hasStackTrace");
+		json_member_extra(t, "culprit", culprit);
+	json_member(t, "hasStackTrace");
 	text_str(t, frames_exist(f) ? "true" : "false");
 }
 
@@ -50,19 +50,19 @@ void
 metadata_release_from(struct text *t, const struct facts *f)
 {
 	if (f->release.len > 0)
-		member_string(t, "releaseFrom",
+		json_member_string(t, "releaseFrom",
 		    span_of(f->learned ? "issue" : "event"));
 }
 
 void
 metadata_ids(struct text *t, const struct facts *f)
 {
-	member_string(t, "issueId", f->issue_id);
-	member_string(t, "shortId", f->short_id);
-	member_string(t, "permalink", f->url);
-	member_string(t, "projectSlug", f->project_slug);
-	member_string(t, "projectId", f->project_id);
-	member_string(t, "level", f->level);
+	json_member_string(t, "issueId", f->issue_id);
+	json_member_string(t, "shortId", f->short_id);
+	json_member_string(t, "permalink", f->url);
+	json_member_string(t, "projectSlug", f->project_slug);
+	json_member_string(t, "projectId", f->project_id);
+	json_member_string(t, "level", f->level);
 	metadata_texts(t, f->data, (const char *const[]){ "groupId",
 	    "group_id", "runId", "run_id", "buildId", "buildId", NULL });
 }
@@ -71,5 +71,5 @@ void
 metadata_texts(struct text *t, struct json v, const char *const names[])
 {
 	for (; names[0] != NULL; names += 2)
-		member_string(t, names[0], json_get_scalar(v, names[1]));
+		json_member_string(t, names[0], json_get_scalar(v, names[1]));
 }

@@ -26,7 +26,7 @@ outcome_name(enum outcome o)
 
 /* A field of the observation; NUL becomes U+FFFD. */
 static void
-set(struct observation *o, enum observed f, struct span s)
+set(struct observation *o, enum observation_field f, struct span s)
 {
 	size_t from = o->bytes.len;
 	const char *nul;
@@ -47,7 +47,7 @@ set(struct observation *o, enum observed f, struct span s)
 
 /* A field that is everything added since `from`. */
 static void
-set_since(struct observation *o, enum observed f, size_t from)
+set_since(struct observation *o, enum observation_field f, size_t from)
 {
 	o->field[f].at = from;
 	o->field[f].len = o->bytes.len - from;
@@ -55,7 +55,7 @@ set_since(struct observation *o, enum observed f, size_t from)
 }
 
 struct span
-observation_get(const struct observation *o, enum observed f)
+observation_get(const struct observation *o, enum observation_field f)
 {
 	if (!o->field[f].set)
 		return (struct span){ NULL, 0 };
@@ -71,7 +71,7 @@ struct joined {
 };
 
 static void
-set_joined(struct observation *o, enum observed f, struct joined j)
+set_joined(struct observation *o, enum observation_field f, struct joined j)
 {
 	size_t from = o->bytes.len;
 
@@ -86,7 +86,7 @@ set_joined(struct observation *o, enum observed f, struct joined j)
 static void
 member_joined(struct text *t, const char *name, struct joined j)
 {
-	member(t, name);
+	json_member(t, name);
 	text_str(t, "\"");
 	text_escaped(t, j.head);
 	if (j.tail.at != NULL) {
@@ -145,25 +145,25 @@ static void
 set_source_event(struct observation *o, const struct facts *f)
 {
 	struct text title = { 0 }, body = { 0 }, event = { 0 };
-	struct moment occurred;
+	struct timestamp occurred;
 
 	if (f->resource->occurred == NULL ||
 	    !f->resource->occurred(&occurred, f))
 		facts_sent(&occurred, f);
 	write_title(&title, f);
 	f->resource->body(&body, f);
-	line_cut(&body, BODY_MAX);
+	body_line_cut(&body, BODY_MAX);
 	text_str(&event, "{");
-	member_string(&event, "source", span_of("sentry"));
+	json_member_string(&event, "source", span_of("sentry"));
 	member_joined(&event, "sourceType", source_type(f));
 	member_joined(&event, "sourceId", source_id(f));
-	member_string(&event, "title", text_view(&title));
-	member_string(&event, "body", body.len > 0 ? text_view(&body) :
+	json_member_string(&event, "title", text_view(&title));
+	json_member_string(&event, "body", body.len > 0 ? text_view(&body) :
 	    span_of(""));
 	actor_add(&event, f);
-	member_string(&event, "occurredAt", span_of(occurred.iso));
+	json_member_string(&event, "occurredAt", span_of(occurred.iso));
 	references_add(&event, f);
-	member(&event, "metadata");
+	json_member(&event, "metadata");
 	text_str(&event, "{");
 	f->resource->metadata(&event, f);
 	actor_add_envelopes(&event, f);
@@ -182,14 +182,14 @@ static void
 set_keys(struct observation *o, const struct facts *f)
 {
 	size_t from = o->bytes.len;
-	char hex[FINGERPRINT_HEX + 1];
+	char hex[SIGNATURE_FINGERPRINT_HEX + 1];
 	struct text id_text = { 0 };
 
 	dedupe_key(&o->bytes, f);
 	set_since(o, OBSERVED_DEDUPE_KEY, from);
 	if (o->bytes.broken)
 		return;
-	fingerprint(hex, observation_get(o, OBSERVED_DEDUPE_KEY));
+	signature_fingerprint(hex, observation_get(o, OBSERVED_DEDUPE_KEY));
 	text_str(&id_text, "sentry-");
 	text_str(&id_text, hex);
 	set(o, OBSERVED_EVENT_ID, text_view(&id_text));
@@ -231,8 +231,8 @@ observe_root(struct observation *o, const struct hook *hook, struct json root,
 		return;
 	o->outcome = observe_list_has(list, name, f.action) ?
 	    OUTCOME_OBSERVED : OUTCOME_IGNORED;
-	o->teaches = r->event;
-	o->asks = r->learns && f.release.len == 0 &&
+	o->tells_release = r->event;
+	o->lacks_release = r->learns && f.release.len == 0 &&
 	    f.issue.kind == JSON_OBJECT && f.issue_id.len > 0;
 	set_fields(o, &f);
 	if (o->outcome == OUTCOME_OBSERVED && !o->bytes.broken)
@@ -254,7 +254,8 @@ observe_learned(struct observation *o, const struct hook *hook,
 }
 
 int
-observe(struct observation *o, const struct hook *hook, struct span list)
+observation_make(
+    struct observation *o, const struct hook *hook, struct span list)
 {
 	return observe_learned(o, hook, list, (struct span){ NULL, 0 });
 }
@@ -266,7 +267,7 @@ observation_release(struct observation *o)
 }
 
 int
-observation_learn(struct observation *o, const struct hook *hook,
+observation_set_release(struct observation *o, const struct hook *hook,
     struct span release)
 {
 	struct observation learned;

@@ -1,6 +1,6 @@
 /* A hook's bytes -> an observation: a value, and nothing but a value. */
-#ifndef OBSERVE_H
-#define OBSERVE_H
+#ifndef OBSERVATION_H
+#define OBSERVATION_H
 
 #include "hook/hook.h"
 
@@ -15,7 +15,7 @@ const char	*outcome_name(enum outcome);
 /* What an observation says, field by field; the first ones are there for
  * every outcome. In all but SOURCE_EVENT a NUL has become U+FFFD: tools that
  * show columns stop at it. */
-enum observed {
+enum observation_field {
 	OBSERVED_RESOURCE,
 	OBSERVED_ACTION,
 	OBSERVED_INSTALLATION,
@@ -39,8 +39,8 @@ enum observed {
 struct observation {
 	enum outcome	outcome;
 	bool		mismatch;	/* the header was overruled */
-	bool		teaches;	/* an event, about its issue */
-	bool		asks;		/* an issue without a release */
+	bool		tells_release;	/* an event, about its issue */
+	bool		lacks_release;		/* an issue without a release */
 	struct text	bytes;		/* all fields, one behind the other */
 	struct {
 		size_t	at, len;
@@ -51,18 +51,18 @@ struct observation {
 /* Turns a hook into an observation. `list` says which resources and actions
  * are observed (observe_list.h). It depends on its arguments alone. Returns 0,
  * or -1 without memory. observation_release() in either case. */
-int	observe(struct observation *, const struct hook *, struct span list)
-	    __attribute__((warn_unused_result));
+int observation_make(struct observation *, const struct hook *,
+    struct span list) __attribute__((warn_unused_result));
 void	observation_release(struct observation *);
 
 /* A field's bytes, { NULL, 0 } where it is not there; until the observation
  * changes. */
-struct span	observation_get(const struct observation *, enum observed);
+struct span observation_get(const struct observation *, enum observation_field);
 
-/* Makes the observation of an issue that `asks` anew, from the same hook, with
- * the release that was last learned for it. Returns 0, or -1 without memory and
- * with nothing changed. */
-int	observation_learn(struct observation *, const struct hook *,
+/* Makes the observation of an issue that `lacks_release` anew, from the same
+ * hook, with the release that was last learned for it. Returns 0, or -1 without
+ * memory and with nothing changed. */
+int	observation_set_release(struct observation *, const struct hook *,
 	    struct span release) __attribute__((warn_unused_result));
 
 #endif

@@ -96,7 +96,7 @@ nobody(struct span folded)
 
 /* How far to go back, from behind each byte of the name. */
 static void
-prepare(struct name *n)
+prepare(struct person_name *n)
 {
 	size_t k = 0;
 
@@ -110,7 +110,7 @@ prepare(struct name *n)
 }
 
 static bool
-add(struct names *names, const struct name *new)
+add(struct person_names *names, const struct person_name *new)
 {
 	size_t i;
 
@@ -128,7 +128,7 @@ add(struct names *names, const struct name *new)
 
 /* As a URL has it: with all but the plainest bytes as %xx. */
 static void
-encode(struct name *n, struct span s)
+encode(struct person_name *n, struct span s)
 {
 	static const char digits[] = "0123456789abcdef";
 
@@ -157,21 +157,21 @@ around(char c)
 }
 
 static bool
-learn_whole(struct names *names, struct span s)
+learn_whole(struct person_names *names, struct span s)
 {
-	struct name n = { .len = 0 };
+	struct person_name n = { .len = 0 };
 
 	while (s.len > 0 && around(s.at[0])) {
 		s.at++;
 		s.len--;
 	}
-	if (s.len > NAME_BYTES)
-		for (s.len = NAME_BYTES; s.len > 0 &&
+	if (s.len > PERSON_NAME_BYTES)
+		for (s.len = PERSON_NAME_BYTES; s.len > 0 &&
 		    (unsigned char)s.at[s.len] > ' '; s.len--)
 			;
 	while (s.len > 0 && around(s.at[s.len - 1]))
 		s.len--;
-	if (s.len < NAME_MIN || names->people == NAMES_MAX)
+	if (s.len < NAME_MIN || names->people == PERSON_NAMES_MAX)
 		return false;
 	memcpy(n.folded, s.at, n.len = s.len);
 	fold(n.folded, n.len);
@@ -187,13 +187,13 @@ learn_whole(struct names *names, struct span s)
 }
 
 bool
-names_learn(struct names *names, struct span text)
+person_names_learn(struct person_names *names, struct span text)
 {
 	size_t from = 0, done = 0;
 	struct span what;
 	bool new = false;
 
-	while (personal_find(text, &from, &what) != PERSONAL_NONE) {
+	while (pii_find(text, &from, &what) != PII_NONE) {
 		new |= learn_whole(names, (struct span){ text.at + done,
 		    (size_t)(what.at - text.at) - done });
 		done = from;
@@ -240,7 +240,7 @@ whole(struct span s, size_t i, size_t end)
 
 /* Marks the name in a folded text. Whether it was there. */
 static bool
-mark(struct text *folded, const struct name *n)
+mark(struct text *folded, const struct person_name *n)
 {
 	size_t matched = 0;
 	bool found = false;
@@ -290,7 +290,7 @@ leave_out(struct text *clean, struct span text, struct span folded)
 }
 
 bool
-names_take_out(const struct names *names, struct text *clean,
+person_names_replace(const struct person_names *names, struct text *clean,
     struct span text, bool program)
 {
 	struct text folded = { 0 };

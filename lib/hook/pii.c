@@ -149,18 +149,18 @@ ipv6(struct span t, size_t i, struct span *what)
 	return true;
 }
 
-enum personal
-personal_find(struct span t, size_t *from, struct span *what)
+enum pii
+pii_find(struct span t, size_t *from, struct span *what)
 {
-	enum personal found = PERSONAL_NONE;
+	enum pii found = PII_NONE;
 	size_t i;
 
-	for (i = *from; i < t.len && found == PERSONAL_NONE; i++)
+	for (i = *from; i < t.len && found == PII_NONE; i++)
 		if (email(t, *from, i, what))
-			found = PERSONAL_EMAIL;
+			found = PII_EMAIL;
 		else if (ipv6(t, i, what) || ipv4(t, i, what))
-			found = PERSONAL_IP;
-	*from = found == PERSONAL_NONE ? t.len :
+			found = PII_IP;
+	*from = found == PII_NONE ? t.len :
 	    (size_t)(what->at - t.at) + what->len;
 	return found;
 }
@@ -168,7 +168,7 @@ personal_find(struct span t, size_t *from, struct span *what)
 /* ---- names ---- */
 
 struct span
-personal_fold(char folded[PERSONAL_FOLDED], struct span name)
+pii_fold(char folded[PII_FOLDED], struct span name)
 {
 	size_t n = 0;
 
@@ -177,7 +177,7 @@ personal_fold(char folded[PERSONAL_FOLDED], struct span name)
 
 		if (c == '_' || c == '-' || c == '.' || c == ' ')
 			continue;
-		if (n == PERSONAL_FOLDED)
+		if (n == PII_FOLDED)
 			return (struct span){ folded, 0 };
 		folded[n++] = lower(c);
 	}
@@ -185,7 +185,7 @@ personal_fold(char folded[PERSONAL_FOLDED], struct span name)
 }
 
 bool
-personal_listed(struct span name, const char *const *list)
+pii_listed(struct span name, const char *const *list)
 {
 	/* Nearly every name differs in its first byte. */
 	for (; name.len > 0 && *list != NULL; list++)
@@ -195,18 +195,18 @@ personal_listed(struct span name, const char *const *list)
 }
 
 bool
-personal_name(struct span folded)
+pii_name(struct span folded)
 {
 	static const char *const names[] = {
 		"contactname", "customername", "fullname", "reportername",
 		"userfullname", NULL
 	};
 
-	return personal_listed(folded, names);
+	return pii_listed(folded, names);
 }
 
 bool
-personal_member(struct span folded)
+pii_member(struct span folded)
 {
 	static const char *const names[] = {
 		/* addresses */
@@ -223,11 +223,11 @@ personal_member(struct span folded)
 		"setcookie", "urlquery", "userdata", "vars", NULL
 	};
 
-	return personal_listed(folded, names) || personal_name(folded);
+	return pii_listed(folded, names) || pii_name(folded);
 }
 
 bool
-personal_same(struct span a, struct span b)
+pii_same(struct span a, struct span b)
 {
 	if (a.len != b.len)
 		return false;

@@ -96,7 +96,8 @@ add(struct pull_request *found, size_t n, size_t limit, struct pull_request p)
 }
 
 size_t
-pull_requests(const struct facts *f, struct pull_request *found, size_t limit)
+pull_request_find_all(
+    const struct facts *f, struct pull_request *found, size_t limit)
 {
 	struct json list = json_get(f->pulls, "pull_requests");
 	struct json one = json_get(f->pulls, "pull_request");
@@ -136,7 +137,7 @@ void
 pull_request_lines(struct text *t, const struct facts *f)
 {
 	struct pull_request found[PULL_REQUESTS_MAX];
-	size_t n = pull_requests(f, found, PULL_REQUESTS_MAX);
+	size_t n = pull_request_find_all(f, found, PULL_REQUESTS_MAX);
 
 	for (size_t i = 0; i < n; i++) {
 		struct text says = { 0 };
@@ -146,7 +147,7 @@ pull_request_lines(struct text *t, const struct facts *f)
 			pull_request_name(&says, &found[i]);
 		if (says.len == 0)
 			text_span(&says, found[i].id);
-		line_add(t, i == 0 ? "\n- pull request: " :
+		body_line_add(t, i == 0 ? "\n- pull request: " :
 		    "- pull request: ", text_view(&says), "");
 		t->broken |= says.broken;
 		text_release(&says);
@@ -163,7 +164,7 @@ change_line(struct text *t, struct span repository, struct json change)
 
 	if (path.len == 0)
 		return;
-	line_pair(t, "- ", repository, path);
+	body_line_add_pair(t, "- ", repository, path);
 	if (added.len == 0 || removed.len == 0)
 		return;
 	text_str(t, " (+");
@@ -174,7 +175,7 @@ change_line(struct text *t, struct span repository, struct json change)
 }
 
 void
-code_change_lines(struct text *t, struct json changes)
+pull_request_code_change_lines(struct text *t, struct json changes)
 {
 	struct span repository;
 	const void *at = NULL;

@@ -13,8 +13,8 @@ struct pull_request {
 };
 
 /* Finds the first `limit` of them, each once. How many there are. */
-size_t		pull_requests(const struct facts *, struct pull_request *,
-		    size_t limit);
+size_t pull_request_find_all(
+    const struct facts *, struct pull_request *, size_t limit);
 
 /* Appends REPOSITORY#NUMBER, or what is known of the two. */
 void		pull_request_name(struct text *, const struct pull_request *);
@@ -27,7 +27,7 @@ void		pull_request_url(struct text *, const struct pull_request *);
 
 /* Adds a line for each file that was changed: `changes` has lists of them by
  * the names of repositories. */
-void		code_change_lines(struct text *, struct json changes);
+void pull_request_code_change_lines(struct text *, struct json changes);
 
 /* Adds a line for each pull request to a body. */
 void		pull_request_lines(struct text *, const struct facts *);

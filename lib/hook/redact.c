@@ -16,8 +16,8 @@ struct walk {
 	struct text	*out;
 	/* What a walk learns the next one needs from its beginning on: names,
 	 * and of each object, in the order in which they begin, what its
-	 * members say about it, care_marks(). */
-	struct names	*names;
+	 * members say about it, redact_rule_marks(). */
+	struct person_names	*names;
 	struct text	 marks;
 	size_t		 objects;	/* begun so far */
 	bool		 learned;
@@ -27,7 +27,7 @@ struct walk {
 	bool		 found;
 };
 
-static void	value(struct walk *, enum care);
+static void	value(struct walk *, enum redact_rule);
 
 /* ---- texts ---- */
 
@@ -62,13 +62,13 @@ static bool
 take_addresses(struct text *clean, struct span text)
 {
 	size_t from = 0, done = 0;
-	enum personal kind;
+	enum pii kind;
 	struct span what;
 
-	while ((kind = personal_find(text, &from, &what)) != PERSONAL_NONE) {
+	while ((kind = pii_find(text, &from, &what)) != PII_NONE) {
 		text_add(clean, text.at + done,
 		    (size_t)(what.at - text.at) - done);
-		text_str(clean, kind == PERSONAL_EMAIL ? "[email]" : "[ip]");
+		text_str(clean, kind == PII_EMAIL ? "[email]" : "[ip]");
 		done = from;
 	}
 	if (done > 0)
@@ -79,11 +79,11 @@ take_addresses(struct text *clean, struct span text)
 /* Once: addresses, or if there are none names. */
 static bool
 take_some(const struct walk *w, struct text *clean, struct span text,
-    enum care care)
+    enum redact_rule care)
 {
 	return take_addresses(clean, text) || (w->again &&
-	    w->names->count > 0 && names_take_out(w->names, clean, text,
-	    care == CARE_PROGRAM));
+	    w->names->count > 0 && person_names_replace(w->names, clean, text,
+	    care == REDACT_PROGRAM));
 }
 
 /* Whether `text` had anything in it that goes; then `clean` is it without.
@@ -92,7 +92,7 @@ take_some(const struct walk *w, struct text *clean, struct span text,
  * the text. */
 static bool
 take_out(const struct walk *w, struct text *clean, struct span text,
-    enum care care)
+    enum redact_rule care)
 {
 	struct text next = { 0 };
 	int rounds;
@@ -120,35 +120,35 @@ holds_address(struct span text, struct span who)
 	struct span what;
 	size_t from = 0;
 
-	while (personal_find(text, &from, &what) != PERSONAL_NONE)
-		if (personal_same(what, who))
+	while (pii_find(text, &from, &what) != PII_NONE)
+		if (pii_same(what, who))
 			return true;
 	return false;
 }
 
 /* Whether this text, so to be dealt with, names the person. */
 static bool
-tells(const struct walk *w, struct span text, enum care care)
+tells(const struct walk *w, struct span text, enum redact_rule care)
 {
 	const char *colon;
 
 	if (w->address)
 		return holds_address(text, w->who);
-	if (personal_same(text, w->who))
-		return care == CARE_CALLED || care_drops(care) ||
-		    care == CARE_USER || care == CARE_ID;
-	if (care != CARE_USER || text.len == 0 ||
+	if (pii_same(text, w->who))
+		return care == REDACT_CALLED || redact_rule_drops(care) ||
+		    care == REDACT_USER || care == REDACT_ID;
+	if (care != REDACT_USER || text.len == 0 ||
 	    (colon = memchr(text.at, ':', text.len)) == NULL)
 		return false;
 	colon++;
-	return personal_same((struct span){ colon,
+	return pii_same((struct span){ colon,
 	    text.len - (size_t)(colon - text.at) }, w->who);
 }
 
 static bool
-is_kept(enum care care)
+is_kept(enum redact_rule care)
 {
-	return care == CARE_KEEP || care == CARE_CALLED;
+	return care == REDACT_KEEP || care == REDACT_CALLED;
 }
 
 static void
@@ -167,19 +167,20 @@ is_id(struct span text)
 
 /* Writes the string as it is, or what is left of it; `text` is what it says. */
 static void
-put_text(struct walk *w, struct span raw, struct span text, enum care care)
+put_text(
+    struct walk *w, struct span raw, struct span text, enum redact_rule care)
 {
 	struct text clean = { 0 };
 	struct span cut = text;
 
-	if (care == CARE_URL)
+	if (care == REDACT_URL)
 		for (cut.len = 0; cut.len < text.len; cut.len++)
 			if (text.at[cut.len] == '?' || text.at[cut.len] == '#')
 				break;
 	if (take_out(w, &clean, cut, care))
 		cut = text_view(&clean);
 	/* A tag's value: `id:1`, `ip:...`; what became of the first as well. */
-	if (care == CARE_USER && (!is_id(text) || !is_id(cut)))
+	if (care == REDACT_USER && (!is_id(text) || !is_id(cut)))
 		text_str(w->out, "null");
 	else if (clean.len > 0 || cut.len < text.len)
 		text_json(w->out, cut);
@@ -191,19 +192,19 @@ put_text(struct walk *w, struct span raw, struct span text, enum care care)
 
 /* Whether a string goes on as it is, unless somebody wants its text. */
 static bool
-passes(const struct walk *w, struct span raw, enum care care)
+passes(const struct walk *w, struct span raw, enum redact_rule care)
 {
 	if (is_kept(care))
 		return true;
-	if (care_drops(care))
-		return care != CARE_NAME;
-	return care_looks(care) && !(w->again && w->names->count > 0) &&
-	    !may_hold_address(raw);
+	if (redact_rule_drops(care))
+		return care != REDACT_NAME;
+	return redact_rule_looks_inside(care) &&
+	       !(w->again && w->names->count > 0) && !may_hold_address(raw);
 }
 
 /* A string that is next; *says, if it is wanted, is its text. */
 static void
-string(struct walk *w, enum care care, struct text *says)
+string(struct walk *w, enum redact_rule care, struct text *says)
 {
 	struct span raw = take_string(w), view;
 	struct text text = { 0 };
@@ -212,12 +213,12 @@ string(struct walk *w, enum care care, struct text *says)
 		put_string(w, raw);
 		return;
 	}
-	w->bad |= !quoted_text(&text, raw);
+	w->bad |= !json_string_decode(&text, raw);
 	view = text.len > 0 ? text_view(&text) : span_of("");
 	w->found |= w->who.at != NULL && tells(w, view, care);
-	if (care == CARE_NAME)
-		w->learned |= names_learn(w->names, view);
-	if (care_drops(care))
+	if (care == REDACT_NAME)
+		w->learned |= person_names_learn(w->names, view);
+	if (redact_rule_drops(care))
 		text_str(w->out, "null");
 	else if (is_kept(care))
 		put_string(w, raw);
@@ -276,28 +277,29 @@ mark(struct walk *w, size_t object, unsigned marks)
 }
 
 struct object {
-	enum care	 care;
+	enum redact_rule	 care;
 	unsigned	 marks;		/* remembered */
 	unsigned	 seen;
 };
 
 /* The value of a member that says what another one of the object is. */
 static void
-label(struct walk *w, struct object *o, enum care care, enum part part)
+label(struct walk *w, struct object *o, enum redact_rule care,
+    enum redact_part part)
 {
 	struct text text = { 0 };
 
 	if (next_is(w, '"')) {
 		string(w, care, &text);
-		o->seen |= part == PART_NAME ? CARE_HAS_NAME : 0;
+		o->seen |= part == REDACT_PART_NAME ? REDACT_HAS_NAME : 0;
 		if (text.len > 0)
-			o->seen |= care_label(o->care, text_view(&text));
+			o->seen |= redact_rule_label(o->care, text_view(&text));
 		text_release(&text);
 		return;
 	}
 	/* No text: it may be anything. */
-	if (o->care == CARE_EVIDENCE && (next_is(w, '{') || next_is(w, '[')))
-		o->seen |= CARE_ENTRY;
+	if (o->care == REDACT_EVIDENCE && (next_is(w, '{') || next_is(w, '[')))
+		o->seen |= REDACT_ENTRY;
 	value(w, care);
 }
 
@@ -306,49 +308,51 @@ member(struct walk *w, struct object *o)
 {
 	struct text text = { 0 };
 	struct span name;
-	enum part part;
-	enum care care;
+	enum redact_part part;
+	enum redact_rule care;
 
 	space(w);
 	if (!next_is(w, '"')) {
 		w->bad = true;
 		return;
 	}
-	string(w, is_kept(o->care) ? CARE_KEEP : CARE_PROGRAM, &text);
+	string(w, is_kept(o->care) ? REDACT_KEEP : REDACT_PROGRAM, &text);
 	name = text.len > 0 ? text_view(&text) : span_of("");
 	space(w);
 	expect(w, ':');
 	space(w);
-	care = care_of_marked(o->marks, o->care,
-	    care_of_member(o->care, name, w->depth), name);
-	part = care_looks(o->care) ? care_part(name) : PART_OTHER;
-	if (part == PART_NAME || part == PART_KEY)
+	care = redact_rule_of_marked(o->marks, o->care,
+	    redact_rule_of_member(o->care, name, w->depth), name);
+	part = redact_rule_looks_inside(o->care) ? redact_rule_part(name)
+						 : REDACT_PART_OTHER;
+	if (part == REDACT_PART_NAME || part == REDACT_PART_KEY)
 		label(w, o, care, part);
 	else
 		value(w, care);
 	space(w);
-	o->seen |= part == PART_VALUE ? CARE_HAS_VALUE :
-	    part == PART_CONTACT ? CARE_OF_PERSON : 0;
+	o->seen |= part == REDACT_PART_VALUE ? REDACT_HAS_VALUE :
+	    part == REDACT_PART_CONTACT ? REDACT_OF_PERSON : 0;
 	text_release(&text);
 }
 
-static void	container(struct walk *, enum care, bool pair);
+static void	container(struct walk *, enum redact_rule, bool pair);
 
 /* An element of a list. A pair's first is a text that says what is to be done
  * with the others. Evidence is a pair also if it is no list of lists. */
 static void
-element(struct walk *w, enum care *care, bool pair, bool first)
+element(struct walk *w, enum redact_rule *care, bool pair, bool first)
 {
 	struct text name = { 0 };
 
 	space(w);
-	if (care_looks(*care) && !pair && next_is(w, '[')) {
+	if (redact_rule_looks_inside(*care) && !pair && next_is(w, '[')) {
 		container(w, *care, true);
-	} else if (care_looks(*care) && (pair || *care == CARE_EVIDENCE) &&
-	    first && next_is(w, '"')) {
-		string(w, CARE_PROGRAM, &name);
+	} else if (redact_rule_looks_inside(*care) &&
+		   (pair || *care == REDACT_EVIDENCE) && first &&
+		   next_is(w, '"')) {
+		string(w, REDACT_PROGRAM, &name);
 		if (name.len > 0)
-			*care = care_of_pair(*care, text_view(&name),
+			*care = redact_rule_of_pair(*care, text_view(&name),
 			    w->depth);
 		text_release(&name);
 	} else {
@@ -359,7 +363,7 @@ element(struct walk *w, enum care *care, bool pair, bool first)
 
 /* An object, or a list, which may be a pair. */
 static void
-container(struct walk *w, enum care care, bool pair)
+container(struct walk *w, enum redact_rule care, bool pair)
 {
 	bool object = next_is(w, '{'), first = true;
 	size_t number = w->objects;
@@ -382,13 +386,13 @@ container(struct walk *w, enum care care, bool pair)
 	}
 	w->depth--;
 	expect(w, object ? '}' : ']');
-	if (object && (care_marks(o.care, o.seen) & ~o.marks) != 0)
-		mark(w, number, care_marks(o.care, o.seen) | o.marks);
+	if (object && (redact_rule_marks(o.care, o.seen) & ~o.marks) != 0)
+		mark(w, number, redact_rule_marks(o.care, o.seen) | o.marks);
 }
 
 /* A number, true, false or null. */
 static void
-scalar(struct walk *w, enum care care)
+scalar(struct walk *w, enum redact_rule care)
 {
 	size_t from = w->i;
 	struct span s;
@@ -397,15 +401,15 @@ scalar(struct walk *w, enum care care)
 		w->i++;
 	s = (struct span){ w->in.at + from, w->i - from };
 	w->bad |= s.len == 0;
-	w->found |= (care == CARE_USER || care == CARE_ID) &&
-	    w->who.at != NULL && personal_same(s, w->who);
-	if (care == CARE_USER || care_drops(care))
+	w->found |= (care == REDACT_USER || care == REDACT_ID) &&
+	    w->who.at != NULL && pii_same(s, w->who);
+	if (care == REDACT_USER || redact_rule_drops(care))
 		s = span_of("null");
 	text_span(w->out, s);
 }
 
 static void
-value(struct walk *w, enum care care)
+value(struct walk *w, enum redact_rule care)
 {
 	size_t from;
 
@@ -417,7 +421,7 @@ value(struct walk *w, enum care care)
 		string(w, care, NULL);
 	else
 		scalar(w, care);
-	if (care_drops(care) && !w->out->broken) {
+	if (redact_rule_drops(care) && !w->out->broken) {
 		w->out->len = from;
 		text_str(w->out, "null");
 	}
@@ -437,7 +441,7 @@ walk(struct walk *w)
 		w->i = w->objects = 0;
 		w->out->len = start;
 		w->learned = false;
-		value(w, CARE_TEXT);
+		value(w, REDACT_TEXT);
 		w->again = true;
 		w->bad |= w->i < w->in.len;
 	} while (w->learned && !w->bad && !w->out->broken);
@@ -450,7 +454,7 @@ walk(struct walk *w)
 int
 redact(struct text *out, struct span body)
 {
-	struct names names;
+	struct person_names names;
 	struct walk w = { .in = body, .out = out, .names = &names };
 
 	return walk(&w);
@@ -459,9 +463,9 @@ redact(struct text *out, struct span body)
 void
 redact_unreadable(struct text *out, struct span body)
 {
-	char hash[FINGERPRINT_HEX + 1];
+	char hash[SIGNATURE_FINGERPRINT_HEX + 1];
 
-	fingerprint(hash, body);
+	signature_fingerprint(hash, body);
 	text_str(out, "redacted: ");
 	text_int(out, (int64_t)body.len);
 	text_str(out, " bytes that are not JSON, sha256 ");
@@ -474,23 +478,23 @@ static bool
 holds_bytes(struct span body, struct span who)
 {
 	for (size_t i = 0; i + who.len <= body.len; i++)
-		if (personal_same((struct span){ body.at + i, who.len }, who))
+		if (pii_same((struct span){ body.at + i, who.len }, who))
 			return true;
 	return false;
 }
 
 int
-redact_names(struct span body, struct span who)
+redact_mentions(struct span body, struct span who)
 {
 	struct text unused = { 0 };
-	struct names names;
+	struct person_names names;
 	struct walk w = { .in = body, .out = &unused, .names = &names,
 	    .who = who };
 	struct span what;
 	size_t from = 0;
 	int rc;
 
-	w.address = personal_find(who, &from, &what) != PERSONAL_NONE &&
+	w.address = pii_find(who, &from, &what) != PII_NONE &&
 	    what.len == who.len;
 	rc = walk(&w);
 	text_release(&unused);

@@ -9,7 +9,7 @@
  *     `evidenceData`, `feedback`, `userReport`, and any that has a member
  *     `contact_email`;
  *  5. every member whose name says that it holds an address, a name or the
- *     application's data (personal_member()) becomes null, wherever it stands;
+ *     application's data (pii_member()) becomes null, wherever it stands;
  *     so does the value of such a pair: a list [name, value], as in tags, or
  *     an object { name, value } or { key, value }, in any order. Within an
  *     occurrence's `evidenceDisplay` a pair that is called `name`, `user`,
@@ -57,7 +57,7 @@ void	redact_unreadable(struct text *, struct span body);
  * in every text; anything else has to be, whole, an id or a name of a user, a
  * text that redact() would drop, or the name of somebody of the team. In what
  * is no JSON it is looked for as bytes. 1, 0, or -1 without memory. */
-int	redact_names(struct span body, struct span who)
+int	redact_mentions(struct span body, struct span who)
 	    __attribute__((warn_unused_result));
 
 #endif

@@ -4,7 +4,7 @@
 
 /* What users give feedback by comes as a context, too, and becomes null; but
  * who they are is learned from it. */
-static enum care
+static enum redact_rule
 care_of_context(struct span name)
 {
 	static const char *const from_sdk[] = {
@@ -15,13 +15,13 @@ care_of_context(struct span name)
 	};
 	static const char *const contact[] = { "feedback", "userfeedback",
 	    "userreport", NULL };
-	char folded[PERSONAL_FOLDED];
+	char folded[PII_FOLDED];
 
 	if (span_is(name, "device"))
-		return CARE_UNNAMED;
-	if (personal_listed(personal_fold(folded, name), contact))
-		return CARE_CONTACT;
-	return personal_listed(name, from_sdk) ? CARE_TEXT : CARE_DROP;
+		return REDACT_UNNAMED;
+	if (pii_listed(pii_fold(folded, name), contact))
+		return REDACT_CONTACT;
+	return pii_listed(name, from_sdk) ? REDACT_TEXT : REDACT_DROP;
 }
 
 /* The team's own doings stand in four places, counted from the root. */
@@ -48,185 +48,188 @@ program(struct span name, unsigned depth)
 
 	/* An event's own `url` holds its project's slug. */
 	return (depth == 3 && span_is(name, "url")) ||
-	    personal_listed(name, words);
+	    pii_listed(name, words);
 }
 
 /* Where nothing is said about the object around it. */
-static enum care
+static enum redact_rule
 care_of_name(struct span name, unsigned depth)
 {
 	static const char *const kept[] = { "issue_url", "permalink",
 	    "project_url", "release", "web_url", NULL };
 	static const char *const persons[] = { "evidencedata", "feedback",
 	    "metadata", "userfeedback", "userreport", NULL };
-	char buf[PERSONAL_FOLDED];
-	struct span folded = personal_fold(buf, name);
+	char buf[PII_FOLDED];
+	struct span folded = pii_fold(buf, name);
 
-	if (team(name, depth) || personal_listed(name, kept))
-		return CARE_KEEP;
+	if (team(name, depth) || pii_listed(name, kept))
+		return REDACT_KEEP;
 	if (span_is(folded, "user"))
-		return CARE_USER;
+		return REDACT_USER;
 	if (span_is(name, "request"))
-		return CARE_REQUEST;
+		return REDACT_REQUEST;
 	if (span_is(name, "contexts"))
-		return CARE_CONTEXTS;
-	if (personal_listed(folded, persons))
-		return CARE_PERSON;
+		return REDACT_CONTEXTS;
+	if (pii_listed(folded, persons))
+		return REDACT_PERSON;
 	if (span_is(folded, "evidencedisplay"))
-		return CARE_EVIDENCE;
-	if (personal_member(folded))
-		return personal_name(folded) ? CARE_NAME : CARE_DROP;
-	return program(name, depth) ? CARE_PROGRAM : CARE_TEXT;
+		return REDACT_EVIDENCE;
+	if (pii_member(folded))
+		return pii_name(folded) ? REDACT_NAME : REDACT_DROP;
+	return program(name, depth) ? REDACT_PROGRAM : REDACT_TEXT;
 }
 
 static bool
 is(struct span name, const char *folded)
 {
-	char buf[PERSONAL_FOLDED];
+	char buf[PII_FOLDED];
 
-	return span_is(personal_fold(buf, name), folded);
+	return span_is(pii_fold(buf, name), folded);
 }
 
 /* A name in an object that is a person's. */
 static bool
 is_whole_name(struct span name)
 {
-	char folded[PERSONAL_FOLDED];
+	char folded[PII_FOLDED];
 
-	return is(name, "name") || personal_name(personal_fold(folded, name));
+	return is(name, "name") || pii_name(pii_fold(folded, name));
 }
 
-enum care
-care_of_member(enum care around, struct span name, unsigned depth)
+enum redact_rule
+redact_rule_of_member(enum redact_rule around, struct span name, unsigned depth)
 {
-	enum care c;
+	enum redact_rule c;
 
 	switch (around) {
-	case CARE_KEEP:
-	case CARE_CALLED:
+	case REDACT_KEEP:
+	case REDACT_CALLED:
 		return span_is(name, "name") || span_is(name, "username") ?
-		    CARE_CALLED : CARE_KEEP;
-	case CARE_DROP:
-	case CARE_NAME:
+		    REDACT_CALLED : REDACT_KEEP;
+	case REDACT_DROP:
+	case REDACT_NAME:
 		return around;
-	case CARE_CONTACT:
-		return is_whole_name(name) ? CARE_NAME :
+	case REDACT_CONTACT:
+		return is_whole_name(name) ? REDACT_NAME :
 		    around;
-	case CARE_USER:
-		return span_is(name, "id") ? CARE_ID :
-		    is_whole_name(name) ? CARE_NAME :
-		    CARE_DROP;
-	case CARE_REQUEST:
-		return span_is(name, "method") ? CARE_TEXT :
-		    span_is(name, "url") ? CARE_URL : CARE_DROP;
-	case CARE_CONTEXTS:
+	case REDACT_USER:
+		return span_is(name, "id") ? REDACT_ID :
+		    is_whole_name(name) ? REDACT_NAME :
+		    REDACT_DROP;
+	case REDACT_REQUEST:
+		return span_is(name, "method") ? REDACT_TEXT :
+		    span_is(name, "url") ? REDACT_URL : REDACT_DROP;
+	case REDACT_CONTEXTS:
 		return care_of_context(name);
-	case CARE_UNNAMED:
-	case CARE_PERSON:
+	case REDACT_UNNAMED:
+	case REDACT_PERSON:
 		if (is(name, "name"))
-			return around == CARE_PERSON ? CARE_NAME : CARE_DROP;
+			return around == REDACT_PERSON ? REDACT_NAME
+						       : REDACT_DROP;
 		break;
-	case CARE_EVIDENCE:
+	case REDACT_EVIDENCE:
 		c = care_of_name(name, depth);
-		return c == CARE_TEXT || c == CARE_PROGRAM ? around : c;
-	case CARE_PROGRAM:	/* a project, say */
+		return c == REDACT_TEXT || c == REDACT_PROGRAM ? around : c;
+	case REDACT_PROGRAM:	/* a project, say */
 		if (span_is(name, "name"))
 			return around;
 		break;
-	case CARE_TEXT:
-	case CARE_ID:
-	case CARE_URL:
+	case REDACT_TEXT:
+	case REDACT_ID:
+	case REDACT_URL:
 		break;
 	}
 	return care_of_name(name, depth);
 }
 
-enum care
-care_of_pair(enum care around, struct span name, unsigned depth)
+enum redact_rule
+redact_rule_of_pair(enum redact_rule around, struct span name, unsigned depth)
 {
-	unsigned says = around == CARE_EVIDENCE ? care_label(around, name) : 0;
+	unsigned says =
+	    around == REDACT_EVIDENCE ? redact_rule_label(around, name) : 0;
 
-	if (says & CARE_ENTRY_NAME)
-		return CARE_NAME;
+	if (says & REDACT_ENTRY_NAME)
+		return REDACT_NAME;
 	/* Of a user the id stays, in a pair as elsewhere. */
-	if ((says & CARE_ENTRY) && !is(name, "user"))
-		return CARE_DROP;
-	return care_of_member(around, name, depth);
+	if ((says & REDACT_ENTRY) && !is(name, "user"))
+		return REDACT_DROP;
+	return redact_rule_of_member(around, name, depth);
 }
 
 bool
-care_looks(enum care c)
+redact_rule_looks_inside(enum redact_rule c)
 {
-	return c == CARE_TEXT || c == CARE_PROGRAM || c == CARE_ID ||
-	    c == CARE_UNNAMED || c == CARE_PERSON || c == CARE_EVIDENCE;
+	return c == REDACT_TEXT || c == REDACT_PROGRAM || c == REDACT_ID ||
+	    c == REDACT_UNNAMED || c == REDACT_PERSON || c == REDACT_EVIDENCE;
 }
 
 bool
-care_drops(enum care c)
+redact_rule_drops(enum redact_rule c)
 {
-	return c == CARE_DROP || c == CARE_NAME || c == CARE_CONTACT;
+	return c == REDACT_DROP || c == REDACT_NAME || c == REDACT_CONTACT;
 }
 
 /* ---- What an object says of itself ---- */
 
-enum part
-care_part(struct span name)
+enum redact_part
+redact_rule_part(struct span name)
 {
-	char buf[PERSONAL_FOLDED];
-	struct span folded = personal_fold(buf, name);
+	char buf[PII_FOLDED];
+	struct span folded = pii_fold(buf, name);
 
 	if (span_is(folded, "name"))
-		return PART_NAME;
+		return REDACT_PART_NAME;
 	if (span_is(folded, "value"))
-		return PART_VALUE;
+		return REDACT_PART_VALUE;
 	if (span_is(folded, "key") || span_is(folded, "label"))
-		return PART_KEY;
-	return span_is(folded, "contactemail") ? PART_CONTACT : PART_OTHER;
+		return REDACT_PART_KEY;
+	return span_is(folded, "contactemail") ? REDACT_PART_CONTACT
+					       : REDACT_PART_OTHER;
 }
 
 /* In a list of evidence a person is also called otherwise. */
 unsigned
-care_label(enum care around, struct span label)
+redact_rule_label(enum redact_rule around, struct span label)
 {
 	static const char *const persons[] = { "author", "customer",
 	    "reporter", "sender", "user", NULL };
-	bool evidence = around == CARE_EVIDENCE;
-	char buf[PERSONAL_FOLDED];
-	struct span folded = personal_fold(buf, label);
+	bool evidence = around == REDACT_EVIDENCE;
+	char buf[PII_FOLDED];
+	struct span folded = pii_fold(buf, label);
 
-	if (personal_name(folded) || (evidence && span_is(folded, "name")))
-		return CARE_ENTRY | CARE_ENTRY_NAME;
-	return personal_member(folded) || (evidence &&
-	    personal_listed(folded, persons)) ? CARE_ENTRY : 0;
+	if (pii_name(folded) || (evidence && span_is(folded, "name")))
+		return REDACT_ENTRY | REDACT_ENTRY_NAME;
+	return pii_member(folded) || (evidence &&
+	    pii_listed(folded, persons)) ? REDACT_ENTRY : 0;
 }
 
 unsigned
-care_marks(enum care around, unsigned seen)
+redact_rule_marks(enum redact_rule around, unsigned seen)
 {
 	/* What stands there is no entry, but the evidence itself. */
-	if (around == CARE_EVIDENCE && (seen & CARE_HAS_NAME) != 0 &&
-	    (seen & CARE_HAS_VALUE) == 0)
-		seen |= CARE_OF_PERSON;
-	return seen & (CARE_ENTRY | CARE_ENTRY_NAME | CARE_OF_PERSON);
+	if (around == REDACT_EVIDENCE && (seen & REDACT_HAS_NAME) != 0 &&
+	    (seen & REDACT_HAS_VALUE) == 0)
+		seen |= REDACT_OF_PERSON;
+	return seen & (REDACT_ENTRY | REDACT_ENTRY_NAME | REDACT_OF_PERSON);
 }
 
-enum care
-care_of_marked(unsigned marks, enum care around, enum care answer,
-    struct span name)
+enum redact_rule
+redact_rule_of_marked(unsigned marks, enum redact_rule around,
+    enum redact_rule answer, struct span name)
 {
-	enum part part;
+	enum redact_part part;
 
 	if (marks == 0)
 		return answer;
-	part = care_part(name);
-	if (part == PART_NAME && (marks & CARE_OF_PERSON) != 0)
-		return CARE_NAME;
-	if ((marks & CARE_ENTRY) == 0 || part == PART_NAME ||
-	    part == PART_KEY || span_is(name, "important"))
+	part = redact_rule_part(name);
+	if (part == REDACT_PART_NAME && (marks & REDACT_OF_PERSON) != 0)
+		return REDACT_NAME;
+	if ((marks & REDACT_ENTRY) == 0 || part == REDACT_PART_NAME ||
+	    part == REDACT_PART_KEY || span_is(name, "important"))
 		return answer;
 	/* In evidence an entry's value may have any name; elsewhere such
 	 * objects may be anything. */
-	if (part != PART_VALUE && around != CARE_EVIDENCE)
+	if (part != REDACT_PART_VALUE && around != REDACT_EVIDENCE)
 		return answer;
-	return (marks & CARE_ENTRY_NAME) != 0 ? CARE_NAME : CARE_DROP;
+	return (marks & REDACT_ENTRY_NAME) != 0 ? REDACT_NAME : REDACT_DROP;
 }

@@ -12,7 +12,7 @@ open_reference(struct text *t, const char *type)
 	if (t->len > 0 && t->at[t->len - 1] != '[')
 		text_str(t, ",");
 	text_str(t, "{");
-	member_string(t, "type", span_of(type));
+	json_member_string(t, "type", span_of(type));
 }
 
 static void
@@ -21,7 +21,7 @@ reference(struct text *t, const char *type, struct span what)
 	if (what.len == 0)
 		return;
 	open_reference(t, type);
-	member_string(t, "id", what);
+	json_member_string(t, "id", what);
 	text_str(t, "}");
 }
 
@@ -50,7 +50,7 @@ assignee(struct text *t, struct json to)
 	if (to.kind != JSON_OBJECT)
 		return;
 	open_reference(t, "assignee");
-	member_id(t, "id", json_get(to, "id"));
+	json_member_id(t, "id", json_get(to, "id"));
 	text_str(t, "}");
 }
 
@@ -63,12 +63,12 @@ issue_reference(struct text *t, const struct facts *f)
 		if (f->issue_id.len == 0)
 			return;
 		open_reference(t, "sentry_issue");
-		member_string(t, "id", f->issue_id);
-		member_string(t, "url", f->url);
+		json_member_string(t, "id", f->issue_id);
+		json_member_string(t, "url", f->url);
 	} else {
 		open_reference(t, "sentry_issue");
-		member_id(t, "id", json_get(i, "shortId"));
-		member_string(t, "url", f->url);
+		json_member_id(t, "id", json_get(i, "shortId"));
+		json_member_string(t, "url", f->url);
 	}
 	text_str(t, "}");
 }
@@ -97,7 +97,7 @@ commit_url(struct text *t, struct json commit)
 		url = text_view(&built);
 	}
 	if (url.len > 0)
-		member_string(t, "url", url);
+		json_member_string(t, "url", url);
 	t->broken |= built.broken;
 	text_release(&built);
 }
@@ -115,7 +115,7 @@ resolution(struct text *t, const struct facts *f)
 	if (sha.len == 0)
 		return;
 	open_reference(t, "resolved_in_commit");
-	member_string(t, "id", sha);
+	json_member_string(t, "id", sha);
 	commit_url(t, commit);
 	text_str(t, "}");
 }
@@ -124,16 +124,16 @@ static void
 pull_request_references(struct text *t, const struct facts *f)
 {
 	struct pull_request found[PULL_REQUESTS_MAX];
-	size_t n = pull_requests(f, found, PULL_REQUESTS_MAX);
+	size_t n = pull_request_find_all(f, found, PULL_REQUESTS_MAX);
 
 	for (size_t i = 0; i < n; i++) {
 		struct text url = { 0 };
 
 		open_reference(t, "pull_request");
-		member_string(t, "id", pull_request_id(&found[i]));
+		json_member_string(t, "id", pull_request_id(&found[i]));
 		pull_request_url(&url, &found[i]);
 		if (url.len > 0)
-			member_string(t, "url", text_view(&url));
+			json_member_string(t, "url", text_view(&url));
 		text_str(t, "}");
 		t->broken |= url.broken;
 		text_release(&url);
@@ -143,7 +143,7 @@ pull_request_references(struct text *t, const struct facts *f)
 void
 references_add(struct text *t, const struct facts *f)
 {
-	member(t, "references");
+	json_member(t, "references");
 	text_str(t, "[");
 	reference(t, "release", f->release);
 	assignee(t, f->assignee);

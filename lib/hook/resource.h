@@ -36,7 +36,7 @@ struct resource {
 	bool		(*key)(struct text *, const struct facts *);
 
 	/* When it happened. False: as when it was sent. NULL: always so. */
-	bool		(*occurred)(struct moment *, const struct facts *);
+	bool		(*occurred)(struct timestamp *, const struct facts *);
 
 	/* The title, the lines of the body, the members of metadata. */
 	void		(*title)(struct text *, const struct facts *);

@@ -82,7 +82,7 @@ detail_lines(struct text *t, struct json details)
 		    facts_either(value, "name", "title"),
 		    facts_either(value, "version", "id")));
 		if (says.len > 0)
-			line_pair(t, "- ", name, says);
+			body_line_add_pair(t, "- ", name, says);
 	}
 }
 
@@ -92,33 +92,35 @@ body(struct text *t, const struct facts *f)
 	struct json details = json_get(f->issue, "statusDetails");
 	struct json commit = json_get(details, "inCommit");
 
-	line_filled(t, "**Activity**: ", type(f), "");
-	line_pair(t, "**Issue**: ", f->short_id,
+	body_line_add_filled(t, "**Activity**: ", type(f), "");
+	body_line_add_pair(t, "**Issue**: ", f->short_id,
 	    json_get_scalar(f->issue, "title"));
-	line_pair(t, "**Status**: ", json_get_scalar(f->issue, "status"),
+	body_line_add_pair(t,
+	    "**Status**: ", json_get_scalar(f->issue, "status"),
 	    json_get_scalar(f->issue, "substatus"));
-	line_filled(t, "**Resolved in release**: ",
+	body_line_add_filled(t, "**Resolved in release**: ",
 	    json_get_scalar(details, "inRelease"), "");
-	line_filled(t, "**Resolved in commit**: ",
+	body_line_add_filled(t, "**Resolved in commit**: ",
 	    facts_first(json_scalar(commit), json_get_scalar(commit, "id")),
 	    "");
-	line_filled(t, "**Alert**: ", f->rule, "");
+	body_line_add_filled(t, "**Alert**: ", f->rule, "");
 	detail_lines(t, f->pulls);
-	code_change_lines(t, json_get(f->pulls, "code_changes"));
+	pull_request_code_change_lines(t, json_get(f->pulls, "code_changes"));
 	pull_request_lines(t, f);
-	line_filled(t, "\n**Link**: ", facts_first(f->url, alert_url(f)), "");
+	body_line_add_filled(
+	    t, "\n**Link**: ", facts_first(f->url, alert_url(f)), "");
 }
 
 static void
 metadata(struct text *t, const struct facts *f)
 {
 	metadata_ids(t, f);
-	member_string(t, "activityType", type(f));
+	json_member_string(t, "activityType", type(f));
 	metadata_texts(t, f->issue, (const char *const[]){ "status", "status",
 	    "substatus", "substatus", NULL });
-	member_string(t, "rule", f->rule);
-	member_string(t, "ruleId", f->rule_id);
-	member_string(t, "alertUrl", alert_url(f));
+	json_member_string(t, "rule", f->rule);
+	json_member_string(t, "ruleId", f->rule_id);
+	json_member_string(t, "alertUrl", alert_url(f));
 }
 
 const struct resource resource_activity_alert = {

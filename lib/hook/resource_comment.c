@@ -53,10 +53,11 @@ body(struct text *t, const struct facts *f)
 static void
 metadata(struct text *t, const struct facts *f)
 {
-	member_string(t, "commentId", number(f));
-	member_string(t, "issueId", f->issue_id);
-	member_string(t, "projectSlug", f->project_slug);
-	member_string(t, "commentedAt", json_get_scalar(f->data, "timestamp"));
+	json_member_string(t, "commentId", number(f));
+	json_member_string(t, "issueId", f->issue_id);
+	json_member_string(t, "projectSlug", f->project_slug);
+	json_member_string(
+	    t, "commentedAt", json_get_scalar(f->data, "timestamp"));
 }
 
 const struct resource resource_comment = {

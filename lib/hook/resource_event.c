@@ -15,13 +15,13 @@ number(const struct facts *f)
 }
 
 static bool
-occurred(struct moment *m, const struct facts *f)
+occurred(struct timestamp *m, const struct facts *f)
 {
 	struct json timestamp = json_get(f->event, "timestamp");
 
 	return facts_date(m, json_get(f->event, "datetime")) ||
 	    facts_date(m, timestamp) ||
-	    moment_seconds(m, json_string(timestamp));
+	    timestamp_seconds(m, json_string(timestamp));
 }
 
 /* ---- the body ---- */
@@ -53,10 +53,10 @@ error_line(struct text *t, const struct facts *f)
 		value = json_get(f->event, "title");
 	shown = json_scalar(value);
 	if (says.kind == JSON_MISSING) {
-		line_filled(t, "**Error**: ", shown, "");
+		body_line_add_filled(t, "**Error**: ", shown, "");
 		return shown;
 	}
-	line_add(t, "**", json_get_scalar(says, "type"), "**");
+	body_line_add(t, "**", json_get_scalar(says, "type"), "**");
 	if (shown.at != NULL) {
 		text_str(t, ": ");
 		text_span(t, shown);
@@ -76,7 +76,8 @@ evidence_lines(struct text *t, const struct facts *f, bool important)
 
 		if (json_truthy(json_get(e, "important")) == important &&
 		    value.len > 0)
-			line_pair(t, "- ", json_get_scalar(e, "name"), value);
+			body_line_add_pair(
+			    t, "- ", json_get_scalar(e, "name"), value);
 	}
 }
 
@@ -88,13 +89,13 @@ occurrence_lines(struct text *t, const struct facts *f)
 	struct span subtitle = json_get_scalar(f->occurrence, "subtitle");
 
 	if (title.len > 0) {
-		line_add(t, "**", title, "**");
+		body_line_add(t, "**", title, "**");
 		if (subtitle.len > 0) {
 			text_str(t, ": ");
 			text_span(t, subtitle);
 		}
 	} else {
-		line_filled(t, "", subtitle, "");
+		body_line_add_filled(t, "", subtitle, "");
 	}
 	evidence_lines(t, f, true);
 	evidence_lines(t, f, false);
@@ -128,7 +129,7 @@ message_line(struct text *t, const struct facts *f, struct span head)
 
 	if (m.len <= facts_event_title(f).len || told(f, m, head))
 		return;
-	line_add(t, f->occurrence.kind == JSON_OBJECT ? "\n**Message**: " :
+	body_line_add(t, f->occurrence.kind == JSON_OBJECT ? "\n**Message**: " :
 	    "**Message**: ", (struct span){ m.at, fit },
 	    fit < m.len ? TEXT_ELLIPSIS : "");
 }
@@ -138,18 +139,18 @@ body(struct text *t, const struct facts *f)
 {
 	bool occurrence = f->occurrence.kind == JSON_OBJECT;
 
-	line_filled(t, "**Rule**: ", f->rule, "");
+	body_line_add_filled(t, "**Rule**: ", f->rule, "");
 	message_line(t, f, occurrence ? occurrence_lines(t, f) :
 	    error_line(t, f));
-	line_filled(t, "\n**Location**: `", facts_first(
+	body_line_add_filled(t, "\n**Location**: `", facts_first(
 	    json_get_scalar(f->event, "culprit"),
 	    json_get_scalar(f->occurrence, "culprit")), "`");
-	line_filled(t, "\n**Release**: ", f->release, "");
+	body_line_add_filled(t, "\n**Release**: ", f->release, "");
 	/* Not a part of the last evidence. */
-	line_filled(t, occurrence && f->release.len == 0 ?
+	body_line_add_filled(t, occurrence && f->release.len == 0 ?
 	    "\n**Environment**: " : "**Environment**: ", f->environment, "");
 	frames_add(t, f);
-	line_filled(t, "\n**Platform**: ",
+	body_line_add_filled(t, "\n**Platform**: ",
 	    json_get_scalar(f->event, "platform"), "");
 }
 
@@ -158,20 +159,21 @@ metadata(struct text *t, const struct facts *f)
 {
 	struct json main_exception = frames_main_exception(f);
 
-	member_string(t, "issueId", f->issue_id);
-	member_string(t, "permalink", f->url);
-	member_string(t, "projectSlug", f->project_slug);
-	member_string(t, "projectId", f->project_id);
-	member_string(t, "platform", json_get_scalar(f->event, "platform"));
-	member_string(t, "level", f->level);
+	json_member_string(t, "issueId", f->issue_id);
+	json_member_string(t, "permalink", f->url);
+	json_member_string(t, "projectSlug", f->project_slug);
+	json_member_string(t, "projectId", f->project_id);
+	json_member_string(
+	    t, "platform", json_get_scalar(f->event, "platform"));
+	json_member_string(t, "level", f->level);
 	metadata_of_error(t, f, json_get_scalar(main_exception, "type").len >
 	    0 ? main_exception : json_get(f->event, "metadata"),
 	    json_get(f->event, "culprit"));
-	member_string(t, "eventId", json_get_scalar(f->event, "event_id"));
-	member_extra(t, "occurrenceType", json_get(f->occurrence, "type"));
+	json_member_string(t, "eventId", json_get_scalar(f->event, "event_id"));
+	json_member_extra(t, "occurrenceType", json_get(f->occurrence, "type"));
 	metadata_release_from(t, f);
-	member_string(t, "rule", f->rule);
-	member_string(t, "ruleId", json_get_scalar(json_get(f->data,
+	json_member_string(t, "rule", f->rule);
+	json_member_string(t, "ruleId", json_get_scalar(json_get(f->data,
 	    "issue_alert"), "id"));
 }
 

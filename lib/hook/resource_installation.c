@@ -51,10 +51,10 @@ title(struct text *t, const struct facts *f)
 static void
 body(struct text *t, const struct facts *f)
 {
-	line_filled(t, "**Organization**: ", json_get_scalar(json_get(
+	body_line_add_filled(t, "**Organization**: ", json_get_scalar(json_get(
 	    installation(f), "organization"), "slug"), "");
-	line_filled(t, "**App**: ", app_slug(f), "");
-	line_filled(t, "**Status**: ",
+	body_line_add_filled(t, "**App**: ", app_slug(f), "");
+	body_line_add_filled(t, "**Status**: ",
 	    json_get_scalar(installation(f), "status"), "");
 }
 

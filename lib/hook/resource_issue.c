@@ -35,7 +35,7 @@ key(struct text *t, const struct facts *f)
 }
 
 static bool
-occurred(struct moment *m, const struct facts *f)
+occurred(struct timestamp *m, const struct facts *f)
 {
 	return facts_date(m, json_get(f->issue, "lastSeen"));
 }
@@ -69,10 +69,10 @@ what_happened(struct text *t, const struct facts *f)
 	struct json says = json_get(f->issue, "title");
 
 	if (!json_truthy(type) || json_scalar(type).at == NULL) {
-		line_add(t, "**Error**: ", facts_shows(f, says), "");
+		body_line_add(t, "**Error**: ", facts_shows(f, says), "");
 		return;
 	}
-	line_add(t, "**", json_scalar(type), "**");
+	body_line_add(t, "**", json_scalar(type), "**");
 	if (!json_nullish(value))
 		says = value;
 	if (facts_shows(f, says).at != NULL) {
@@ -89,7 +89,7 @@ counts(struct text *t, const struct facts *f)
 
 	if (count.at == NULL || users.at == NULL)
 		return;
-	line_add(t, "\n**Occurrences**: ", count, " events affecting ");
+	body_line_add(t, "\n**Occurrences**: ", count, " events affecting ");
 	text_span(t, users);
 	text_str(t, " users");
 }
@@ -101,17 +101,18 @@ body(struct text *t, const struct facts *f)
 
 	what_happened(t, f);
 	if (json_truthy(culprit))
-		line_add(t, "\n**Location**: `", json_scalar(culprit), "`");
+		body_line_add(
+		    t, "\n**Location**: `", json_scalar(culprit), "`");
 	counts(t, f);
-	line_add(t, "**First seen**: ",
+	body_line_add(t, "**First seen**: ",
 	    facts_shown(f, f->issue, "firstSeen"), "");
-	line_add(t, "**Last seen**: ",
+	body_line_add(t, "**Last seen**: ",
 	    facts_shown(f, f->issue, "lastSeen"), "");
-	line_add(t, "\n**Release**: ", f->release, "");
+	body_line_add(t, "\n**Release**: ", f->release, "");
 	if (json_truthy(json_get(f->event, "environment")))
-		line_add(t, "**Environment**: ", f->environment, "");
+		body_line_add(t, "**Environment**: ", f->environment, "");
 	frames_add(t, f);
-	line_add(t, "\n**Platform**: ",
+	body_line_add(t, "\n**Platform**: ",
 	    facts_shown(f, f->issue, "platform"), "");
 }
 
@@ -122,24 +123,24 @@ metadata(struct text *t, const struct facts *f)
 	    "issueType", "issueCategory" };
 	struct json i = f->issue, project = json_get(i, "project");
 
-	member_id(t, "issueId", json_get(i, "id"));
-	member_id(t, "shortId", json_get(i, "shortId"));
-	member_value(t, "permalink", json_get(i, "permalink"));
-	member_value(t, "projectSlug", json_get(project, "slug"));
-	member_id(t, "projectId", json_get(project, "id"));
-	member_value(t, "platform", json_get(i, "platform"));
-	member_value(t, "level", json_get(i, "level"));
-	member_value(t, "status", json_get(i, "status"));
-	member_integer(t, "eventCount", json_get(i, "count"));
-	member_integer(t, "userCount", json_get(i, "userCount"));
-	member_value(t, "firstSeen", json_get(i, "firstSeen"));
-	member_value(t, "lastSeen", json_get(i, "lastSeen"));
+	json_member_id(t, "issueId", json_get(i, "id"));
+	json_member_id(t, "shortId", json_get(i, "shortId"));
+	json_member_value(t, "permalink", json_get(i, "permalink"));
+	json_member_value(t, "projectSlug", json_get(project, "slug"));
+	json_member_id(t, "projectId", json_get(project, "id"));
+	json_member_value(t, "platform", json_get(i, "platform"));
+	json_member_value(t, "level", json_get(i, "level"));
+	json_member_value(t, "status", json_get(i, "status"));
+	json_member_integer(t, "eventCount", json_get(i, "count"));
+	json_member_integer(t, "userCount", json_get(i, "userCount"));
+	json_member_value(t, "firstSeen", json_get(i, "firstSeen"));
+	json_member_value(t, "lastSeen", json_get(i, "lastSeen"));
 	metadata_of_error(t, f, json_get(i, "metadata"),
 	    json_get(i, "culprit"));
 	metadata_release_from(t, f);
 	for (size_t k = 0; k < sizeof(more) / sizeof(more[0]); k++)
-		member_extra(t, more[k], json_get(i, more[k]));
-	member_extra(t, "resolutionType",
+		json_member_extra(t, more[k], json_get(i, more[k]));
+	json_member_extra(t, "resolutionType",
 	    json_get(f->data, "resolution_type"));
 }
 

@@ -49,9 +49,9 @@ sent_now(const struct hook *hook)
 	struct span s = hook->timestamp;
 	int64_t sent = 0, late;
 	size_t i, point;
-	struct moment m;
+	struct timestamp m;
 
-	if (!moment_seconds(&m, s))
+	if (!timestamp_seconds(&m, s))
 		return false;
 	for (point = 0; point < s.len && s.at[point] != '.'; point++)
 		sent = sent * 10 + (s.at[point] - '0');
@@ -63,18 +63,18 @@ sent_now(const struct hook *hook)
 }
 
 static bool
-occurred(struct moment *newest, const struct facts *f)
+occurred(struct timestamp *newest, const struct facts *f)
 {
 	static const char *const dates[] = { "date_started", "date_detected",
 	    "date_created", "date_closed" };
-	struct moment m;
+	struct timestamp m;
 
 	if (sent_now(f->hook))
 		return false;
 	newest->iso[0] = '\0';
 	for (size_t i = 0; i < sizeof(dates) / sizeof(dates[0]); i++)
 		if (facts_date(&m, json_get(alert(f), dates[i])) &&
-		    moment_later(&m, newest))
+		    timestamp_later(&m, newest))
 			*newest = m;
 	return newest->iso[0] != '\0';
 }
@@ -134,9 +134,9 @@ description(struct text *t, const struct facts *f)
 	for (const char *p = whole.at; p < text.at; p++)
 		headless |= *p == '\n' || *p == '\r';
 	if (headless)
-		line_filled(t, "**Metric alert**: ", says(f), "");
-	line_filled(t, headless && t->len > 0 ? "" : "**Metric alert**: ",
-	    text, "");
+		body_line_add_filled(t, "**Metric alert**: ", says(f), "");
+	body_line_add_filled(
+	    t, headless && t->len > 0 ? "" : "**Metric alert**: ", text, "");
 }
 
 static void
@@ -146,17 +146,18 @@ body(struct text *t, const struct facts *f)
 	const char *sep = "\n**Projects**: ";
 
 	description(t, f);
-	line_filled(t, "\n**Rule**: ", f->rule, "");
-	line_filled(t, "**Environment**: ", f->environment, "");
-	line_filled(t, "**Aggregate**: ",
+	body_line_add_filled(t, "\n**Rule**: ", f->rule, "");
+	body_line_add_filled(t, "**Environment**: ", f->environment, "");
+	body_line_add_filled(t, "**Aggregate**: ",
 	    json_get_scalar(rule(f), "aggregate"), "");
-	line_filled(t, "**Query**: ", json_get_scalar(rule(f), "query"), "");
-	line_filled(t, "**Threshold**: ", json_scalar(threshold(f)),
+	body_line_add_filled(
+	    t, "**Query**: ", json_get_scalar(rule(f), "query"), "");
+	body_line_add_filled(t, "**Threshold**: ", json_scalar(threshold(f)),
 	    span_is(json_get_scalar(rule(f), "detection_type"), "percent") ?
 	    " %" : "");
-	line_filled(t, "**Time window**: ",
+	body_line_add_filled(t, "**Time window**: ",
 	    json_get_scalar(rule(f), "time_window"), " minutes");
-	line_filled(t, "**Dataset**: ",
+	body_line_add_filled(t, "**Dataset**: ",
 	    json_get_scalar(rule(f), "dataset"), "");
 	for (size_t i = 0; i < json_count(projects); i++) {
 		struct span slug = json_scalar(json_at(projects, i));
@@ -164,7 +165,7 @@ body(struct text *t, const struct facts *f)
 		if (slug.len == 0)
 			continue;
 		if (*sep == '\n')
-			line_start(t);
+			body_line_start(t);
 		text_str(t, sep);
 		text_span(t, slug);
 		sep = ", ";
@@ -178,21 +179,21 @@ metadata(struct text *t, const struct facts *f)
 
 	metadata_texts(t, alert(f), (const char *const[]){ "metricAlertId",
 	    "id", "identifier", "identifier", NULL });
-	member_extra(t, "status", json_get(alert(f), "status"));
-	member_string(t, "projectSlug", f->project_slug);
+	json_member_extra(t, "status", json_get(alert(f), "status"));
+	json_member_string(t, "projectSlug", f->project_slug);
 	if (projects.kind == JSON_ARRAY)
-		member_value(t, "projects", projects);
-	member_string(t, "rule", f->rule);
-	member_string(t, "ruleId", f->rule_id);
-	member_string(t, "environment", f->environment);
+		json_member_value(t, "projects", projects);
+	json_member_string(t, "rule", f->rule);
+	json_member_string(t, "ruleId", f->rule_id);
+	json_member_string(t, "environment", f->environment);
 	metadata_texts(t, rule(f), (const char *const[]){ "aggregate",
 	    "aggregate", "query", "query", "dataset", "dataset", NULL });
-	member_extra(t, "threshold", threshold(f));
-	member_extra(t, "thresholdType",
+	json_member_extra(t, "threshold", threshold(f));
+	json_member_extra(t, "thresholdType",
 	    json_get(rule(f), "threshold_type"));
 	metadata_texts(t, rule(f), (const char *const[]){ "detectionType",
 	    "detection_type", NULL });
-	member_extra(t, "timeWindow", json_get(rule(f), "time_window"));
+	json_member_extra(t, "timeWindow", json_get(rule(f), "time_window"));
 	metadata_texts(t, f->data, (const char *const[]){ "permalink",
 	    "web_url", NULL });
 }

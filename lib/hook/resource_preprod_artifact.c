@@ -84,7 +84,7 @@ build_line(struct text *t, const struct facts *f)
 	struct text name = { 0 };
 
 	build(&name, f);
-	line_filled(t, "**Build**: ", text_view(&name), "");
+	body_line_add_filled(t, "**Build**: ", text_view(&name), "");
 	if (name.len > 0 && nth.len > 0) {
 		text_str(t, " (");
 		text_span(t, nth);
@@ -119,7 +119,8 @@ comparison_line(struct text *t, struct json c)
 
 	if (c.kind != JSON_OBJECT)
 		return;
-	line_add(t, "- comparison", span_of(kind.len > 0 ? " of " : ""), "");
+	body_line_add(
+	    t, "- comparison", span_of(kind.len > 0 ? " of " : ""), "");
 	text_span(t, kind);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (parts[i].len > 0) {
@@ -138,24 +139,27 @@ body(struct text *t, const struct facts *f)
 	struct json d = f->data, comparisons = json_get(d, "comparisons");
 
 	build_line(t, f);
-	line_filled(t, "**State**: ", state(f), "");
-	line_pair(t, "**Failure**: ", json_get_scalar(d, "errorCode"),
+	body_line_add_filled(t, "**State**: ", state(f), "");
+	body_line_add_pair(t, "**Failure**: ", json_get_scalar(d, "errorCode"),
 	    json_get_scalar(d, "errorMessage"));
-	line_filled(t, "**Platform**: ", json_get_scalar(d, "platform"), "");
-	line_filled(t, "**Download size**: ",
+	body_line_add_filled(
+	    t, "**Platform**: ", json_get_scalar(d, "platform"), "");
+	body_line_add_filled(t, "**Download size**: ",
 	    json_get_scalar(d, "downloadSize"), " bytes");
-	line_filled(t, "**Install size**: ",
+	body_line_add_filled(t, "**Install size**: ",
 	    json_get_scalar(d, "installSize"), " bytes");
-	line_filled(t, "**Installable**: ",
+	body_line_add_filled(t, "**Installable**: ",
 	    json_get_scalar(d, "isInstallable"), "");
-	line_filled(t, "**Code signature valid**: ",
+	body_line_add_filled(t, "**Code signature valid**: ",
 	    json_get_scalar(d, "isCodeSignatureValid"), "");
-	line_filled(t, "**Install**: ", json_get_scalar(d, "installUrl"), "");
+	body_line_add_filled(
+	    t, "**Install**: ", json_get_scalar(d, "installUrl"), "");
 	for (size_t i = 0; i < json_count(comparisons); i++)
 		comparison_line(t, json_at(comparisons, i));
 	comparison_line(t, json_get(d, "comparison"));
-	line_filled(t, "\n**Commit**: ", f->commit, "");
-	line_filled(t, "**Branch**: ", json_get_scalar(f->git, "headRef"), "");
+	body_line_add_filled(t, "\n**Commit**: ", f->commit, "");
+	body_line_add_filled(
+	    t, "**Branch**: ", json_get_scalar(f->git, "headRef"), "");
 	pull_request_lines(t, f);
 }
 
@@ -163,7 +167,7 @@ static void
 metadata(struct text *t, const struct facts *f)
 {
 	metadata_ids(t, f);
-	member_string(t, "state", span_filled(state(f)));
+	json_member_string(t, "state", span_filled(state(f)));
 	metadata_texts(t, f->data, (const char *const[]){ "errorCode",
 	    "errorCode", "errorMessage", "errorMessage", "platform",
 	    "platform", NULL });

@@ -34,7 +34,7 @@ list_lines(struct text *t, struct json list)
 	for (size_t i = 0; i < json_count(list); i++) {
 		struct json v = json_at(list, i);
 
-		line_pair(t, "- ", facts_first(json_scalar(v),
+		body_line_add_pair(t, "- ", facts_first(json_scalar(v),
 		    json_get_scalar(v, "title")),
 		    json_get_scalar(v, "description"));
 	}
@@ -47,7 +47,7 @@ change_lines(struct text *t, struct json changes)
 	for (size_t i = 0; i < json_count(changes); i++) {
 		struct json c = json_at(changes, i);
 
-		line_pair(t, "- ", json_get_scalar(c, "repo_name"),
+		body_line_add_pair(t, "- ", json_get_scalar(c, "repo_name"),
 		    json_get_scalar(c, "title"));
 	}
 }
@@ -59,22 +59,22 @@ body(struct text *t, const struct facts *f)
 	struct json solution = json_get(f->data, "solution");
 	struct json steps = json_get(cause, "reproduction_steps");
 
-	line_filled(t, "**Seer**: ", f->action, "");
-	line_filled(t, "**Iteration**: ",
+	body_line_add_filled(t, "**Seer**: ", f->action, "");
+	body_line_add_filled(t, "**Iteration**: ",
 	    json_get_scalar(f->data, "iteration_index"), "");
-	line_filled(t, "\n**Root cause**: ", facts_either(cause,
+	body_line_add_filled(t, "\n**Root cause**: ", facts_either(cause,
 	    "one_line_description", "description"), "");
 	list_lines(t, json_get(cause, "five_whys"));
 	list_lines(t, json_get(cause, "steps"));
 	if (json_count(steps) > 0)
-		line_add(t, "\n**To reproduce**:", span_of(""), "");
+		body_line_add(t, "\n**To reproduce**:", span_of(""), "");
 	list_lines(t, steps);
-	line_filled(t, "\n**Repository**: ",
+	body_line_add_filled(t, "\n**Repository**: ",
 	    json_get_scalar(cause, "relevant_repo"), "");
-	line_filled(t, "\n**Solution**: ", facts_either(solution,
+	body_line_add_filled(t, "\n**Solution**: ", facts_either(solution,
 	    "one_line_summary", "description"), "");
 	list_lines(t, json_get(solution, "steps"));
-	code_change_lines(t, json_get(f->data, "code_changes"));
+	pull_request_code_change_lines(t, json_get(f->data, "code_changes"));
 	change_lines(t, json_get(f->data, "changes"));
 	pull_request_lines(t, f);
 }
@@ -83,7 +83,7 @@ static void
 metadata(struct text *t, const struct facts *f)
 {
 	metadata_ids(t, f);
-	member_extra(t, "iteration", json_get(f->data, "iteration_index"));
+	json_member_extra(t, "iteration", json_get(f->data, "iteration_index"));
 }
 
 const struct resource resource_seer = {

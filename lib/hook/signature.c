@@ -459,10 +459,12 @@ signature_guess(const struct secrets *set, struct span header,
 }
 
 void
-fingerprint(char hex[FINGERPRINT_HEX + 1], struct span bytes)
+signature_fingerprint(
+    char hex[SIGNATURE_FINGERPRINT_HEX + 1], struct span bytes)
 {
 	unsigned char hash[crypto_hash_sha256_BYTES];
 
 	crypto_hash_sha256(hash, (const unsigned char *)bytes.at, bytes.len);
-	sodium_bin2hex(hex, FINGERPRINT_HEX + 1, hash, FINGERPRINT_HEX / 2);
+	sodium_bin2hex(hex, SIGNATURE_FINGERPRINT_HEX + 1, hash,
+	    SIGNATURE_FINGERPRINT_HEX / 2);
 }

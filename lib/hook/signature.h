@@ -6,7 +6,7 @@
 
 #define SIGNATURE_HEX	64	/* hex digits of a signature */
 #define SECRET_NAME_MAX	64	/* bytes of a secret's name */
-#define FINGERPRINT_HEX	32	/* hex digits of a fingerprint */
+#define SIGNATURE_FINGERPRINT_HEX 32 /* hex digits of a fingerprint */
 
 /* Once, before anything else here. 0, or -1 where libsodium cannot start. */
 int	signature_start(void) __attribute__((warn_unused_result));
@@ -63,6 +63,7 @@ const char	*signature_guess(const struct secrets *, struct span header,
 		    struct span body, const struct json *root);
 
 /* The first 32 hex digits of the SHA-256 of `bytes`, and a NUL. */
-void	fingerprint(char hex[FINGERPRINT_HEX + 1], struct span bytes);
+void signature_fingerprint(
+    char hex[SIGNATURE_FINGERPRINT_HEX + 1], struct span bytes);
 
 #endif

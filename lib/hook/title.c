@@ -89,7 +89,7 @@ title_found(struct text *t, const struct facts *f)
 
 	if (title.len > 0)
 		text_span(t, title);
-	else if (pull_requests(f, &pull, 1) > 0)
+	else if (pull_request_find_all(f, &pull, 1) > 0)
 		pull_request_name(t, &pull);
 }
 

@@ -6,16 +6,16 @@ void
 envelope_write(struct text *t, const struct envelope *e)
 {
 	text_str(t, "{");
-	member_string(t, "name",
+	json_member_string(t, "name",
 	    span_of("apps-console/neural/observation.capture"));
-	member_string(t, "id", e->event_id);
-	member(t, "ts");
+	json_member_string(t, "id", e->event_id);
+	json_member(t, "ts");
 	text_int(t, e->received_at);
-	member(t, "data");
+	json_member(t, "data");
 	text_str(t, "{");
-	member_string(t, "workspaceId", e->workspace_id);
-	member_string(t, "storeId", e->store_id);
-	member(t, "sourceEvent");
+	json_member_string(t, "workspaceId", e->workspace_id);
+	json_member_string(t, "storeId", e->store_id);
+	json_member(t, "sourceEvent");
 	text_span(t, e->source_event);
 	text_str(t, "}}");
 }

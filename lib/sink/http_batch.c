@@ -3,10 +3,10 @@
 #include <stdlib.h>
 
 void
-batch_start(struct batch *b, unsigned most_rows, size_t most_bytes,
+http_batch_start(struct http_batch *b, unsigned most_rows, size_t most_bytes,
     unsigned most_sent, unsigned alone)
 {
-	*b = (struct batch){ .most_rows = most_rows,
+	*b = (struct http_batch){ .most_rows = most_rows,
 	    .most_bytes = most_bytes, .most_sent = most_sent, .alone = alone,
 	    .few = most_rows };
 	b->fresh.tail = &b->fresh.first;
@@ -14,25 +14,25 @@ batch_start(struct batch *b, unsigned most_rows, size_t most_bytes,
 }
 
 void
-batch_release(struct batch *b)
+http_batch_release(struct http_batch *b)
 {
-	struct group *g;
+	struct http_group *g;
 
 	while ((g = b->halves) != NULL) {
 		b->halves = g->next;
-		group_free(g);
+		http_group_free(g);
 	}
 	row_free_all(b->fresh.first);
 	row_free_all(b->tried.first);
 }
 
 void
-batch_add(struct batch *b, struct row *rows)
+http_batch_add(struct http_batch *b, struct row *rows)
 {
 	struct row *r;
 
 	while ((r = rows) != NULL) {
-		struct line *l = r->attempts > 0 ? &b->tried : &b->fresh;
+		struct row_queue *l = r->attempts > 0 ? &b->tried : &b->fresh;
 
 		rows = r->next;
 		r->next = NULL;
@@ -44,7 +44,7 @@ batch_add(struct batch *b, struct row *rows)
 /* Where the first row stands of the lane that has the fewest groups on their
  * way, and fewer than `most`; NULL where there is none. */
 static struct row **
-choose(const struct batch *b, struct line *l, unsigned most)
+choose(const struct http_batch *b, struct row_queue *l, unsigned most)
 {
 	struct row **best = NULL;
 
@@ -64,11 +64,11 @@ choose(const struct batch *b, struct line *l, unsigned most)
 }
 
 /* As many rows of a lane, from `from` on, as may travel together. */
-static struct group *
-cut(const struct batch *b, struct line *l, struct row **from,
+static struct http_group *
+cut(const struct http_batch *b, struct row_queue *l, struct row **from,
     unsigned most_rows)
 {
-	struct group *g = calloc(1, sizeof(*g));
+	struct http_group *g = calloc(1, sizeof(*g));
 	struct row **end, *r;
 	size_t bytes = 0;
 
@@ -98,19 +98,19 @@ cut(const struct batch *b, struct line *l, struct row **from,
 	return g;
 }
 
-static struct group *
-next_fresh(struct batch *b)
+static struct http_group *
+next_fresh(struct http_batch *b)
 {
 	struct row **from = choose(b, &b->fresh, b->most_sent);
 
 	return from == NULL ? NULL : cut(b, &b->fresh, from, b->most_rows);
 }
 
-static struct group *
-next_tried(struct batch *b, unsigned most)
+static struct http_group *
+next_tried(struct http_batch *b, unsigned most)
 {
 	struct row **from = NULL;
-	struct group *g;
+	struct http_group *g;
 
 	if (b->sent_tried == 0 || b->sent_tried + 1 < b->most_sent)
 		from = choose(b, &b->tried, most);
@@ -120,20 +120,20 @@ next_tried(struct batch *b, unsigned most)
 	return g;
 }
 
-static struct group *
-next_half(struct batch *b)
+static struct http_group *
+next_half(struct http_batch *b)
 {
-	struct group *g = b->halves;
+	struct http_group *g = b->halves;
 
 	if (g != NULL)
 		b->halves = g->next;
 	return g;
 }
 
-struct group *
-batch_next(struct batch *b)
+struct http_group *
+http_batch_next(struct http_batch *b)
 {
-	struct group *g = next_half(b);
+	struct http_group *g = next_half(b);
 
 	/* Each lane's turn, then whoever is there. */
 	if (g == NULL)
@@ -151,14 +151,14 @@ batch_next(struct batch *b)
 }
 
 void
-batch_done(struct batch *b, unsigned lane, bool tried)
+http_batch_done(struct http_batch *b, unsigned lane, bool tried)
 {
 	b->sent[tried][lane]--;
 	b->sent_tried -= tried;
 }
 
 void
-batch_learn(struct batch *b, const struct group *g, bool taken)
+http_batch_learn(struct http_batch *b, const struct http_group *g, bool taken)
 {
 	if (!taken)
 		b->few = 1;
@@ -168,9 +168,9 @@ batch_learn(struct batch *b, const struct group *g, bool taken)
 }
 
 bool
-batch_split(struct batch *b, struct group *g, unsigned at)
+http_batch_split(struct http_batch *b, struct http_group *g, unsigned at)
 {
-	struct group *other;
+	struct http_group *other;
 	struct row **end = &g->rows;
 
 	g->next = b->halves;
@@ -195,7 +195,7 @@ batch_split(struct batch *b, struct group *g, unsigned at)
 }
 
 void
-group_write(struct text *t, const struct group *g)
+http_group_write(struct text *t, const struct http_group *g)
 {
 	text_str(t, "[");
 	for (const struct row *r = g->rows; r != NULL; r = r->next) {
@@ -207,21 +207,21 @@ group_write(struct text *t, const struct group *g)
 }
 
 void
-group_free(struct group *g)
+http_group_free(struct http_group *g)
 {
 	row_free_all(g->rows);
 	free(g);
 }
 
 void
-group_judge(struct group *g, struct row **to, enum fate fate,
+http_group_set_fate(struct http_group *g, struct row **to, enum fate fate,
     int64_t after_ms, struct span why)
 {
 	struct row *r;
 
 	while ((r = g->rows) != NULL) {
 		g->rows = r->next;
-		row_judge(r, fate, why);
+		row_set_fate(r, fate, why);
 		r->after_ms = after_ms;
 		r->next = *to;
 		*to = r;
@@ -230,14 +230,14 @@ group_judge(struct group *g, struct row **to, enum fate fate,
 }
 
 void
-group_deliver(struct group *g, struct row **to, unsigned count)
+http_group_deliver(struct http_group *g, struct row **to, unsigned count)
 {
 	for (; count > 0; count--) {
 		struct row *r = g->rows;
 
 		g->rows = r->next;
 		g->count--;
-		row_judge(r, FATE_DELIVERED, span_of(""));
+		row_set_fate(r, FATE_DELIVERED, span_of(""));
 		r->next = *to;
 		*to = r;
 	}

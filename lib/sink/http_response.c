@@ -32,19 +32,19 @@ inngest_status(long status, struct json root, unsigned sent)
 
 	if (inside.kind == JSON_INT && !good) {
 		status = strtol(json_scalar(inside).at, NULL, 10);
-		return status < 300 || status > 599 ? RESPONSE_STRANGE :
+		return status < 300 || status > 599 ? HTTP_RESPONSE_STRANGE :
 		    status;
 	}
 	if (json_truthy(json_get(root, "error")))
-		return RESPONSE_STRANGE;
+		return HTTP_RESPONSE_STRANGE;
 	return good || (sent > 0 &&
 	    json_count(json_get(root, "ids")) == sent) ? status :
-	    RESPONSE_FOREIGN;
+	    HTTP_RESPONSE_FOREIGN;
 }
 
 long
-response_status(long status, struct span type, struct span body, bool inngest,
-    unsigned sent)
+http_response_status(long status, struct span type, struct span body,
+    bool inngest, unsigned sent)
 {
 	struct json root;
 	int rc;
@@ -52,16 +52,16 @@ response_status(long status, struct span type, struct span body, bool inngest,
 	if (status < 200 || status > 299)
 		return status;
 	if (!inngest)
-		return is_html(type, body) ? RESPONSE_FOREIGN : status;
+		return is_html(type, body) ? HTTP_RESPONSE_FOREIGN : status;
 	if ((rc = json_open(&root, body)) != 0)
-		return rc < 0 ? RESPONSE_STRANGE : RESPONSE_FOREIGN;
+		return rc < 0 ? HTTP_RESPONSE_STRANGE : HTTP_RESPONSE_FOREIGN;
 	status = inngest_status(status, root, sent);
 	json_close(&root);
 	return status;
 }
 
 long
-response_taken(struct span body)
+http_response_taken(struct span body)
 {
 	struct json root, ids;
 	long taken = -1;
@@ -76,7 +76,7 @@ response_taken(struct span body)
 }
 
 void
-response_words(struct text *t, long status, long meant, struct span body)
+http_response_words(struct text *t, long status, long meant, struct span body)
 {
 	struct json root;
 	struct span error = { NULL, 0 };
@@ -86,7 +86,7 @@ response_words(struct text *t, long status, long meant, struct span body)
 		error = json_string(json_get(root, "error"));
 	text_str(t, "HTTP ");
 	text_int(t, status);
-	if (meant == RESPONSE_FOREIGN && meant != status) {
+	if (meant == HTTP_RESPONSE_FOREIGN && meant != status) {
 		text_str(t, ", but not the answer of an event API");
 	} else if (meant != status) {
 		text_str(t, ", but no success (");
@@ -108,7 +108,7 @@ response_words(struct text *t, long status, long meant, struct span body)
 /* They are looked for in a copy: one may begin in the middle of another, and
  * one made of stars would be found for ever. */
 void
-response_hide(struct text *t, char *const *secrets, unsigned count)
+http_response_hide(struct text *t, char *const *secrets, unsigned count)
 {
 	struct text said = { 0 };
 

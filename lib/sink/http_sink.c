@@ -17,7 +17,7 @@
 /* A request on its way, or a place for one. */
 struct slot {
 	CURL		*easy;
-	struct group	*group;		/* NULL: free */
+	struct http_group	*group;		/* NULL: free */
 	unsigned	 lane;		/* its group's, as batch.h has them */
 	bool		 tried;
 	struct text	 body, answer;
@@ -27,10 +27,10 @@ struct slot {
 /* An event API over HTTP: Inngest's, or whoever answers alike. */
 struct sink_http {
 	struct sink		 sink;		/* first */
-	struct sink_http_config	 config;
+	struct http_sink_config	 config;
 	CURLM			*multi;
 	struct curl_slist	*headers;
-	struct batch		 batch;		/* rows that wait */
+	struct http_batch		 batch;		/* rows that wait */
 	struct row		*judged;
 	struct slot		*slots;		/* config.requests + 1 */
 	bool			 inngest;	/* by its path: .../e/KEY */
@@ -70,8 +70,8 @@ failed(struct sink_http *h, struct slot *s, CURLcode rc)
 	bool left = has_left(s->easy);
 
 	if (left)
-		batch_learn(&h->batch, s->group, false);
-	group_judge(s->group, &h->judged, left ? FATE_LATER :
+		http_batch_learn(&h->batch, s->group, false);
+	http_group_set_fate(s->group, &h->judged, left ? FATE_LATER :
 	    FATE_UNREACHABLE, 0, span_of(curl_easy_strerror(rc)));
 }
 
@@ -79,14 +79,14 @@ failed(struct sink_http *h, struct slot *s, CURLcode rc)
  * has taken, the bad one is the next, or, as it cuts off one more with some
  * errors, the one behind that: the next travels alone. */
 static bool
-split(struct sink_http *h, struct group *g, struct span answer)
+split(struct sink_http *h, struct http_group *g, struct span answer)
 {
-	long taken = h->inngest ? response_taken(answer) : -1;
+	long taken = h->inngest ? http_response_taken(answer) : -1;
 
 	if (taken < 0 || taken >= (long)g->count)
-		return batch_split(&h->batch, g, g->count / 2);
-	group_deliver(g, &h->judged, (unsigned)taken);
-	return batch_split(&h->batch, g, 1);
+		return http_batch_split(&h->batch, g, g->count / 2);
+	http_group_deliver(g, &h->judged, (unsigned)taken);
+	return http_batch_split(&h->batch, g, 1);
 }
 
 static void
@@ -100,9 +100,9 @@ answered(struct sink_http *h, struct slot *s)
 
 	curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(s->easy, CURLINFO_CONTENT_TYPE, &type);
-	meant = s->said == status ? response_status(status,
+	meant = s->said == status ? http_response_status(status,
 	    span_of(type == NULL ? "" : type), answer, h->inngest,
-	    s->group->count) : RESPONSE_STRANGE;
+	    s->group->count) : HTTP_RESPONSE_STRANGE;
 	fate = retry_fate(meant);
 	if (fate == FATE_REFUSED && s->group->count > 1) {
 		if (split(h, s->group, answer))
@@ -111,12 +111,12 @@ answered(struct sink_http *h, struct slot *s)
 	}
 	/* Too many requests are nothing that a row could do about. */
 	if (fate == FATE_DELIVERED || (fate == FATE_LATER && meant != 429))
-		batch_learn(&h->batch, s->group, fate == FATE_DELIVERED);
+		http_batch_learn(&h->batch, s->group, fate == FATE_DELIVERED);
 	if (fate != FATE_DELIVERED) {
-		response_words(&words, status, meant, answer);
-		response_hide(&words, h->secret, h->secrets);
+		http_response_words(&words, status, meant, answer);
+		http_response_hide(&words, h->secret, h->secrets);
 	}
-	group_judge(s->group, &h->judged, fate, retry_after_ms(s->easy),
+	http_group_set_fate(s->group, &h->judged, fate, retry_after_ms(s->easy),
 	    text_view(&words));
 	text_release(&words);
 }
@@ -187,7 +187,7 @@ open_slot(struct sink_http *h, struct slot *s)
 static void
 free_slot(struct sink_http *h, struct slot *s)
 {
-	batch_done(&h->batch, s->lane, s->tried);
+	http_batch_done(&h->batch, s->lane, s->tried);
 	s->group = NULL;
 	curl_easy_cleanup(s->easy);
 	s->easy = NULL;
@@ -205,18 +205,18 @@ start_transfer(struct sink_http *h, struct slot *s)
 }
 
 static void
-send_group(struct sink_http *h, struct slot *s, struct group *g)
+send_group(struct sink_http *h, struct slot *s, struct http_group *g)
 {
 	s->group = g;
 	s->lane = g->lane;
 	s->tried = g->tried;
 	s->body.len = 0;
-	group_write(&s->body, g);
+	http_group_write(&s->body, g);
 	s->answer.len = 0;
 	s->said = 0;
 	if (!start_transfer(h, s)) {
 		text_release(&s->body);
-		group_judge(g, &h->judged, FATE_LATER, 0,
+		http_group_set_fate(g, &h->judged, FATE_LATER, 0,
 		    span_of("out of memory"));
 		free_slot(h, s);
 	}
@@ -236,11 +236,11 @@ static void
 fill_slots(struct sink_http *h)
 {
 	for (unsigned i = 0; i <= h->config.requests; i++) {
-		struct group *g;
+		struct http_group *g;
 
 		if (h->slots[i].group != NULL)
 			continue;
-		if ((g = batch_next(&h->batch)) == NULL)
+		if ((g = http_batch_next(&h->batch)) == NULL)
 			return;
 		send_group(h, &h->slots[i], g);
 	}
@@ -284,7 +284,7 @@ http_give(struct sink *sink, struct row *rows)
 {
 	struct sink_http *h = (struct sink_http *)sink;
 
-	batch_add(&h->batch, rows);
+	http_batch_add(&h->batch, rows);
 	fill_slots(h);
 }
 
@@ -319,7 +319,7 @@ http_close(struct sink *sink)
 
 		if (s->group != NULL) {
 			curl_multi_remove_handle(h->multi, s->easy);
-			group_free(s->group);
+			http_group_free(s->group);
 		}
 		curl_easy_cleanup(s->easy);
 		text_release(&s->body);
@@ -328,7 +328,7 @@ http_close(struct sink *sink)
 	free(h->slots);
 	for (unsigned i = 0; i < h->secrets; i++)
 		free(h->secret[i]);
-	batch_release(&h->batch);
+	http_batch_release(&h->batch);
 	row_free_all(h->judged);
 	curl_slist_free_all(h->headers);
 	curl_multi_cleanup(h->multi);
@@ -466,7 +466,7 @@ take_url(struct sink_http *h, CURLU *u)
 }
 
 struct sink *
-sink_http_open(const struct sink_http_config *config, char why[SINK_WHY])
+http_sink_open(const struct http_sink_config *config, char why[SINK_WHY])
 {
 	struct sink_http *h = calloc(1, sizeof(*h));
 	bool good;
@@ -478,7 +478,7 @@ sink_http_open(const struct sink_http_config *config, char why[SINK_WHY])
 	}
 	h->sink.ops = &http_ops;
 	h->config = *config;
-	batch_start(&h->batch, config->events, config->bytes,
+	http_batch_start(&h->batch, config->events, config->bytes,
 	    config->requests, config->alone);
 	h->multi = curl_multi_init();
 	h->headers = curl_slist_append(NULL, "Content-Type: application/json");

@@ -12,7 +12,7 @@
 /* Rows to a stream of NATS JetStream, in a window. */
 struct sink_nats {
 	struct sink	 sink;		/* first */
-	struct stream	*stream;
+	struct nats_stream	*stream;
 	unsigned	 window;
 	unsigned	 count;		/* rows that we have */
 	int64_t		 try_at;	/* ms, monotonic, as below */
@@ -23,7 +23,7 @@ struct sink_nats {
 	 * it would hide that the stream has gone back. */
 	bool		 told;
 	unsigned	 creation;	/* the stream's, as counted */
-	struct waiting	 waiting;
+	struct nats_unacked	 waiting;
 };
 
 /* Some troubles pass in a moment: a new leader, a lost connection. */
@@ -39,20 +39,20 @@ is_grave(int64_t *since)
 
 /* ---- is it there? ---- */
 
-static enum stream_state
+static enum nats_stream_state
 look(struct sink_nats *n)
 {
 	char before[SINK_NAME], why[SINK_WHY];
-	enum stream_state state;
+	enum nats_stream_state state;
 
 	memcpy(before, n->sink.name, sizeof(before));
-	state = stream_look(n->stream, &n->sink, why);
+	state = nats_stream_look(n->stream, &n->sink, why);
 	n->creation += strcmp(before, n->sink.name) != 0;
-	if (state == STREAM_FITS) {
+	if (state == NATS_STREAM_FITS) {
 		n->fits = true;
 		n->mute_at = 0;
 		n->sink.trouble[0] = '\0';
-	} else if (state == STREAM_UNFIT || !n->fits ||
+	} else if (state == NATS_STREAM_UNFIT || !n->fits ||
 	    is_grave(&n->mute_at)) {
 		n->fits = false;
 		snprintf(n->sink.trouble, sizeof(n->sink.trouble), "%s",
@@ -61,18 +61,18 @@ look(struct sink_nats *n)
 	return state;
 }
 
-static enum stream_state
+static enum nats_stream_state
 connect_now(struct sink_nats *n)
 {
 	char why[SINK_WHY];
-	enum stream_state state = stream_connect(n->stream, why);
+	enum nats_stream_state state = nats_stream_connect(n->stream, why);
 
-	if (state != STREAM_FITS) {
+	if (state != NATS_STREAM_FITS) {
 		snprintf(n->sink.trouble, sizeof(n->sink.trouble), "%s",
 		    why);
 		return state;
 	}
-	n->reconnects = stream_reconnects(n->stream);
+	n->reconnects = nats_stream_reconnects(n->stream);
 	return look(n);
 }
 
@@ -81,8 +81,8 @@ connect_now(struct sink_nats *n)
 static void
 start_over(struct sink_nats *n)
 {
-	stream_closed_why(n->stream, n->sink.trouble);
-	stream_hang_up(n->stream, n->sink.trouble);
+	nats_stream_closed_why(n->stream, n->sink.trouble);
+	nats_stream_fail_rows(n->stream, n->sink.trouble);
 	n->fits = n->told = false;
 	n->lost_at = n->mute_at = 0;
 	n->try_at = clock_ms() + RETRY_MS;
@@ -91,7 +91,7 @@ start_over(struct sink_nats *n)
 static void
 note_up(struct sink_nats *n)
 {
-	uint64_t reconnects = stream_reconnects(n->stream);
+	uint64_t reconnects = nats_stream_reconnects(n->stream);
 
 	if (n->lost_at != 0 && n->fits)
 		n->sink.trouble[0] = '\0';
@@ -104,21 +104,21 @@ note_up(struct sink_nats *n)
 static bool
 is_there(struct sink_nats *n)
 {
-	enum stream_link link = stream_link(n->stream);
+	enum nats_stream_link link = nats_stream_link(n->stream);
 
-	if (link == LINK_UP)
+	if (link == NATS_LINK_UP)
 		note_up(n);
-	else if (link == LINK_CLOSED)
+	else if (link == NATS_LINK_CLOSED)
 		start_over(n);
-	else if (link == LINK_LOST && is_grave(&n->lost_at))
+	else if (link == NATS_LINK_LOST && is_grave(&n->lost_at))
 		snprintf(n->sink.trouble, sizeof(n->sink.trouble),
 		    "the connection is lost");
-	if ((link == LINK_UP ? !n->fits : link == LINK_NONE) &&
+	if ((link == NATS_LINK_UP ? !n->fits : link == NATS_LINK_NONE) &&
 	    clock_ms() >= n->try_at) {
-		(void)(link == LINK_UP ? look(n) : connect_now(n));
+		(void)(link == NATS_LINK_UP ? look(n) : connect_now(n));
 		n->try_at = clock_ms() + RETRY_MS;
 	}
-	return link == LINK_UP && n->fits && n->told;
+	return link == NATS_LINK_UP && n->fits && n->told;
 }
 
 /* ---- the interface ---- */
@@ -144,8 +144,8 @@ nats_give(struct sink *sink, struct row *r)
 		n->count++;
 		r->mark = n->creation;
 		/* Its verdict may come from now on; it stays until wait(). */
-		waiting_add(&n->waiting, r);
-		stream_send(n->stream, r);
+		nats_unacked_add(&n->waiting, r);
+		nats_stream_send(n->stream, r);
 	}
 }
 
@@ -153,14 +153,15 @@ static struct row *
 nats_wait(struct sink *sink, int ms)
 {
 	struct sink_nats *n = (struct sink_nats *)sink;
-	struct row *judged = waiting_take(&n->waiting, ms);
+	struct row *judged = nats_unacked_take(&n->waiting, ms);
 
 	for (struct row *r = judged; r != NULL; r = r->next) {
 		n->count--;
 		/* Nobody knows which of the two has acknowledged it. */
 		if (r->fate == FATE_ACKED && r->mark != n->creation)
-			row_judge(r, FATE_MISCONFIGURED, span_of("the stream "
-			    "was made anew meanwhile"));
+			row_set_fate(r, FATE_MISCONFIGURED,
+			    span_of("the stream "
+				    "was made anew meanwhile"));
 	}
 	return judged;
 }
@@ -171,8 +172,8 @@ nats_look(struct sink *sink)
 	struct sink_nats *n = (struct sink_nats *)sink;
 
 	/* Otherwise is_there() sees to it. */
-	if (!n->fits || stream_link(n->stream) != LINK_UP ||
-	    look(n) != STREAM_FITS)
+	if (!n->fits || nats_stream_link(n->stream) != NATS_LINK_UP ||
+	    look(n) != NATS_STREAM_FITS)
 		return -1;
 	n->told = true;
 	return 0;
@@ -181,7 +182,7 @@ nats_look(struct sink *sink)
 static int
 nats_holds(struct sink *sink, uint64_t seq, const char *event_id)
 {
-	return stream_holds(((struct sink_nats *)sink)->stream,
+	return nats_stream_holds(((struct sink_nats *)sink)->stream,
 	    sink->last_seq, seq, event_id);
 }
 
@@ -190,9 +191,9 @@ nats_close(struct sink *sink)
 {
 	struct sink_nats *n = (struct sink_nats *)sink;
 
-	if (n->stream != NULL && !stream_close(n->stream))
+	if (n->stream != NULL && !nats_stream_close(n->stream))
 		return;
-	waiting_release(&n->waiting);
+	nats_unacked_release(&n->waiting);
 	free(n);
 }
 
@@ -206,11 +207,11 @@ static const struct sink_ops nats_ops = {
 };
 
 struct sink *
-sink_nats_open(const struct sink_nats_config *config, char why[SINK_WHY])
+nats_sink_open(const struct nats_sink_config *config, char why[SINK_WHY])
 {
 	struct sink_nats *n = calloc(1, sizeof(*n));
 
-	if (n == NULL || !waiting_start(&n->waiting)) {
+	if (n == NULL || !nats_unacked_start(&n->waiting)) {
 		free(n);
 		snprintf(why, SINK_WHY, "out of memory");
 		return NULL;
@@ -219,10 +220,10 @@ sink_nats_open(const struct sink_nats_config *config, char why[SINK_WHY])
 	n->window = config->window;
 	snprintf(n->sink.name, sizeof(n->sink.name), "nats:%.64s",
 	    config->stream);
-	n->stream = stream_open(config, &n->waiting, why);
+	n->stream = nats_stream_open(config, &n->waiting, why);
 	/* A server that is away may come; a stream that does not fit must be
 	 * changed by somebody. */
-	if (n->stream != NULL && connect_now(n) == STREAM_UNFIT)
+	if (n->stream != NULL && connect_now(n) == NATS_STREAM_UNFIT)
 		snprintf(why, SINK_WHY, "%s", n->sink.trouble);
 	else if (n->stream != NULL)
 		return &n->sink;

@@ -24,15 +24,15 @@
 #define WRITE_MS	3000	/* or else a write would wait for ever */
 #define CLOSE_MS	3000	/* for the library's threads to end */
 
-struct stream {
-	struct sink_nats_config	 config;
+struct nats_stream {
+	struct nats_sink_config	 config;
 	natsOptions		*options;
 	natsStatistics		*statistics;
 	natsConnection		*connection;	/* NULL: not yet */
 	jsCtx			*js;
 	uint64_t		 first_seq;
 	bool			 keeps;		/* it loses nothing inside */
-	struct waiting		*waiting;
+	struct nats_unacked		*waiting;
 	/* By the library's threads: ms, monotonic. */
 	atomic_int_least64_t	 denied_at, acked_at;
 };
@@ -82,7 +82,7 @@ fate_of(natsStatus status, jsErrCode code, const char *why)
 
 /* The server drops what is not permitted, and says so apart from it. */
 static bool
-is_denied(struct stream *st)
+is_denied(struct nats_stream *st)
 {
 	return atomic_load(&st->denied_at) > atomic_load(&st->acked_at);
 }
@@ -91,7 +91,7 @@ is_denied(struct stream *st)
 static void
 on_ack(jsCtx *js, natsMsg *msg, jsPubAck *ack, jsPubAckErr *error, void *arg)
 {
-	struct stream *st = arg;
+	struct nats_stream *st = arg;
 	const char *id = NULL, *why;
 	enum fate fate;
 
@@ -99,7 +99,7 @@ on_ack(jsCtx *js, natsMsg *msg, jsPubAck *ack, jsPubAckErr *error, void *arg)
 	if (natsMsgHeader_Get(msg, "Nats-Msg-Id", &id) == NATS_OK) {
 		if (ack != NULL) {
 			atomic_store(&st->acked_at, clock_ms());
-			waiting_judge(st->waiting, id, FATE_ACKED,
+			nats_unacked_set_fate(st->waiting, id, FATE_ACKED,
 			    ack->Sequence, "");
 		} else {
 			why = error->ErrText != NULL ? error->ErrText :
@@ -110,7 +110,7 @@ on_ack(jsCtx *js, natsMsg *msg, jsPubAck *ack, jsPubAckErr *error, void *arg)
 				why = "publishing to " SUBJECTS " is not "
 				    "permitted";
 			}
-			waiting_judge(st->waiting, id, fate, 0, why);
+			nats_unacked_set_fate(st->waiting, id, fate, 0, why);
 		}
 	}
 	natsMsg_Destroy(msg);
@@ -121,7 +121,7 @@ static void
 on_error(natsConnection *connection, natsSubscription *sub, natsStatus s,
     void *arg)
 {
-	struct stream *st = arg;
+	struct nats_stream *st = arg;
 
 	(void)connection;
 	(void)sub;
@@ -179,7 +179,7 @@ misfit(const jsStreamConfig *c)
 }
 
 static natsStatus
-make_stream(struct stream *st, jsStreamInfo **info)
+make_stream(struct nats_stream *st, jsStreamInfo **info)
 {
 	const char *subjects[] = { SUBJECTS };
 	jsStreamConfig c;
@@ -196,8 +196,8 @@ make_stream(struct stream *st, jsStreamInfo **info)
 	return js_AddStream(info, st->js, &c, NULL, &code);
 }
 
-enum stream_state
-stream_look(struct stream *st, struct sink *sink, char why[SINK_WHY])
+enum nats_stream_state
+nats_stream_look(struct nats_stream *st, struct sink *sink, char why[SINK_WHY])
 {
 	jsStreamInfo *info = NULL;
 	const char *wrong = "make it, or let --create-stream do so";
@@ -221,34 +221,34 @@ stream_look(struct stream *st, struct sink *sink, char why[SINK_WHY])
 	jsStreamInfo_Destroy(info);
 	if (s != NATS_OK && s != NATS_NOT_FOUND) {
 		snprintf(why, SINK_WHY, "JetStream: %s", words(s));
-		return STREAM_AWAY;
+		return NATS_STREAM_AWAY;
 	}
 	if (wrong == NULL)
-		return STREAM_FITS;
+		return NATS_STREAM_FITS;
 	snprintf(why, SINK_WHY, "%sstream %.64s: %s", s == NATS_OK ? "" :
 	    "there is no ", st->config.stream, wrong);
-	return STREAM_UNFIT;
+	return NATS_STREAM_UNFIT;
 }
 
 /* ---- the connection ---- */
 
-enum stream_link
-stream_link(struct stream *st)
+enum nats_stream_link
+nats_stream_link(struct nats_stream *st)
 {
 	if (st->connection == NULL)
-		return LINK_NONE;
+		return NATS_LINK_NONE;
 	switch (natsConnection_Status(st->connection)) {
 	case NATS_CONN_STATUS_CONNECTED:
-		return LINK_UP;
+		return NATS_LINK_UP;
 	case NATS_CONN_STATUS_CLOSED:
-		return LINK_CLOSED;
+		return NATS_LINK_CLOSED;
 	default:
-		return LINK_LOST;
+		return NATS_LINK_LOST;
 	}
 }
 
 uint64_t
-stream_reconnects(struct stream *st)
+nats_stream_reconnects(struct nats_stream *st)
 {
 	uint64_t unused, count = 0;
 
@@ -260,7 +260,7 @@ stream_reconnects(struct stream *st)
 }
 
 void
-stream_closed_why(struct stream *st, char why[SINK_WHY])
+nats_stream_closed_why(struct nats_stream *st, char why[SINK_WHY])
 {
 	const char *last = NULL;
 	natsStatus s = natsConnection_GetLastError(st->connection, &last);
@@ -270,7 +270,7 @@ stream_closed_why(struct stream *st, char why[SINK_WHY])
 }
 
 void
-stream_hang_up(struct stream *st, const char *why)
+nats_stream_fail_rows(struct nats_stream *st, const char *why)
 {
 	const char *last;
 	bool denied = st->connection != NULL && natsConnection_GetLastError(
@@ -280,12 +280,12 @@ stream_hang_up(struct stream *st, const char *why)
 	natsConnection_Destroy(st->connection);
 	st->js = NULL;
 	st->connection = NULL;
-	waiting_judge_all(st->waiting, denied ? FATE_MISCONFIGURED :
+	nats_unacked_set_all_fates(st->waiting, denied ? FATE_MISCONFIGURED :
 	    FATE_UNREACHABLE, why);
 }
 
-enum stream_state
-stream_connect(struct stream *st, char why[SINK_WHY])
+enum nats_stream_state
+nats_stream_connect(struct nats_stream *st, char why[SINK_WHY])
 {
 	jsOptions o;
 	natsStatus s = natsConnection_Connect(&st->connection, st->options);
@@ -294,7 +294,7 @@ stream_connect(struct stream *st, char why[SINK_WHY])
 		st->connection = NULL;
 		snprintf(why, SINK_WHY, "cannot connect: %s", words(s));
 		return s == NATS_INVALID_ARG || s == NATS_ADDRESS_MISSING ?
-		    STREAM_UNFIT : STREAM_AWAY;
+		    NATS_STREAM_UNFIT : NATS_STREAM_AWAY;
 	}
 	jsOptions_Init(&o);
 	o.Wait = API_MS;
@@ -304,16 +304,16 @@ stream_connect(struct stream *st, char why[SINK_WHY])
 	o.PublishAsync.AckHandlerClosure = st;
 	s = natsConnection_JetStream(&st->js, st->connection, &o);
 	if (s == NATS_OK)
-		return STREAM_FITS;
+		return NATS_STREAM_FITS;
 	snprintf(why, SINK_WHY, "JetStream: %s", words(s));
-	stream_hang_up(st, why);
-	return STREAM_AWAY;
+	nats_stream_fail_rows(st, why);
+	return NATS_STREAM_AWAY;
 }
 
 /* ---- messages ---- */
 
 static natsStatus
-publish(struct stream *st, const struct row *r)
+publish(struct nats_stream *st, const struct row *r)
 {
 	struct text subject = { 0 };
 	jsPubOptions o;
@@ -343,17 +343,17 @@ publish(struct stream *st, const struct row *r)
 }
 
 void
-stream_send(struct stream *st, const struct row *r)
+nats_stream_send(struct nats_stream *st, const struct row *r)
 {
 	natsStatus s = publish(st, r);
 
 	if (s != NATS_OK)
-		waiting_judge(st->waiting, r->event_id, fate_of(s, 0, ""), 0,
-		    natsStatus_GetText(s));
+		nats_unacked_set_fate(st->waiting, r->event_id,
+		    fate_of(s, 0, ""), 0, natsStatus_GetText(s));
 }
 
 int
-stream_holds(struct stream *st, uint64_t last_seq, uint64_t seq,
+nats_stream_holds(struct nats_stream *st, uint64_t last_seq, uint64_t seq,
     const char *event_id)
 {
 	const char *id = NULL;
@@ -382,7 +382,7 @@ stream_holds(struct stream *st, uint64_t last_seq, uint64_t seq,
 
 /* nats://A,nats://B: any of a cluster will do. */
 static natsStatus
-set_servers(struct stream *st)
+set_servers(struct nats_stream *st)
 {
 	char *list = strdup(st->config.url), *at = list;
 	const char *servers[SERVERS_MOST];
@@ -404,9 +404,9 @@ set_servers(struct stream *st)
 }
 
 static natsStatus
-set_secrets(struct stream *st)
+set_secrets(struct nats_stream *st)
 {
-	const struct sink_nats_config *c = &st->config;
+	const struct nats_sink_config *c = &st->config;
 	natsStatus s = NATS_OK;
 
 	if (c->credentials != NULL)
@@ -424,7 +424,7 @@ set_secrets(struct stream *st)
 }
 
 static natsStatus
-set_options(struct stream *st)
+set_options(struct nats_stream *st)
 {
 	natsOptions *o;
 	natsStatus s = natsOptions_Create(&st->options);
@@ -449,11 +449,11 @@ set_options(struct stream *st)
 }
 
 bool
-stream_close(struct stream *st)
+nats_stream_close(struct nats_stream *st)
 {
 	natsStatus s;
 
-	stream_hang_up(st, "the end");
+	nats_stream_fail_rows(st, "the end");
 	natsStatistics_Destroy(st->statistics);
 	natsOptions_Destroy(st->options);
 	/* No handler runs any more once the library's threads have ended. */
@@ -464,11 +464,11 @@ stream_close(struct stream *st)
 	return true;
 }
 
-struct stream *
-stream_open(const struct sink_nats_config *config, struct waiting *waiting,
-    char why[SINK_WHY])
+struct nats_stream *
+nats_stream_open(const struct nats_sink_config *config,
+    struct nats_unacked *waiting, char why[SINK_WHY])
 {
-	struct stream *st = calloc(1, sizeof(*st));
+	struct nats_stream *st = calloc(1, sizeof(*st));
 	natsStatus s;
 
 	if (st == NULL) {
@@ -480,6 +480,6 @@ stream_open(const struct sink_nats_config *config, struct waiting *waiting,
 	if ((s = set_options(st)) == NATS_OK)
 		return st;
 	snprintf(why, SINK_WHY, "%s", words(s));
-	(void)stream_close(st);
+	(void)nats_stream_close(st);
 	return NULL;
 }

@@ -3,12 +3,12 @@
 #include <time.h>
 
 bool
-waiting_start(struct waiting *w)
+nats_unacked_start(struct nats_unacked *w)
 {
 	pthread_condattr_t a;
 	bool good;
 
-	*w = (struct waiting){ .judged = NULL };
+	*w = (struct nats_unacked){ .judged = NULL };
 	if (pthread_condattr_init(&a) != 0)
 		return false;
 	/* Somebody may set the wall clock back by an hour. */
@@ -23,9 +23,9 @@ waiting_start(struct waiting *w)
 }
 
 void
-waiting_release(struct waiting *w)
+nats_unacked_release(struct nats_unacked *w)
 {
-	for (int i = 0; i < WAITING_BUCKETS; i++)
+	for (int i = 0; i < NATS_UNACKED_BUCKETS; i++)
 		row_free_all(w->bucket[i]);
 	row_free_all(w->judged);
 	pthread_cond_destroy(&w->some);
@@ -33,17 +33,17 @@ waiting_release(struct waiting *w)
 }
 
 static struct row **
-bucket_of(struct waiting *w, const char *event_id)
+bucket_of(struct nats_unacked *w, const char *event_id)
 {
 	uint32_t hash = 2166136261u;	/* FNV-1a */
 
 	for (; *event_id != '\0'; event_id++)
 		hash = (hash ^ (unsigned char)*event_id) * 16777619u;
-	return &w->bucket[hash % WAITING_BUCKETS];
+	return &w->bucket[hash % NATS_UNACKED_BUCKETS];
 }
 
 void
-waiting_add(struct waiting *w, struct row *r)
+nats_unacked_add(struct nats_unacked *w, struct row *r)
 {
 	struct row **bucket = bucket_of(w, r->event_id);
 
@@ -55,21 +55,21 @@ waiting_add(struct waiting *w, struct row *r)
 
 /* Takes a row out of its bucket; with the lock held. */
 static void
-judge(struct waiting *w, struct row **p, enum fate fate, uint64_t seq,
+judge(struct nats_unacked *w, struct row **p, enum fate fate, uint64_t seq,
     const char *why)
 {
 	struct row *r = *p;
 
 	*p = r->next;
-	row_judge(r, fate, span_of(why));
+	row_set_fate(r, fate, span_of(why));
 	r->seq = seq;
 	r->next = w->judged;
 	w->judged = r;
 }
 
 void
-waiting_judge(struct waiting *w, const char *event_id, enum fate fate,
-    uint64_t seq, const char *why)
+nats_unacked_set_fate(struct nats_unacked *w, const char *event_id,
+    enum fate fate, uint64_t seq, const char *why)
 {
 	struct row **p = bucket_of(w, event_id);
 
@@ -84,10 +84,11 @@ waiting_judge(struct waiting *w, const char *event_id, enum fate fate,
 }
 
 void
-waiting_judge_all(struct waiting *w, enum fate fate, const char *why)
+nats_unacked_set_all_fates(
+    struct nats_unacked *w, enum fate fate, const char *why)
 {
 	pthread_mutex_lock(&w->lock);
-	for (int i = 0; i < WAITING_BUCKETS; i++)
+	for (int i = 0; i < NATS_UNACKED_BUCKETS; i++)
 		while (w->bucket[i] != NULL)
 			judge(w, &w->bucket[i], fate, 0, why);
 	pthread_cond_signal(&w->some);
@@ -95,7 +96,7 @@ waiting_judge_all(struct waiting *w, enum fate fate, const char *why)
 }
 
 struct row *
-waiting_take(struct waiting *w, int ms)
+nats_unacked_take(struct nats_unacked *w, int ms)
 {
 	struct timespec until;
 	struct row *judged;

@@ -83,7 +83,8 @@ print_wait(struct sink *sink, int ms)
 		    "standard output: %s", strerror(error));
 	sink->over = error != 0;
 	for (r = rows; r != NULL; r = r->next)
-		row_judge(r, error == 0 ? FATE_DELIVERED : FATE_MISCONFIGURED,
+		row_set_fate(r,
+		    error == 0 ? FATE_DELIVERED : FATE_MISCONFIGURED,
 		    span_of(sink->trouble));
 	return rows;
 }
@@ -106,7 +107,7 @@ static const struct sink_ops print_ops = {
 };
 
 struct sink *
-sink_print_open(int fd, char why[SINK_WHY])
+print_sink_open(int fd, char why[SINK_WHY])
 {
 	struct sink_print *p = calloc(1, sizeof(*p));
 

@@ -38,7 +38,7 @@ row_free_all(struct row *r)
 }
 
 void
-row_judge(struct row *r, enum fate fate, struct span why)
+row_set_fate(struct row *r, enum fate fate, struct span why)
 {
 	size_t i;
 

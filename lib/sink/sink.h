@@ -37,7 +37,7 @@ void		 row_free(struct row *);
 unsigned	 row_lane(struct span workspace_id);
 void		 row_free_all(struct row *);	/* a list */
 /* Sets the verdict; `why` is cut, and what cannot be shown becomes '?'. */
-void		 row_judge(struct row *, enum fate, struct span why);
+void		 row_set_fate(struct row *, enum fate, struct span why);
 
 #define SINK_WHY	256
 #define SINK_NAME	160
@@ -81,9 +81,9 @@ struct sink {
 };
 
 /* Each returns NULL with `why` in a line. */
-struct sink	*sink_print_open(int fd, char why[SINK_WHY]);
+struct sink	*print_sink_open(int fd, char why[SINK_WHY]);
 
-struct sink_http_config {
+struct http_sink_config {
 	const char	*url;		/* may hold a key; until close */
 	unsigned	 timeout_s;
 	unsigned	 requests;	/* in flight at once */
@@ -91,10 +91,10 @@ struct sink_http_config {
 	size_t		 bytes;		/* most in a request of several */
 	unsigned	 alone;		/* after so many attempts (batch.h) */
 };
-struct sink	*sink_http_open(const struct sink_http_config *,
+struct sink	*http_sink_open(const struct http_sink_config *,
 		    char why[SINK_WHY]);
 
-struct sink_nats_config {
+struct nats_sink_config {
 	const char	*url;
 	const char	*stream;
 	const char	*credentials;	/* a .creds file, or NULL */
@@ -105,7 +105,7 @@ struct sink_nats_config {
 	unsigned	 window;	/* unacknowledged at once */
 	unsigned	 timeout_s;
 };
-struct sink	*sink_nats_open(const struct sink_nats_config *,
+struct sink	*nats_sink_open(const struct nats_sink_config *,
 		    char why[SINK_WHY]);
 
 #endif

@@ -48,7 +48,7 @@ checkpoint_due(const struct checkpoint *c, int most, bool look,
 	/* One that was in vain is tried again soon, while the log is short. */
 	if (c->pages >= most && c->pages >= c->tried + more)
 		return true;
-	return look && dbfiles_log_bytes(path, &written) >=
+	return look && db_files_log_bytes(path, &written) >=
 	    most * page_bytes && (written.tv_sec != c->written.tv_sec ||
 	    written.tv_nsec != c->written.tv_nsec);
 }
@@ -62,7 +62,7 @@ checkpoint_move(struct checkpoint *c, const char *path)
 
 	if (f != FAULT_NONE)
 		return f;
-	(void)dbfiles_log_bytes(path, &c->written);
+	(void)db_files_log_bytes(path, &c->written);
 	c->pages = moved < pages ? pages : 0;
 	c->tried = c->pages;
 	return moved < pages ? FAULT_BUSY : FAULT_NONE;

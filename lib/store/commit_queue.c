@@ -12,10 +12,10 @@
  * than this counts as stuck: the spool takes the next ones. */
 #define QUEUED_BYTES	33554432
 
-struct intake {
+struct commit_queue {
 	pthread_mutex_t	 lock;		/* guards all of this, and the jobs */
 	pthread_cond_t	 work;
-	struct job	*head, **tail;
+	struct commit_job	*head, **tail;
 	unsigned	 queued;
 	size_t		 bytes;		/* of bodies: queued or taken */
 	bool		 stop, stuck;
@@ -30,10 +30,10 @@ in_ms(unsigned ms)
 	    .tv_nsec = at % 1000 * 1000000 };
 }
 
-struct intake *
-intake_open(void)
+struct commit_queue *
+commit_queue_open(void)
 {
-	struct intake *in = calloc(1, sizeof(*in));
+	struct commit_queue *in = calloc(1, sizeof(*in));
 	pthread_condattr_t attr;
 
 	if (in == NULL)
@@ -48,7 +48,7 @@ intake_open(void)
 }
 
 void
-intake_close(struct intake *in)
+commit_queue_close(struct commit_queue *in)
 {
 	if (in == NULL)
 		return;
@@ -58,17 +58,17 @@ intake_close(struct intake *in)
 }
 
 static void
-job_free(struct job *j)
+job_free(struct commit_job *j)
 {
-	receipt_drop(j->receipt);
+	received_drop(j->received);
 	free(j);
 }
 
 /* With the lock held. */
 static void
-unqueue(struct intake *in, struct job *j)
+unqueue(struct commit_queue *in, struct commit_job *j)
 {
-	struct job **p;
+	struct commit_job **p;
 
 	for (p = &in->head; *p != j; p = &(*p)->next)
 		;
@@ -78,14 +78,14 @@ unqueue(struct intake *in, struct job *j)
 }
 
 static size_t
-size_of(const struct job *j)
+size_of(const struct commit_job *j)
 {
-	return j->receipt->hook.body.len;
+	return j->received->hook.body.len;
 }
 
 /* Those who wait together: a thread's, not a job's, since it is posted after
  * the jobs may be gone. */
-struct party {
+struct commit_caller {
 	sem_t		 woken;		/* by the last of them */
 	unsigned	 left;		/* that are not done; guarded, and
 					 * atomic */
@@ -93,7 +93,7 @@ struct party {
 
 /* With the lock held: at the end of the queue. False: it would wait in vain. */
 static bool
-enqueue(struct intake *in, struct job *j)
+enqueue(struct commit_queue *in, struct commit_job *j)
 {
 	if (in->stuck || (in->bytes > 0 &&
 	    in->bytes + size_of(j) > QUEUED_BYTES))
@@ -106,26 +106,27 @@ enqueue(struct intake *in, struct job *j)
 	return true;
 }
 
-static struct job *
-job_new(struct receipt *r, struct party *p)
+static struct commit_job *
+job_new(struct received *r, struct commit_caller *p)
 {
-	struct job *j = calloc(1, sizeof(*j));
+	struct commit_job *j = calloc(1, sizeof(*j));
 
 	if (j == NULL)
 		return NULL;
-	j->receipt = receipt_hold(r);
+	j->received = received_hold(r);
 	j->party = p;
 	return j;
 }
 
 static void
-hand_in(struct intake *in, struct party *p, struct deposit *w, unsigned count)
+hand_in(struct commit_queue *in, struct commit_caller *p,
+    struct commit_request *w, unsigned count)
 {
 	bool first;
 
 	for (unsigned i = 0; i < count; i++) {
 		w[i].stored = (struct stored){ false, false, false };
-		w[i].job = job_new(w[i].receipt, p);
+		w[i].job = job_new(w[i].received, p);
 	}
 	pthread_mutex_lock(&in->lock);
 	first = in->head == NULL;
@@ -142,14 +143,15 @@ hand_in(struct intake *in, struct party *p, struct deposit *w, unsigned count)
 /* Of those who have waited for too long. False: they are all done meanwhile,
  * and woken for it. */
 static bool
-leave(struct intake *in, struct party *p, struct deposit *w, unsigned count)
+leave(struct commit_queue *in, struct commit_caller *p,
+    struct commit_request *w, unsigned count)
 {
 	bool left;
 
 	pthread_mutex_lock(&in->lock);
 	left = p->left > 0;
 	for (unsigned i = 0; i < count && left; i++) {
-		struct job *j = w[i].job;
+		struct commit_job *j = w[i].job;
 
 		if (w[i].fault != FAULT_NONE || j->place == JOB_DONE)
 			continue;
@@ -180,11 +182,11 @@ wait_until(sem_t *s, struct timespec deadline)
 }
 
 void
-intake_put(struct intake *in, struct deposit *w, unsigned count,
-    unsigned wait_ms)
+commit_queue_put(struct commit_queue *in, struct commit_request *w,
+    unsigned count, unsigned wait_ms)
 {
-	static _Thread_local struct party party;
-	struct party *p = &party;
+	static _Thread_local struct commit_caller party;
+	struct commit_caller *p = &party;
 	bool any = false;
 
 	p->left = 0;
@@ -210,7 +212,7 @@ intake_put(struct intake *in, struct deposit *w, unsigned count,
 }
 
 unsigned
-intake_queued(struct intake *in)
+commit_queue_queued(struct commit_queue *in)
 {
 	unsigned n;
 
@@ -221,7 +223,7 @@ intake_queued(struct intake *in)
 }
 
 void
-intake_stop(struct intake *in)
+commit_queue_stop(struct commit_queue *in)
 {
 	pthread_mutex_lock(&in->lock);
 	in->stop = true;
@@ -230,7 +232,7 @@ intake_stop(struct intake *in)
 }
 
 bool
-intake_wait(struct intake *in, unsigned wait_ms)
+commit_queue_wait(struct commit_queue *in, unsigned wait_ms)
 {
 	struct timespec deadline = in_ms(wait_ms);
 	bool go_on;
@@ -244,10 +246,10 @@ intake_wait(struct intake *in, unsigned wait_ms)
 	return go_on;
 }
 
-struct job *
-intake_take(struct intake *in, unsigned limit, size_t bytes)
+struct commit_job *
+commit_queue_take(struct commit_queue *in, unsigned limit, size_t bytes)
 {
-	struct job *taken = NULL, **end = &taken;
+	struct commit_job *taken = NULL, **end = &taken;
 	size_t all = 0;
 	unsigned n;
 
@@ -270,13 +272,14 @@ intake_take(struct intake *in, unsigned limit, size_t bytes)
 }
 
 void
-intake_settle(struct intake *in, struct job *jobs, enum fault f)
+commit_queue_finish(
+    struct commit_queue *in, struct commit_job *jobs, enum fault f)
 {
-	struct job *j, *next, *left = NULL;
+	struct commit_job *j, *next, *left = NULL;
 
 	pthread_mutex_lock(&in->lock);
 	for (j = jobs; j != NULL; j = next) {
-		struct party *p = j->party;
+		struct commit_caller *p = j->party;
 
 		next = j->next;
 		in->bytes -= size_of(j);
@@ -299,7 +302,7 @@ intake_settle(struct intake *in, struct job *jobs, enum fault f)
 }
 
 void
-intake_set_stuck(struct intake *in, bool stuck)
+commit_queue_set_stuck(struct commit_queue *in, bool stuck)
 {
 	pthread_mutex_lock(&in->lock);
 	in->stuck = stuck;
@@ -307,7 +310,7 @@ intake_set_stuck(struct intake *in, bool stuck)
 }
 
 bool
-intake_is_stuck(struct intake *in)
+commit_queue_is_stuck(struct commit_queue *in)
 {
 	bool stuck;
 

@@ -1,13 +1,13 @@
 /* Receipts on their way to a commit: who brings one waits for it here. */
-#ifndef INTAKE_H
-#define INTAKE_H
+#ifndef COMMIT_QUEUE_H
+#define COMMIT_QUEUE_H
 
 #include "store/received.h"
 #include "store/store.h"
 
-struct intake;
-struct intake	*intake_open(void);		/* NULL without memory */
-void		 intake_close(struct intake *);	/* with nobody in it */
+struct commit_queue;
+struct commit_queue *commit_queue_open(void);   /* NULL without memory */
+void commit_queue_close(struct commit_queue *); /* with nobody in it */
 
 /* ---- the callers' side, any thread ---- */
 
@@ -16,52 +16,54 @@ void		 intake_close(struct intake *);	/* with nobody in it */
  * need not wait; a commit that still ends well is no harm, the spool's copy of
  * the receipt is recognised. FAULT_STUCK: the writer is known to be stuck, or
  * far behind: not tried. Any other: the commit failed. */
-struct deposit {
-	struct receipt	*receipt;
+struct commit_request {
+	struct received	*received;
 	enum fault	 fault;
 	struct stored	 stored;
-	struct job	*job;		/* the intake's */
+	struct commit_job	*job;		/* the intake's */
 };
 
 /* Hands in `count` receipts and waits for their commit, up to `wait_ms`. */
-void		 intake_put(struct intake *, struct deposit *, unsigned count,
-		    unsigned wait_ms);
+void commit_queue_put(struct commit_queue *, struct commit_request *,
+    unsigned count, unsigned wait_ms);
 
 /* Receipts that wait now. */
-unsigned	 intake_queued(struct intake *);
+unsigned	 commit_queue_queued(struct commit_queue *);
 
 /* Nobody will come any more. */
-void		 intake_stop(struct intake *);
+void		 commit_queue_stop(struct commit_queue *);
 
 /* ---- the writer's side, one thread ---- */
 
 /* A receipt in the queue. It lives on the heap, since a caller that gives up
  * leaves while the writer may still be at work on it. */
-struct job {
-	struct job	*next;
-	struct receipt	*receipt;
+struct commit_job {
+	struct commit_job	*next;
+	struct received	*received;
 	struct stored	 stored;
 	/* the rest is the intake's */
 	enum { JOB_QUEUED, JOB_TAKEN, JOB_DONE, JOB_LEFT } place;
 	enum fault	 fault;
-	struct party	*party;		/* who waits for it */
+	struct commit_caller	*party;		/* who waits for it */
 };
 
 /* Waits up to wait_ms for a receipt, not at all when there is one. False: it
  * was stopped and is empty. */
-bool		 intake_wait(struct intake *, unsigned wait_ms);
+bool		 commit_queue_wait(struct commit_queue *, unsigned wait_ms);
 
 /* Takes up to `limit` receipts off the queue, of bodies that come to `bytes`,
  * or a single one; NULL when there is none. */
-struct job	*intake_take(struct intake *, unsigned limit, size_t bytes);
+struct commit_job *commit_queue_take(
+    struct commit_queue *, unsigned limit, size_t bytes);
 
 /* Tells the callers of all these jobs how it ended. They are no longer the
  * writer's then. */
-void		 intake_settle(struct intake *, struct job *, enum fault);
+void commit_queue_finish(
+    struct commit_queue *, struct commit_job *, enum fault);
 
 /* While the writer is known to be stuck nobody waits for it: it says so here.
  * A caller that has waited in vain says so too; the writer takes it back. */
-void		 intake_set_stuck(struct intake *, bool);
-bool		 intake_is_stuck(struct intake *);
+void		 commit_queue_set_stuck(struct commit_queue *, bool);
+bool		 commit_queue_is_stuck(struct commit_queue *);
 
 #endif

@@ -38,7 +38,7 @@ struct db {
 	int64_t		 page_bytes;
 	int		 busy_ms;	/* one wait for a lock */
 	int64_t		 busy_until;	/* and its end, monotonic */
-	struct dbfiles	 files;
+	struct db_files	 files;
 	int64_t		 bytes;		/* its size when the log was empty */
 	char		 path[PATH_MAX];
 };
@@ -156,7 +156,7 @@ note_files(struct db *d)
 	enum fault f = sql_number(d->db, "SELECT count(*) FROM sqlite_schema",
 	    &n);
 
-	if (f == FAULT_NONE && dbfiles_remember(&d->files, d->path,
+	if (f == FAULT_NONE && db_files_remember(&d->files, d->path,
 	    sql_path(d->db)) != 0)
 		f = errno == ENOENT ? FAULT_GONE : fault_errno(errno);
 	return f;
@@ -170,7 +170,7 @@ open_all(struct db *d, const char *const *statements, unsigned count,
 
 	assert(count <= DB_STATEMENTS_MAX);
 	d->busy_ms = OPEN_BUSY_MS;
-	if ((f = room_check(d->path, why)) != FAULT_NONE ||
+	if ((f = shm_space_check(d->path, why)) != FAULT_NONE ||
 	    (f = open_one(d, &d->db, d->mode == DB_OWN ?
 	    SQLITE_OPEN_CREATE : 0)) != FAULT_NONE ||
 	    (f = set_up(d, why)) != FAULT_NONE ||
@@ -198,7 +198,7 @@ db_open(struct db **out, const char *path, enum db_mode mode,
 	if ((size_t)snprintf(d->path, sizeof(d->path), "%s", path) >=
 	    sizeof(d->path))
 		snprintf(why, DB_WHY, "the path is too long");
-	else if (mode == DB_OWN && dbfiles_is_stray_log(path))
+	else if (mode == DB_OWN && db_files_is_stray_log(path))
 		snprintf(why, DB_WHY, "the log of another database is in its "
 		    "place: rename it after that one, or remove it");
 	else
@@ -348,7 +348,7 @@ begin_ours(struct db *d)
 {
 	enum fault f = begin(d);
 
-	if (dbfiles_same(&d->files) && (f != FAULT_NONE || !is_cut(d)))
+	if (db_files_same(&d->files) && (f != FAULT_NONE || !is_cut(d)))
 		return f;
 	db_rollback(d);
 	return FAULT_GONE;
@@ -376,7 +376,7 @@ db_rollback(struct db *d)
 enum fault
 db_look(struct db *d)
 {
-	return dbfiles_same(&d->files) ? FAULT_NONE : FAULT_GONE;
+	return db_files_same(&d->files) ? FAULT_NONE : FAULT_GONE;
 }
 
 /* ---- the log ---- */
@@ -429,12 +429,12 @@ db_retire(struct db *d)
 {
 	enum fault f = FAULT_NONE;
 
-	dbfiles_set_log_aside(&d->files);
+	db_files_set_log_aside(&d->files);
 	/* Our index does not say what is in a shared one: it stays as it is. */
-	if (dbfiles_log_is_shared(&d->files) || (f = begin(d)) != FAULT_NONE)
+	if (db_files_log_is_shared(&d->files) || (f = begin(d)) != FAULT_NONE)
 		return f;
 	f = move_log(d);
-	if (f == FAULT_NONE && dbfiles_remove_log(&d->files) != 0)
+	if (f == FAULT_NONE && db_files_remove_log(&d->files) != 0)
 		f = fault_errno(errno);
 	db_rollback(d);
 	return f;
@@ -487,5 +487,5 @@ db_sqlite_version(void)
 int64_t
 db_wal_bytes(const struct db *d)
 {
-	return dbfiles_log_bytes(sql_path(d->db), NULL);
+	return db_files_log_bytes(sql_path(d->db), NULL);
 }

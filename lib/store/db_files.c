@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 static bool
-same(const struct dbfiles *f, int which)
+same(const struct db_files *f, int which)
 {
 	struct stat st;
 
@@ -15,14 +15,14 @@ same(const struct dbfiles *f, int which)
 }
 
 int
-dbfiles_remember(struct dbfiles *f, const char *path, const char *real)
+db_files_remember(struct db_files *f, const char *path, const char *real)
 {
 	struct stat st;
 
-	snprintf(f->path[DBFILE_MAIN], sizeof(f->path[0]), "%s", path);
-	snprintf(f->path[DBFILE_LOG], sizeof(f->path[0]), "%s-wal", real);
-	snprintf(f->path[DBFILE_INDEX], sizeof(f->path[0]), "%s-shm", real);
-	for (int i = 0; i < DBFILES; i++) {
+	snprintf(f->path[DB_FILE_MAIN], sizeof(f->path[0]), "%s", path);
+	snprintf(f->path[DB_FILE_LOG], sizeof(f->path[0]), "%s-wal", real);
+	snprintf(f->path[DB_FILE_INDEX], sizeof(f->path[0]), "%s-shm", real);
+	for (int i = 0; i < DB_FILES; i++) {
 		if (stat(f->path[i], &st) != 0)
 			return -1;
 		f->dev[i] = st.st_dev;
@@ -32,9 +32,9 @@ dbfiles_remember(struct dbfiles *f, const char *path, const char *real)
 }
 
 bool
-dbfiles_same(const struct dbfiles *f)
+db_files_same(const struct db_files *f)
 {
-	for (int i = 0; i < DBFILES; i++)
+	for (int i = 0; i < DB_FILES; i++)
 		if (!same(f, i))
 			return false;
 	return true;
@@ -42,18 +42,18 @@ dbfiles_same(const struct dbfiles *f)
 
 /* No other file's: it ends with this one's number. */
 static void
-aside(const struct dbfiles *f, int which, char name[PATH_MAX + 32])
+aside(const struct db_files *f, int which, char name[PATH_MAX + 32])
 {
 	snprintf(name, PATH_MAX + 32, "%s.%ju", f->path[which],
 	    (uintmax_t)f->ino[which]);
 }
 
 void
-dbfiles_set_log_aside(const struct dbfiles *f)
+db_files_set_log_aside(const struct db_files *f)
 {
 	char name[PATH_MAX + 32];
 
-	for (int i = DBFILE_LOG; i < DBFILES && !same(f, DBFILE_MAIN); i++) {
+	for (int i = DB_FILE_LOG; i < DB_FILES && !same(f, DB_FILE_MAIN); i++) {
 		aside(f, i, name);
 		if (same(f, i))
 			(void)rename(f->path[i], name);
@@ -61,23 +61,23 @@ dbfiles_set_log_aside(const struct dbfiles *f)
 }
 
 bool
-dbfiles_log_is_shared(const struct dbfiles *f)
+db_files_log_is_shared(const struct db_files *f)
 {
 	struct stat st;
 
-	return same(f, DBFILE_MAIN) && same(f, DBFILE_LOG) &&
-	    !same(f, DBFILE_INDEX) && stat(f->path[DBFILE_INDEX], &st) == 0;
+	return same(f, DB_FILE_MAIN) && same(f, DB_FILE_LOG) &&
+	    !same(f, DB_FILE_INDEX) && stat(f->path[DB_FILE_INDEX], &st) == 0;
 }
 
 int
-dbfiles_remove_log(const struct dbfiles *f)
+db_files_remove_log(const struct db_files *f)
 {
-	bool log = same(f, DBFILE_LOG) ||
-	    (same(f, DBFILE_MAIN) && same(f, DBFILE_INDEX));
-	bool mine[DBFILES] = { false, log, same(f, DBFILE_INDEX) };
+	bool log = same(f, DB_FILE_LOG) ||
+	    (same(f, DB_FILE_MAIN) && same(f, DB_FILE_INDEX));
+	bool mine[DB_FILES] = { false, log, same(f, DB_FILE_INDEX) };
 	char name[PATH_MAX + 32];
 
-	for (int i = DBFILE_LOG; i < DBFILES; i++) {
+	for (int i = DB_FILE_LOG; i < DB_FILES; i++) {
 		aside(f, i, name);
 		(void)unlink(name);
 		if (mine[i] && unlink(f->path[i]) != 0 && errno != ENOENT)
@@ -87,16 +87,16 @@ dbfiles_remove_log(const struct dbfiles *f)
 }
 
 bool
-dbfiles_is_stray_log(const char *path)
+db_files_is_stray_log(const char *path)
 {
 	struct stat st;
 
 	return (stat(path, &st) != 0 || st.st_size == 0) &&
-	    dbfiles_log_bytes(path, NULL) > 0;
+	    db_files_log_bytes(path, NULL) > 0;
 }
 
 int64_t
-dbfiles_log_bytes(const char *path, struct timespec *written)
+db_files_log_bytes(const char *path, struct timespec *written)
 {
 	char log[PATH_MAX + 8];
 	struct stat st;

@@ -67,14 +67,14 @@ rest(void)
 /* ---- which ---- */
 
 static bool
-is_project(struct span s, const struct erase_wish *wish)
+is_project(struct span s, const struct erase_target *wish)
 {
-	return s.len > 0 && personal_same(s, wish->project);
+	return s.len > 0 && pii_same(s, wish->project);
 }
 
 /* A metric alert may belong to several projects; the observation names one. */
 static bool
-among_projects(struct span body, const struct erase_wish *wish)
+among_projects(struct span body, const struct erase_target *wish)
 {
 	struct json root, list;
 	bool found = false;
@@ -92,14 +92,14 @@ among_projects(struct span body, const struct erase_wish *wish)
 /* Whether the hook belongs to the project; `issue` is what it is about. 1, 0,
  * or -1 without memory. */
 static int
-of_project(const struct hook *hook, const struct erase_wish *wish,
+of_project(const struct hook *hook, const struct erase_target *wish,
     char issue[ISSUE_MAX])
 {
 	struct observation o;
 	struct span id;
 	int found = -1;
 
-	if (observe(&o, hook, span_of("")) == 0) {
+	if (observation_make(&o, hook, span_of("")) == 0) {
 		id = observation_get(&o, OBSERVED_ISSUE_ID);
 		snprintf(issue, ISSUE_MAX, "%.*s", (int)id.len,
 		    id.at == NULL ? "" : id.at);
@@ -113,12 +113,12 @@ of_project(const struct hook *hook, const struct erase_wish *wish,
 }
 
 static int
-is_meant(const struct hook *hook, const struct erase_wish *wish,
+is_meant(const struct hook *hook, const struct erase_target *wish,
     char issue[ISSUE_MAX])
 {
 	issue[0] = '\0';
 	return wish->project.at != NULL ? of_project(hook, wish, issue) :
-	    redact_names(hook->body, wish->person);
+	    redact_mentions(hook->body, wish->person);
 }
 
 /* ---- the database ---- */
@@ -189,7 +189,7 @@ count_row(struct db *d, struct erase_count *c)
 }
 
 static int
-row_is_meant(struct db *d, const struct erase_wish *wish, struct target *t)
+row_is_meant(struct db *d, const struct erase_target *wish, struct target *t)
 {
 	struct hook hook = { .body = db_text(d, SQL_NEXT, 1),
 	    .resource = db_text(d, SQL_NEXT, 2) };
@@ -206,7 +206,7 @@ row_is_meant(struct db *d, const struct erase_wish *wish, struct target *t)
 }
 
 static enum fault
-choose(struct db *d, const struct erase_wish *wish, int64_t *place,
+choose(struct db *d, const struct erase_target *wish, int64_t *place,
     struct target t[BATCH], unsigned *count, struct erase_count *c, bool *end)
 {
 	enum fault f;
@@ -272,7 +272,7 @@ delete_all(struct db *d, const struct target *t, unsigned count)
 }
 
 enum fault
-erase_hooks(struct db *d, const struct erase_wish *wish, int64_t *place,
+erase_hooks(struct db *d, const struct erase_target *wish, int64_t *place,
     bool really, struct erase_count *c, bool *end)
 {
 	struct target targets[BATCH];
@@ -309,7 +309,7 @@ read_file(int dir, const char *name, struct text *file)
 }
 
 static enum fault
-erase_file(int dir, const char *name, const struct erase_wish *wish,
+erase_file(int dir, const char *name, const struct erase_target *wish,
     bool really, struct erase_count *c)
 {
 	struct text file = { 0 };
@@ -320,7 +320,7 @@ erase_file(int dir, const char *name, const struct erase_wish *wish,
 
 	if (f == FAULT_NONE) {
 		/* A torn one: whatever is in it. */
-		if (!record_parse(&hook, text_view(&file)))
+		if (!spool_file_parse(&hook, text_view(&file)))
 			hook = (struct hook){ .body = file.len > 0 ?
 			    text_view(&file) : span_of("") };
 		if ((meant = is_meant(&hook, wish, issue)) < 0)
@@ -346,7 +346,7 @@ is_hook(const char *name)
 }
 
 enum fault
-erase_spooled(const char *path, const struct erase_wish *wish, bool really,
+erase_spooled(const char *path, const struct erase_target *wish, bool really,
     struct erase_count *c)
 {
 	DIR *d = opendir(path);

@@ -6,8 +6,8 @@
 #include "base/text.h"
 
 /* Whose: one of the two, the other is { NULL, 0 }. A project by its slug or
- * its number; a person as redact_names() looks for one. */
-struct erase_wish {
+ * its number; a person as redact_mentions() looks for one. */
+struct erase_target {
 	struct span	person;
 	struct span	project;
 };
@@ -28,13 +28,13 @@ enum fault	erase_open(struct db **, const char *path, char why[DB_WHY])
  * those that are meant, in one transaction, or only counts them without
  * `really`. *end: there is nothing further. With a project goes what its
  * issues' hooks have taught about releases. */
-enum fault	erase_hooks(struct db *, const struct erase_wish *,
+enum fault	erase_hooks(struct db *, const struct erase_target *,
 		    int64_t *place, bool really, struct erase_count *,
 		    bool *end) __attribute__((warn_unused_result));
 
 /* The same for all files of the spool at `path`. A worker may bring one in
  * meanwhile: the spool comes first, the database after it. */
-enum fault	erase_spooled(const char *path, const struct erase_wish *,
+enum fault	erase_spooled(const char *path, const struct erase_target *,
 		    bool really, struct erase_count *)
 		    __attribute__((warn_unused_result));
 

@@ -17,7 +17,7 @@ keep_header(struct text *t, struct span s)
 /* The headers one behind the other, and then, when they no longer move, the
  * spans into them. */
 static bool
-keep_headers(struct receipt *r)
+keep_headers(struct received *r)
 {
 	struct span *headers[] = { &r->hook.resource, &r->hook.timestamp,
 	    &r->hook.request_id, &r->hook.idempotency_key,
@@ -42,7 +42,7 @@ keep_headers(struct receipt *r)
 
 /* The key is that of the bytes that were signed, whatever is kept of them. */
 static bool
-keep_key(struct receipt *r, struct span key)
+keep_key(struct received *r, struct span key)
 {
 	text_span(&r->key, key);
 	r->hook.dedupe_key = text_view(&r->key);
@@ -50,11 +50,11 @@ keep_key(struct receipt *r, struct span key)
 }
 
 static bool
-redact_body(struct receipt *r, struct span observe_list)
+redact_body(struct received *r, struct span observe_list)
 {
 	struct text body = { 0 };
 	struct observation o;
-	bool good = observe(&o, &r->hook, observe_list) == 0;
+	bool good = observation_make(&o, &r->hook, observe_list) == 0;
 	int rc = 1;
 
 	if (good)
@@ -76,10 +76,10 @@ redact_body(struct receipt *r, struct span observe_list)
 	return true;
 }
 
-struct receipt *
-receipt_new(const struct hook *hook, char *body, struct span observe_list)
+struct received *
+received_new(const struct hook *hook, char *body, struct span observe_list)
 {
-	struct receipt *r = calloc(1, sizeof(*r));
+	struct received *r = calloc(1, sizeof(*r));
 
 	if (r == NULL) {
 		free(body);
@@ -91,22 +91,22 @@ receipt_new(const struct hook *hook, char *body, struct span observe_list)
 	if (!keep_headers(r) || (hook->dedupe_key.at != NULL ?
 	    !keep_key(r, hook->dedupe_key) :
 	    hook->redact && !redact_body(r, observe_list)) ||
-	    observe(&r->observation, &r->hook, observe_list) != 0) {
-		receipt_drop(r);
+	    observation_make(&r->observation, &r->hook, observe_list) != 0) {
+		received_drop(r);
 		return NULL;
 	}
 	return r;
 }
 
-struct receipt *
-receipt_hold(struct receipt *r)
+struct received *
+received_hold(struct received *r)
 {
 	__atomic_add_fetch(&r->refs, 1, __ATOMIC_RELAXED);
 	return r;
 }
 
 void
-receipt_drop(struct receipt *r)
+received_drop(struct received *r)
 {
 	if (r == NULL || __atomic_sub_fetch(&r->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;

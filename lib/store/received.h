@@ -1,13 +1,13 @@
 /* A verified hook with its observation, owned, on its way to a disk. */
-#ifndef RECEIPT_H
-#define RECEIPT_H
+#ifndef RECEIVED_H
+#define RECEIVED_H
 
 #include "hook/observation.h"
 
 /* Shared by the request that received it and the writer that keeps it: each
  * holds a reference, and neither changes it while the other can look, but for
  * the observation, which belongs to whoever stores it. */
-struct receipt {
+struct received {
 	struct hook		hook;
 	struct observation	observation;
 	struct text		headers;	/* what hook's spans lead to */
@@ -22,9 +22,9 @@ struct receipt {
  * (redact.h), and what cannot be read then leaves but its length and hash; it
  * is the same delivery, by the same key, as without. Then observes. NULL
  * without memory. One reference. */
-struct receipt	*receipt_new(const struct hook *, char *body,
+struct received	*received_new(const struct hook *, char *body,
 		    struct span observe_list);
-struct receipt	*receipt_hold(struct receipt *);
-void		 receipt_drop(struct receipt *);
+struct received	*received_hold(struct received *);
+void		 received_drop(struct received *);
 
 #endif

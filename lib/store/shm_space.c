@@ -23,7 +23,7 @@ is_whole(const char *path)
 }
 
 enum fault
-room_check(const char *path, char why[ROOM_WHY])
+shm_space_check(const char *path, char why[SHM_SPACE_WHY])
 {
 	char index[PATH_MAX], copy[PATH_MAX];
 	struct statvfs disk;
@@ -37,7 +37,8 @@ room_check(const char *path, char why[ROOM_WHY])
 		return FAULT_NONE;
 	if (disk.f_bavail * disk.f_frsize >= ROOM_BYTES || is_whole(index))
 		return FAULT_NONE;
-	snprintf(why, ROOM_WHY, "there is no room on its disk for the log's "
+	snprintf(why, SHM_SPACE_WHY,
+	    "there is no room on its disk for the log's "
 	    "index (-shm)");
 	return FAULT_FULL;
 }

@@ -274,7 +274,7 @@ spool_put(struct spool *s, const struct hook *h)
 	    __ATOMIC_RELAXED), s->origin);
 	snprintf(temporary, sizeof(temporary), "%.*s.tmp",
 	    (int)(strlen(name) - strlen(SPOOL_HOOK)), name);
-	record_format(&file, h);
+	spool_file_format(&file, h);
 	if (!file.broken)
 		f = put_file(s, temporary, name, text_view(&file));
 	text_release(&file);

@@ -16,9 +16,9 @@ header(struct text *t, const char *name, struct span value)
 }
 
 void
-record_format(struct text *t, const struct hook *h)
+spool_file_format(struct text *t, const struct hook *h)
 {
-	char hex[FINGERPRINT_HEX + 1];
+	char hex[SIGNATURE_FINGERPRINT_HEX + 1];
 
 	text_str(t, MAGIC "received: ");
 	text_int(t, h->received_at);
@@ -34,7 +34,7 @@ record_format(struct text *t, const struct hook *h)
 	text_int(t, (int64_t)h->body.len);
 	text_str(t, "\n\n");
 	text_span(t, h->body);
-	fingerprint(hex, text_view(t));
+	signature_fingerprint(hex, text_view(t));
 	text_str(t, hex);
 }
 
@@ -85,11 +85,11 @@ parse_line(struct hook *h, int64_t *length, struct span line)
 }
 
 bool
-record_parse(struct hook *h, struct span file)
+spool_file_parse(struct hook *h, struct span file)
 {
 	struct span rest = file;
 	int64_t length = -1;
-	char hex[FINGERPRINT_HEX + 1];
+	char hex[SIGNATURE_FINGERPRINT_HEX + 1];
 
 	*h = (struct hook){ .received_at = -1 };
 	if (rest.len < sizeof(MAGIC) - 1 ||
@@ -108,12 +108,13 @@ record_parse(struct hook *h, struct span file)
 		rest.len -= len + 1;
 	}
 	if (length < 0 || h->received_at < 0 ||
-	    rest.len != 1 + (size_t)length + FINGERPRINT_HEX)
+	    rest.len != 1 + (size_t)length + SIGNATURE_FINGERPRINT_HEX)
 		return false;
 	h->body = (struct span){ rest.at + 1, (size_t)length };
-	fingerprint(hex, (struct span){ file.at, file.len - FINGERPRINT_HEX });
-	return memcmp(hex, file.at + file.len - FINGERPRINT_HEX,
-	    FINGERPRINT_HEX) == 0;
+	signature_fingerprint(
+	    hex, (struct span){file.at, file.len - SIGNATURE_FINGERPRINT_HEX});
+	return memcmp(hex, file.at + file.len - SIGNATURE_FINGERPRINT_HEX,
+	    SIGNATURE_FINGERPRINT_HEX) == 0;
 }
 
 /* ---- the folder ---- */

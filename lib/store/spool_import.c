@@ -11,13 +11,13 @@
 #define LOOK_MS		5000	/* between looks for what others left */
 #define REST_MS		1000	/* after a look that brought nothing in */
 
-struct bringin {
+struct spool_import {
 	struct spool	*spool;
-	struct round	*round;
+	struct spool_scan	*round;
 	void		(*aside)(void *arg, enum fault, const char *name);
 	void		*arg;
 	struct {
-		struct receipt	*receipt;
+		struct received	*received;
 		char		 name[SPOOL_NAME_SIZE];
 	}		 taken[BATCH];
 	unsigned	 count;
@@ -26,18 +26,18 @@ struct bringin {
 	char		 refused[SPOOL_NAME_SIZE];	/* once */
 };
 
-struct bringin *
-bringin_open(struct spool *s, struct span observe_list, bool redact,
+struct spool_import *
+spool_import_open(struct spool *s, struct span observe_list, bool redact,
     void (*aside)(void *, enum fault, const char *), void *arg)
 {
-	struct bringin *b = calloc(1, sizeof(*b));
+	struct spool_import *b = calloc(1, sizeof(*b));
 
 	if (b == NULL)
 		return NULL;
 	b->spool = s;
 	b->aside = aside;
 	b->arg = arg;
-	if ((b->round = round_open(s, observe_list, redact)) == NULL) {
+	if ((b->round = spool_scan_open(s, observe_list, redact)) == NULL) {
 		free(b);
 		return NULL;
 	}
@@ -45,15 +45,15 @@ bringin_open(struct spool *s, struct span observe_list, bool redact,
 }
 
 void
-bringin_close(struct bringin *b)
+spool_import_close(struct spool_import *b)
 {
 	if (b != NULL)
-		round_close(b->round);
+		spool_scan_close(b->round);
 	free(b);
 }
 
 bool
-bringin_due(const struct bringin *b)
+spool_import_due(const struct spool_import *b)
 {
 	int64_t now = clock_ms();
 
@@ -62,24 +62,24 @@ bringin_due(const struct bringin *b)
 }
 
 static void
-set_aside(struct bringin *b, const char *name, enum fault f)
+set_aside(struct spool_import *b, const char *name, enum fault f)
 {
-	if (round_set_aside(b->round, name))
+	if (spool_scan_set_aside(b->round, name))
 		b->aside(b->arg, f, name);
 }
 
 /* Reads the next files, with no lock held. */
 static enum fault
-take(struct bringin *b)
+take(struct spool_import *b)
 {
 	size_t bytes = 0;
-	struct receipt *r;
+	struct received *r;
 	const char *name;
 	enum fault f = FAULT_NONE;
 
 	b->over = false;
 	while (b->count < BATCH && bytes < BATCH_BYTES && !b->over) {
-		f = round_take(b->round, &r, &name);
+		f = spool_scan_next(b->round, &r, &name);
 		if (f != FAULT_NONE && name == NULL)
 			break;
 		if (f != FAULT_NONE) {
@@ -88,7 +88,7 @@ take(struct bringin *b)
 			b->over = true;
 		} else {
 			bytes += r->hook.body.len;
-			b->taken[b->count].receipt = r;
+			b->taken[b->count].received = r;
 			memcpy(b->taken[b->count++].name, name,
 			    SPOOL_NAME_SIZE);
 		}
@@ -99,13 +99,13 @@ take(struct bringin *b)
 
 /* *which: the hook that could not be stored, if one could not. */
 static enum fault
-store(struct bringin *b, struct db *d, unsigned *which)
+store(struct spool_import *b, struct db *d, unsigned *which)
 {
 	enum fault f = db_begin(d);
 	struct stored stored;
 
 	for (*which = 0; f == FAULT_NONE && *which < b->count; ++*which) {
-		struct receipt *r = b->taken[*which].receipt;
+		struct received *r = b->taken[*which].received;
 
 		f = store_put(d, &r->hook, &r->observation, FROM_SPOOL,
 		    &stored);
@@ -122,7 +122,7 @@ store(struct bringin *b, struct db *d, unsigned *which)
 /* Without memory json_valid() says no, and a CHECK fails: the second time it
  * is the hook. */
 static void
-refused(struct bringin *b, const char *name)
+refused(struct spool_import *b, const char *name)
 {
 	if (strcmp(b->refused, name) != 0)
 		memcpy(b->refused, name, SPOOL_NAME_SIZE);
@@ -131,20 +131,20 @@ refused(struct bringin *b, const char *name)
 }
 
 static enum fault
-keep(struct bringin *b, struct db *d, unsigned *count)
+keep(struct spool_import *b, struct db *d, unsigned *count)
 {
 	unsigned which;
 	enum fault f = store(b, d, &which);
 
 	if (f == FAULT_NONE) {
 		for (unsigned i = 0; i < b->count; i++)
-			if (round_remove(b->round, b->taken[i].name))
+			if (spool_scan_remove(b->round, b->taken[i].name))
 				b->aside(b->arg, FAULT_DENIED,
 				    b->taken[i].name);
 		*count = b->count;
 		return f;
 	}
-	round_again(b->round);
+	spool_scan_restart(b->round);
 	b->over = false;
 	if (f != FAULT_REFUSED || which == b->count)
 		return f;
@@ -153,7 +153,7 @@ keep(struct bringin *b, struct db *d, unsigned *count)
 }
 
 enum fault
-bringin_next(struct bringin *b, struct db *d, unsigned *count)
+spool_import_next(struct spool_import *b, struct db *d, unsigned *count)
 {
 	enum fault f = take(b);
 
@@ -165,6 +165,6 @@ bringin_next(struct bringin *b, struct db *d, unsigned *count)
 	if (b->over)
 		b->look_at = clock_ms() + LOOK_MS;
 	while (b->count > 0)
-		receipt_drop(b->taken[--b->count].receipt);
+		received_drop(b->taken[--b->count].received);
 	return f;
 }

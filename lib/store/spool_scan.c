@@ -14,7 +14,7 @@
 #define STUCK_MAX	256	/* files that cannot even be renamed, */
 #define STUCK_SECONDS	60	/* and when they are tried again */
 
-struct round {
+struct spool_scan {
 	struct spool	*spool;
 	struct span	 observe_list;
 	bool		 redact;
@@ -39,10 +39,10 @@ now(void)
 	return ts.tv_sec;
 }
 
-struct round *
-round_open(struct spool *s, struct span observe_list, bool redact)
+struct spool_scan *
+spool_scan_open(struct spool *s, struct span observe_list, bool redact)
 {
-	struct round *r = calloc(1, sizeof(*r));
+	struct spool_scan *r = calloc(1, sizeof(*r));
 
 	if (r == NULL)
 		return NULL;
@@ -53,7 +53,7 @@ round_open(struct spool *s, struct span observe_list, bool redact)
 }
 
 void
-round_close(struct round *r)
+spool_scan_close(struct spool_scan *r)
 {
 	if (r != NULL)
 		free(r->names);
@@ -62,7 +62,7 @@ round_close(struct round *r)
 
 /* Its place among those that are passed over; their number if it is none. */
 static size_t
-stuck_at(const struct round *r, const char *name)
+stuck_at(const struct spool_scan *r, const char *name)
 {
 	size_t i;
 
@@ -73,7 +73,7 @@ stuck_at(const struct round *r, const char *name)
 }
 
 static void
-unstick(struct round *r, const char *name)
+unstick(struct spool_scan *r, const char *name)
 {
 	size_t i = stuck_at(r, name);
 
@@ -85,7 +85,7 @@ unstick(struct round *r, const char *name)
 
 /* True when it is one more. */
 static bool
-stick(struct round *r, const char *name)
+stick(struct spool_scan *r, const char *name)
 {
 	r->stuck_until = now() + STUCK_SECONDS;
 	if (r->stuck_count == STUCK_MAX ||
@@ -109,7 +109,7 @@ sweep(int dir, const char *name)
 static enum fault
 collect(void *round, int dir, const char *name)
 {
-	struct round *r = round;
+	struct spool_scan *r = round;
 
 	if (spool_is(name, ".tmp"))
 		sweep(dir, name);
@@ -139,18 +139,18 @@ by_name(const void *a, const void *b)
 }
 
 static enum fault
-begin_round(struct round *r)
+begin_round(struct spool_scan *r)
 {
 	enum fault f;
 
-	round_again(r);
+	spool_scan_restart(r);
 	r->bad = 0;
 	/* So many that cannot be removed: it is the folder, not the file. */
 	if (r->stuck_count == STUCK_MAX && now() < r->stuck_until)
 		return FAULT_NONE;
 	if ((f = spool_folder(r->spool, &r->dir)) != FAULT_NONE ||
 	    (f = spool_names(r->dir, collect, r)) != FAULT_NONE) {
-		round_again(r);
+		spool_scan_restart(r);
 		return f;
 	}
 	spool_counted(r->spool, r->count, r->bad + r->stuck_count);
@@ -160,7 +160,7 @@ begin_round(struct round *r)
 }
 
 void
-round_again(struct round *r)
+spool_scan_restart(struct spool_scan *r)
 {
 	free(r->names);
 	r->names = NULL;
@@ -169,14 +169,14 @@ round_again(struct round *r)
 
 /* FAULT_REFUSED for a file that is no hook. */
 static enum fault
-read_receipt(struct round *r, const char *name, struct receipt **receipt)
+read_receipt(struct spool_scan *r, const char *name, struct received **received)
 {
 	struct text file = { 0 };
 	struct hook hook;
 	enum fault f = spool_read(r->dir, name, &file);
 	char *body = NULL;
 
-	if (f == FAULT_NONE && !record_parse(&hook, text_view(&file)))
+	if (f == FAULT_NONE && !spool_file_parse(&hook, text_view(&file)))
 		f = FAULT_REFUSED;
 	if (f == FAULT_NONE &&
 	    (body = malloc(hook.body.len + 1)) == NULL)
@@ -185,25 +185,26 @@ read_receipt(struct round *r, const char *name, struct receipt **receipt)
 		memcpy(body, hook.body.at, hook.body.len);
 		hook.body.at = body;
 		hook.redact = r->redact;
-		*receipt = receipt_new(&hook, body, r->observe_list);
-		f = *receipt == NULL ? FAULT_MEMORY : FAULT_NONE;
+		*received = received_new(&hook, body, r->observe_list);
+		f = *received == NULL ? FAULT_MEMORY : FAULT_NONE;
 	}
 	text_release(&file);
-	/* cppcheck-suppress memleak; receipt_new() has taken the body. */
+	/* cppcheck-suppress memleak; received_new() has taken the body. */
 	return f;
 }
 
 enum fault
-round_take(struct round *r, struct receipt **receipt, const char **name)
+spool_scan_next(
+    struct spool_scan *r, struct received **received, const char **name)
 {
 	enum fault f = FAULT_GONE;
 
-	*receipt = NULL;
+	*received = NULL;
 	*name = NULL;
 	if (r->next == r->count) {
 		bool over = r->count > 0;
 
-		round_again(r);
+		spool_scan_restart(r);
 		if (over)
 			return FAULT_NONE;
 		if ((f = begin_round(r)) != FAULT_NONE)
@@ -213,7 +214,7 @@ round_take(struct round *r, struct receipt **receipt, const char **name)
 	/* Another process may have been quicker. */
 	while (r->next < r->count && f == FAULT_GONE) {
 		memcpy(r->current, r->names[r->next++], SPOOL_NAME_SIZE);
-		f = read_receipt(r, r->current, receipt);
+		f = read_receipt(r, r->current, received);
 	}
 	if (f == FAULT_GONE)
 		return FAULT_NONE;
@@ -224,7 +225,7 @@ round_take(struct round *r, struct receipt **receipt, const char **name)
 
 /* It is neither: known already, or from now on. */
 static bool
-pass_over(struct round *r, const char *name)
+pass_over(struct spool_scan *r, const char *name)
 {
 	bool fresh = stick(r, name);
 
@@ -233,7 +234,7 @@ pass_over(struct round *r, const char *name)
 }
 
 bool
-round_remove(struct round *r, const char *name)
+spool_scan_remove(struct spool_scan *r, const char *name)
 {
 	if (unlinkat(r->dir, name, 0) != 0 && errno != ENOENT)
 		return pass_over(r, name);
@@ -243,7 +244,7 @@ round_remove(struct round *r, const char *name)
 }
 
 bool
-round_set_aside(struct round *r, const char *name)
+spool_scan_set_aside(struct spool_scan *r, const char *name)
 {
 	char bad[SPOOL_NAME_SIZE + sizeof(SPOOL_BAD)];
 	bool said = stuck_at(r, name) < r->stuck_count;

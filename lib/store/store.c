@@ -73,7 +73,7 @@ static const char *const statements[STATEMENTS] = {
 	[SQL_REMAP] =
 	    "UPDATE outbox SET workspace_id = ?2, store_id = ?3,"
 	    " state = 'pending' WHERE id = ?1 AND state = 'unmapped'",
-	[SQL_CENSUS] = STORE_CENSUS,
+	[SQL_CENSUS] = STORE_BACKLOG,
 };
 
 static_assert(STATEMENTS <= DB_STATEMENTS_MAX, "raise DB_STATEMENTS_MAX");
@@ -169,7 +169,7 @@ learn(struct db *d, const struct hook *h, struct observation *o)
 
 	db_bind_text(d, SQL_LEARN, 1, observation_get(o, OBSERVED_ISSUE_ID));
 	f = db_step(d, SQL_LEARN, &row);
-	if (row && observation_learn(o, h, db_text(d, SQL_LEARN, 0)) != 0)
+	if (row && observation_set_release(o, h, db_text(d, SQL_LEARN, 0)) != 0)
 		f = FAULT_MEMORY;
 	db_finish(d, SQL_LEARN);
 	return f;
@@ -210,7 +210,7 @@ bind_observation(struct db *d, const struct observation *o)
 {
 	static const struct {
 		int		column;
-		enum observed	field;
+		enum observation_field	field;
 	} table[] = {
 		{ 2, OBSERVED_EVENT_ID }, { 6, OBSERVED_SOURCE_TYPE },
 		{ 7, OBSERVED_SOURCE_ID }, { 8, OBSERVED_TITLE },
@@ -270,13 +270,13 @@ store_put(struct db *d, const struct hook *h, struct observation *o,
 		return count_seen(d, h, o, origin, &stored->differs);
 	}
 	if (o->outcome == OUTCOME_OBSERVED) {
-		if (o->asks && (f = learn(d, h, o)) != FAULT_NONE)
+		if (o->lacks_release && (f = learn(d, h, o)) != FAULT_NONE)
 			return f;
 		if ((f = put_outbox(d, h, o, &stored->unmapped)) !=
 		    FAULT_NONE)
 			return f;
 	}
-	return o->teaches ? teach(d, h, o) : FAULT_NONE;
+	return o->tells_release ? teach(d, h, o) : FAULT_NONE;
 }
 
 enum fault
@@ -342,12 +342,12 @@ store_remap(struct db *d, int64_t *cursor, unsigned limit, bool *more)
 /* ---- counting ---- */
 
 enum fault
-store_census_of(struct db *d, unsigned statement, struct census *c)
+store_count_backlog_of(struct db *d, unsigned statement, struct backlog *c)
 {
 	bool row;
 	enum fault f = db_step(d, statement, &row);
 
-	*c = (struct census){ .wal_bytes = db_wal_bytes(d) };
+	*c = (struct backlog){ .wal_bytes = db_wal_bytes(d) };
 	if (row) {
 		c->pending = db_int(d, statement, 0);
 		c->unmapped = db_int(d, statement, 1);
@@ -365,7 +365,7 @@ store_census_of(struct db *d, unsigned statement, struct census *c)
 }
 
 enum fault
-store_census(struct db *d, struct census *c)
+store_count_backlog(struct db *d, struct backlog *c)
 {
-	return store_census_of(d, SQL_CENSUS, c);
+	return store_count_backlog_of(d, SQL_CENSUS, c);
 }

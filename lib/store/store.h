@@ -37,7 +37,7 @@ enum fault	store_map_edits(struct db *, int64_t *edits)
 enum fault	store_remap(struct db *, int64_t *cursor, unsigned limit,
 		    bool *more) __attribute__((warn_unused_result));
 
-struct census {
+struct backlog {
 	int64_t	pending, unmapped, acked, dead;		/* rows */
 	/* When the first of them, by id, was received: ms, 0 for none. */
 	int64_t	oldest_pending, oldest_unmapped, oldest_acked, oldest_dead;
@@ -45,7 +45,7 @@ struct census {
 	int64_t	wal_bytes;
 	int64_t	user_version;
 };
-enum fault	store_census(struct db *, struct census *)
+enum fault	store_count_backlog(struct db *, struct backlog *)
 		    __attribute__((warn_unused_result));
 
 /* The same for a connection with statements of its own: this is the one it
@@ -56,7 +56,7 @@ enum fault	store_census(struct db *, struct census *)
 	" INDEXED BY outbox_" state " WHERE state = '" state "') AS " state
 #define STORE_RECEIVED(state) \
 	" (SELECT created_at FROM outbox WHERE id = " state ".first)"
-#define STORE_CENSUS \
+#define STORE_BACKLOG \
 	"SELECT pending.n, unmapped.n, acked.n, dead.n," \
 	STORE_RECEIVED("pending") "," STORE_RECEIVED("unmapped") "," \
 	STORE_RECEIVED("acked") "," STORE_RECEIVED("dead") "," \
@@ -64,7 +64,7 @@ enum fault	store_census(struct db *, struct census *)
 	" (SELECT user_version FROM pragma_user_version) FROM " \
 	STORE_STATE("pending") "," STORE_STATE("unmapped") "," \
 	STORE_STATE("acked") "," STORE_STATE("dead")
-enum fault	store_census_of(struct db *, unsigned statement,
-		    struct census *) __attribute__((warn_unused_result));
+enum fault	store_count_backlog_of(struct db *, unsigned statement,
+		    struct backlog *) __attribute__((warn_unused_result));
 
 #endif

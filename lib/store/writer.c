@@ -23,7 +23,7 @@
 struct writer {
 	struct writer_config	 config;
 	pthread_t		 thread;
-	struct intake		*intake;
+	struct commit_queue		*queue;
 	int64_t			 busy_from;	/* atomic: ms; 0: idle */
 	pthread_mutex_t	 lock;		/* guards status */
 	struct writer_status status;
@@ -36,7 +36,7 @@ struct writer {
 	bool		 suspect;	/* look through it before it is used */
 	unsigned	 reopen_ms;
 	int64_t		 sound_at;	/* ms, clock_ms() */
-	struct bringin	*bringin;
+	struct spool_import	*import;
 	int64_t		 edits, cursor;	/* of the mapping table */
 	bool		 remap;
 	bool		 tick;		/* in this round */
@@ -52,10 +52,10 @@ say(struct writer *w, enum writer_event e, enum fault f, const char *why,
 }
 
 void
-writer_put(struct writer *w, struct deposit *deposits, unsigned count,
+writer_put(struct writer *w, struct commit_request *deposits, unsigned count,
     unsigned wait_ms)
 {
-	intake_put(w->intake, deposits, count, wait_ms);
+	commit_queue_put(w->queue, deposits, count, wait_ms);
 }
 
 void
@@ -66,7 +66,7 @@ writer_status(struct writer *w, struct writer_status *status)
 	pthread_mutex_lock(&w->lock);
 	*status = w->status;
 	pthread_mutex_unlock(&w->lock);
-	status->queued = intake_queued(w->intake);
+	status->queued = commit_queue_queued(w->queue);
 	status->hangs = from != 0 && clock_ms() - from > HANGS_MS;
 	if (!status->hangs)
 		return;
@@ -101,7 +101,7 @@ set_fault(struct writer *w, enum fault f, const char *why)
 	snprintf(w->status.why, sizeof(w->status.why), "%s", why);
 	w->status.failures += f != FAULT_NONE;
 	pthread_mutex_unlock(&w->lock);
-	intake_set_stuck(w->intake, f != FAULT_NONE);
+	commit_queue_set_stuck(w->queue, f != FAULT_NONE);
 	if (f != FAULT_NONE && !same)
 		say(w, WRITER_FAULT, f, why, 0);
 	else if (f == FAULT_NONE && before != FAULT_NONE)
@@ -187,11 +187,11 @@ count_commit(struct writer *w, unsigned long n)
 
 /* Tells the callers of `jobs` how it ended, after it is counted. */
 static void
-finish(struct writer *w, struct job *jobs, enum fault f)
+finish(struct writer *w, struct commit_job *jobs, enum fault f)
 {
 	unsigned long n = 0;
 
-	for (const struct job *j = jobs; j != NULL; j = j->next)
+	for (const struct commit_job *j = jobs; j != NULL; j = j->next)
 		n++;
 	if (f == FAULT_NONE) {
 		pthread_mutex_lock(&w->lock);
@@ -199,19 +199,19 @@ finish(struct writer *w, struct job *jobs, enum fault f)
 		w->status.rows += n;
 		pthread_mutex_unlock(&w->lock);
 	}
-	intake_settle(w->intake, jobs, f);
+	commit_queue_finish(w->queue, jobs, f);
 }
 
 /* With a transaction open: stores jobs and commits, or rolls back. */
 static enum fault
-put_jobs(struct writer *w, struct job *jobs)
+put_jobs(struct writer *w, struct commit_job *jobs)
 {
 	enum fault f = FAULT_NONE;
-	struct job *j;
+	struct commit_job *j;
 
 	for (j = jobs; j != NULL && f == FAULT_NONE; j = j->next)
-		f = store_put(w->db, &j->receipt->hook,
-		    &j->receipt->observation, FROM_REQUEST, &j->stored);
+		f = store_put(w->db, &j->received->hook,
+		    &j->received->observation, FROM_REQUEST, &j->stored);
 	if (f == FAULT_NONE)
 		f = db_commit(w->db);
 	if (f != FAULT_NONE)
@@ -222,12 +222,12 @@ put_jobs(struct writer *w, struct job *jobs)
 /* One hook of the batch breaks a rule of the schema: the others must not pay
  * for it. Each gets a transaction of its own. */
 static enum fault
-put_one_by_one(struct writer *w, struct job *jobs)
+put_one_by_one(struct writer *w, struct commit_job *jobs)
 {
 	enum fault f = FAULT_NONE;
-	struct job *next;
+	struct commit_job *next;
 
-	for (struct job *j = jobs; j != NULL; j = next) {
+	for (struct commit_job *j = jobs; j != NULL; j = next) {
 		next = j->next;
 		j->next = NULL;
 		sign_of_life(w);
@@ -246,11 +246,11 @@ static enum fault
 write_queued(struct writer *w)
 {
 	enum fault f = db_begin(w->db);
-	struct job *jobs;
+	struct commit_job *jobs;
 
 	if (f != FAULT_NONE)
 		return f;
-	jobs = intake_take(w->intake, BATCH_MAX, BATCH_BYTES);
+	jobs = commit_queue_take(w->queue, BATCH_MAX, BATCH_BYTES);
 	if (jobs == NULL && (f = store_probe(w->db)) != FAULT_NONE) {
 		db_rollback(w->db);
 		return f;
@@ -266,7 +266,7 @@ static enum fault
 bring_in(struct writer *w)
 {
 	unsigned n;
-	enum fault f = bringin_next(w->bringin, w->db, &n);
+	enum fault f = spool_import_next(w->import, w->db, &n);
 
 	if (n == 0)
 		return f;
@@ -329,10 +329,11 @@ static bool
 wait_for_work(struct writer *w)
 {
 	if (w->db == NULL)
-		return intake_wait(w->intake, w->reopen_ms);
-	if (w->remap || bringin_due(w->bringin) || intake_is_stuck(w->intake))
-		return intake_wait(w->intake, 0);
-	return intake_wait(w->intake, TICK_MS);
+		return commit_queue_wait(w->queue, w->reopen_ms);
+	if (w->remap || spool_import_due(w->import) ||
+	    commit_queue_is_stuck(w->queue))
+		return commit_queue_wait(w->queue, 0);
+	return commit_queue_wait(w->queue, TICK_MS);
 }
 
 /* What is in the log still belongs to the files that were moved: it goes after
@@ -392,13 +393,13 @@ work(struct writer *w)
 	}
 	f = look_whether_sound(w);
 	sign_of_life(w);
-	if (f == FAULT_NONE && (intake_queued(w->intake) > 0 ||
-	    intake_is_stuck(w->intake)))
+	if (f == FAULT_NONE && (commit_queue_queued(w->queue) > 0 ||
+	    commit_queue_is_stuck(w->queue)))
 		f = write_queued(w);
 	sign_of_life(w);
 	if (f == FAULT_NONE)
 		f = look_at_mapping(w);
-	if (f == FAULT_NONE && bringin_due(w->bringin))
+	if (f == FAULT_NONE && spool_import_due(w->import))
 		f = bring_in(w);
 	sign_of_life(w);
 	if (f == FAULT_NONE && w->remap)
@@ -438,7 +439,7 @@ run(void *arg)
 		/* Nobody waits for a database that cannot be opened. */
 		assert(w->db != NULL || f != FAULT_NONE);
 		if (w->db == NULL)
-			finish(w, intake_take(w->intake, UINT32_MAX,
+			finish(w, commit_queue_take(w->queue, UINT32_MAX,
 			    SIZE_MAX), f);
 		__atomic_store_n(&w->busy_from, 0, __ATOMIC_RELAXED);
 	}
@@ -451,8 +452,8 @@ writer_free(struct writer *w)
 	if (w->old != NULL && retire(w) != FAULT_NONE)
 		db_abandon(w->old);
 	db_close(w->db);
-	bringin_close(w->bringin);
-	intake_close(w->intake);
+	spool_import_close(w->import);
+	commit_queue_close(w->queue);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 }
@@ -470,9 +471,9 @@ writer_start(struct writer **out, const struct writer_config *config,
 	w->config = *config;
 	w->reopen_ms = REOPEN_MS;
 	pthread_mutex_init(&w->lock, NULL);
-	w->bringin = bringin_open(config->spool, config->observe_list,
+	w->import = spool_import_open(config->spool, config->observe_list,
 	    config->redact, say_set_aside, w);
-	if (w->bringin == NULL || (w->intake = intake_open()) == NULL) {
+	if (w->import == NULL || (w->queue = commit_queue_open()) == NULL) {
 		writer_free(w);
 		return FAULT_MEMORY;
 	}
@@ -490,7 +491,7 @@ writer_start(struct writer **out, const struct writer_config *config,
 void
 writer_stop(struct writer *w)
 {
-	intake_stop(w->intake);
+	commit_queue_stop(w->queue);
 	pthread_join(w->thread, NULL);
 	writer_free(w);
 }

@@ -40,9 +40,9 @@ enum fault	writer_start(struct writer **, const struct writer_config *,
  * call writer_put() any more. */
 void		writer_stop(struct writer *);
 
-/* intake_put(): see there. */
-void		writer_put(struct writer *, struct deposit *, unsigned count,
-		    unsigned wait_ms);
+/* commit_queue_put(): see there. */
+void writer_put(
+    struct writer *, struct commit_request *, unsigned count, unsigned wait_ms);
 
 #define WRITER_BATCHES	9	/* up to 256 rows */
 struct writer_status {

@@ -54,7 +54,7 @@ show(struct observation *o)
 			line("mismatch", span_of("1"));
 		if (f == OBSERVED_DEDUPE_KEY)
 			line("outcome", span_of(outcome_name(o->outcome)));
-		s = observation_get(o, (enum observed)f);
+		s = observation_get(o, (enum observation_field)f);
 		if (f != OBSERVED_RESOURCE || s.len > 0)
 			line(names[f], s);
 	}
@@ -67,16 +67,16 @@ static int
 run_redacted(const struct hook_file *h)
 {
 	char *body = malloc(h->hook.body.len + 1);
-	struct receipt *r;
+	struct received *r;
 
 	if (body == NULL)
 		return 1;
 	memcpy(body, h->hook.body.at, h->hook.body.len);
-	if ((r = receipt_new(&h->hook, body, h->observe)) == NULL)
+	if ((r = received_new(&h->hook, body, h->observe)) == NULL)
 		return 1;
 	show(&r->observation);
 	printf("body: %.*s\n", (int)r->hook.body.len, r->hook.body.at);
-	receipt_drop(r);
+	received_drop(r);
 	return 0;
 }
 
@@ -104,10 +104,11 @@ run(const char *path)
 		text_release(&file);
 		return failed;
 	}
-	if (observe(&o, &h.hook, h.observe) != 0)
+	if (observation_make(&o, &h.hook, h.observe) != 0)
 		return 1;
-	if (h.learned.at != NULL && o.asks && o.outcome == OUTCOME_OBSERVED &&
-	    observation_learn(&o, &h.hook, h.learned) != 0)
+	if (h.learned.at != NULL && o.lacks_release &&
+	    o.outcome == OUTCOME_OBSERVED &&
+	    observation_set_release(&o, &h.hook, h.learned) != 0)
 		return 1;
 	show(&o);
 	observation_release(&o);

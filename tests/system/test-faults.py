@@ -119,7 +119,7 @@ def _():
     no_answer_but_200(figures)
     pace.keeps(figures["max_ms"] / 1000, SECOND, figures)
     equal(reader.execute("SELECT count(*) FROM webhook").fetchone()[0], 0)
-    grown = metric(w, "wal_bytes")
+    grown = os.path.getsize(w.db + "-wal")  # the metric may be a second old
     assert h.SLOW > 1 or grown > size * figures["ok"], \
         f"the WAL has only {grown} bytes"
     reader.execute("COMMIT")

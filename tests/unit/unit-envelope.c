@@ -91,77 +91,77 @@ rows(unsigned n, unsigned attempts, int64_t *id)
 }
 
 /* The next group, which is no longer on its way once it is looked at. */
-static struct group *
-next_group(struct batch *b)
+static struct http_group *
+next_group(struct http_batch *b)
 {
-	struct group *g = batch_next(b);
+	struct http_group *g = http_batch_next(b);
 
 	if (g != NULL)
-		batch_done(b, g->lane, g->tried);
+		http_batch_done(b, g->lane, g->tried);
 	return g;
 }
 
 static unsigned
-next_count(struct batch *b)
+next_count(struct http_batch *b)
 {
-	struct group *g = next_group(b);
+	struct http_group *g = next_group(b);
 	unsigned n = g == NULL ? 0 : g->count;
 
 	if (g != NULL)
-		group_free(g);
+		http_group_free(g);
 	return n;
 }
 
 static void
 groups(void)
 {
-	struct batch b;
-	struct group *g;
+	struct http_batch b;
+	struct http_group *g;
 	int64_t id = 0;
 
-	batch_start(&b, 100, 1000, 4, 9);
-	ok(batch_next(&b) == NULL, "without rows there is no group");
-	batch_add(&b, rows(150, 0, &id));
+	http_batch_start(&b, 100, 1000, 4, 9);
+	ok(http_batch_next(&b) == NULL, "without rows there is no group");
+	http_batch_add(&b, rows(150, 0, &id));
 	ok(next_count(&b) == 90, "a group holds as many as its bytes allow");
 	if ((g = next_group(&b)) == NULL)
 		return;
 	ok(g->count == 60 && !g->tried, "and the next one what is left");
-	batch_learn(&b, g, false);
-	group_free(g);
-	batch_add(&b, rows(10, 1, &id));
-	batch_add(&b, rows(2, 9, &id));
+	http_batch_learn(&b, g, false);
+	http_group_free(g);
+	http_batch_add(&b, rows(10, 1, &id));
+	http_batch_add(&b, rows(2, 9, &id));
 	for (unsigned n = 1; n <= 4; n *= 2) {
 		if ((g = next_group(&b)) == NULL)
 			return;
 		ok(g->count == n && g->tried, "of those that have failed %u "
 		    "travel after a failure: more as they are taken", n);
-		batch_learn(&b, g, true);
-		group_free(g);
+		http_batch_learn(&b, g, true);
+		http_group_free(g);
 	}
 	ok(next_count(&b) == 3, "and then all that are left");
 	ok(next_count(&b) == 1 && next_count(&b) == 1 && next_count(&b) == 0,
 	    "but those that may soon be dead, which travel alone");
-	batch_release(&b);
+	http_batch_release(&b);
 
-	batch_start(&b, 100, 5, 4, 9);
-	batch_add(&b, rows(2, 0, &id));
+	http_batch_start(&b, 100, 5, 4, 9);
+	http_batch_add(&b, rows(2, 0, &id));
 	ok(next_count(&b) == 1 && next_count(&b) == 1 && next_count(&b) == 0,
 	    "a row that is longer than allowed travels alone");
-	batch_release(&b);
+	http_batch_release(&b);
 }
 
 /* Sends a group; it is `count` rows of this lane, tried before or not. */
 static bool
-sends(struct batch *b, unsigned count, unsigned lane, bool tried)
+sends(struct http_batch *b, unsigned count, unsigned lane, bool tried)
 {
-	struct group *g = batch_next(b);
+	struct http_group *g = http_batch_next(b);
 	bool is = g != NULL && g->count == count && g->lane == lane &&
 	    g->tried == tried;
 
 	for (const struct row *r = is ? g->rows : NULL; r != NULL; r = r->next)
 		is &= r->lane == lane && (r->attempts > 0) == tried;
 	if (g != NULL)
-		group_free(g);
+		http_group_free(g);
 	return is;
 }
 
@@ -176,104 +176,104 @@ in_lane(struct row *list, unsigned lane)
 static void
 lanes(void)
 {
-	struct batch b;
+	struct http_batch b;
 	struct row *mixed;
 	int64_t id = 0;
 
-	batch_start(&b, 2, 1000, 3, 9);
+	http_batch_start(&b, 2, 1000, 3, 9);
 	mixed = in_lane(rows(3, 0, &id), 7);
 	mixed->next->lane = 8;
-	batch_add(&b, mixed);
+	http_batch_add(&b, mixed);
 	ok(sends(&b, 2, 7, false) && sends(&b, 1, 8, false),
 	    "workspaces do not share a request");
-	batch_done(&b, 7, false);
-	batch_done(&b, 8, false);
+	http_batch_done(&b, 7, false);
+	http_batch_done(&b, 8, false);
 
-	batch_add(&b, in_lane(rows(9, 0, &id), 7));
+	http_batch_add(&b, in_lane(rows(9, 0, &id), 7));
 	ok(sends(&b, 2, 7, false) && sends(&b, 2, 7, false) &&
-	    sends(&b, 2, 7, false) && batch_next(&b) == NULL,
+	    sends(&b, 2, 7, false) && http_batch_next(&b) == NULL,
 	    "one has no more requests than it may");
-	batch_add(&b, in_lane(rows(1, 0, &id), 8));
+	http_batch_add(&b, in_lane(rows(1, 0, &id), 8));
 	ok(sends(&b, 1, 8, false), "so that another finds room");
-	batch_done(&b, 7, false);
-	batch_add(&b, in_lane(rows(1, 0, &id), 9));
+	http_batch_done(&b, 7, false);
+	http_batch_add(&b, in_lane(rows(1, 0, &id), 9));
 	ok(sends(&b, 1, 9, false) && sends(&b, 2, 7, false),
 	    "who has none on their way goes first");
-	batch_release(&b);
+	http_batch_release(&b);
 
-	batch_start(&b, 2, 1000, 3, 9);
-	batch_add(&b, in_lane(rows(8, 1, &id), 7));
-	batch_add(&b, in_lane(rows(2, 0, &id), 7));
+	http_batch_start(&b, 2, 1000, 3, 9);
+	http_batch_add(&b, in_lane(rows(8, 1, &id), 7));
+	http_batch_add(&b, in_lane(rows(2, 0, &id), 7));
 	ok(sends(&b, 2, 7, true) && sends(&b, 2, 7, false),
 	    "what was tried before has a request, and then the others");
-	batch_add(&b, in_lane(rows(3, 1, &id), 8));
-	ok(sends(&b, 2, 8, true) && batch_next(&b) == NULL,
+	http_batch_add(&b, in_lane(rows(3, 1, &id), 8));
+	ok(sends(&b, 2, 8, true) && http_batch_next(&b) == NULL,
 	    "one lane of it has not all that it has, nor has it all");
-	batch_add(&b, in_lane(rows(1, 0, &id), 9));
+	http_batch_add(&b, in_lane(rows(1, 0, &id), 9));
 	ok(sends(&b, 1, 9, false), "fresh rows find room");
-	batch_release(&b);
+	http_batch_release(&b);
 }
 
 static void
 splits(void)
 {
-	struct batch b;
-	struct group *g;
+	struct http_batch b;
+	struct http_group *g;
 	struct row *taken = NULL;
 	struct text t = { 0 };
 	int64_t id = 0;
 
-	batch_start(&b, 100, 1000, 4, 9);
-	batch_add(&b, rows(5, 0, &id));
+	http_batch_start(&b, 100, 1000, 4, 9);
+	http_batch_add(&b, rows(5, 0, &id));
 	g = next_group(&b);
-	batch_add(&b, rows(1, 0, &id));
-	ok(g != NULL && g->count == 5 && batch_split(&b, g, 2),
+	http_batch_add(&b, rows(1, 0, &id));
+	ok(g != NULL && g->count == 5 && http_batch_split(&b, g, 2),
 	    "a refused group is taken back");
 	g = next_group(&b);
 	ok(g != NULL && g->count == 2 && g->rows->id == 1, "as one half");
 	if (g != NULL) {
-		group_write(&t, g);
+		http_group_write(&t, g);
 		ok(span_is(text_view(&t), "[{\"a\":1234},{\"a\":1234}]"),
 		    "which is a JSON array");
-		group_free(g);
+		http_group_free(g);
 	}
 	g = next_group(&b);
 	ok(g != NULL && g->count == 3 && g->rows->id == 3,
 	    "and the other, before all that is fresh");
 	if (g != NULL)
-		group_free(g);
+		http_group_free(g);
 	ok(next_count(&b) == 1 && next_count(&b) == 0, "which comes last");
 	text_release(&t);
 
-	batch_add(&b, rows(3, 0, &id));
+	http_batch_add(&b, rows(3, 0, &id));
 	g = next_group(&b);
-	group_deliver(g, &taken, 2);
+	http_group_deliver(g, &taken, 2);
 	ok(taken != NULL && taken->fate == FATE_DELIVERED && taken->next !=
-	    NULL && g->count == 1 && batch_split(&b, g, 1) &&
+	    NULL && g->count == 1 && http_batch_split(&b, g, 1) &&
 	    next_count(&b) == 1 && next_count(&b) == 0,
 	    "of one that was taken in part the rest goes back");
 	row_free_all(taken);
-	batch_release(&b);
+	http_batch_release(&b);
 }
 
 static void
 judges(void)
 {
-	struct batch b;
+	struct http_batch b;
 	struct row *judged = NULL;
 	int64_t id = 0;
 	unsigned n = 0;
 
-	batch_start(&b, 100, 1000, 4, 9);
-	batch_add(&b, rows(3, 0, &id));
-	group_judge(next_group(&b), &judged, FATE_LATER, 7,
+	http_batch_start(&b, 100, 1000, 4, 9);
+	http_batch_add(&b, rows(3, 0, &id));
+	http_group_set_fate(next_group(&b), &judged, FATE_LATER, 7,
 	    span_of("no\nway\x80"));
 	for (const struct row *r = judged; r != NULL; r = r->next)
 		n += r->fate == FATE_LATER && r->after_ms == 7 &&
 		    strcmp(r->why, "no?way?") == 0;
 	ok(n == 3, "each row of a group gets the verdict, in plain words");
 	row_free_all(judged);
-	batch_release(&b);
+	http_batch_release(&b);
 }
 
 int

@@ -12,7 +12,7 @@ hides(const char *words, const char *first, const char *second,
 	snprintf(a, sizeof(a), "%s", first);
 	snprintf(b, sizeof(b), "%s", second);
 	text_str(&t, words);
-	response_hide(&t, secrets, 2);
+	http_response_hide(&t, secrets, 2);
 	ok(span_is(text_view(&t), want), "of \"%s\" is left \"%s\"", words,
 	    want);
 	text_release(&t);
@@ -22,15 +22,16 @@ static void
 stands_for(long status, const char *type, const char *body, bool inngest,
     long want)
 {
-	ok(response_status(status, span_of(type), span_of(body), inngest, 2) ==
-	    want, "%ld with %s of %s is a %ld%s", status, body, type, want,
+	ok(http_response_status(
+	       status, span_of(type), span_of(body), inngest, 2) == want,
+	    "%ld with %s of %s is a %ld%s", status, body, type, want,
 	    inngest ? " of Inngest's" : "");
 }
 
 static void
 takes(const char *body, long want)
 {
-	ok(response_taken(span_of(body)) == want, "%s says that %ld were "
+	ok(http_response_taken(span_of(body)) == want, "%s says that %ld were "
 	    "taken", body, want);
 }
 
@@ -44,28 +45,29 @@ main(void)
 	hides("nothing", "", "none", "nothing");
 	stands_for(200, "text/plain", "{\"ids\":[],\"status\":200}", true, 200);
 	stands_for(200, "", "{\"ids\":[\"1\",\"2\"]}", true, 200);
-	stands_for(200, "", "{\"ids\":[\"1\"]}", true, RESPONSE_FOREIGN);
-	stands_for(200, "", "{\"ids\":2}", true, RESPONSE_FOREIGN);
-	stands_for(200, "", "{}", true, RESPONSE_FOREIGN);
-	stands_for(204, "", "", true, RESPONSE_FOREIGN);
-	stands_for(200, "text/html", "<html>", true, RESPONSE_FOREIGN);
-	stands_for(200, "", "{\"status\":20", true, RESPONSE_FOREIGN);
-	stands_for(200, "", "[200]", true, RESPONSE_FOREIGN);
+	stands_for(200, "", "{\"ids\":[\"1\"]}", true, HTTP_RESPONSE_FOREIGN);
+	stands_for(200, "", "{\"ids\":2}", true, HTTP_RESPONSE_FOREIGN);
+	stands_for(200, "", "{}", true, HTTP_RESPONSE_FOREIGN);
+	stands_for(204, "", "", true, HTTP_RESPONSE_FOREIGN);
+	stands_for(200, "text/html", "<html>", true, HTTP_RESPONSE_FOREIGN);
+	stands_for(200, "", "{\"status\":20", true, HTTP_RESPONSE_FOREIGN);
+	stands_for(200, "", "[200]", true, HTTP_RESPONSE_FOREIGN);
 	stands_for(200, "", "{\"status\":400}", true, 400);
-	stands_for(200, "", "{\"status\":201}", true, RESPONSE_STRANGE);
+	stands_for(200, "", "{\"status\":201}", true, HTTP_RESPONSE_STRANGE);
 	stands_for(200, "", "{\"status\":99999999999999999999}", true,
-	    RESPONSE_STRANGE);
+	    HTTP_RESPONSE_STRANGE);
 	stands_for(200, "", "{\"status\":200,\"error\":\"no\"}", true,
-	    RESPONSE_STRANGE);
+	    HTTP_RESPONSE_STRANGE);
 	stands_for(401, "", "{\"status\":200}", true, 401);
 	stands_for(303, "", "", true, 303);
 	stands_for(204, "", "", false, 204);
 	stands_for(200, "text/plain", "ok", false, 200);
 	stands_for(200, "", "{\"status\":\"queued\"}", false, 200);
 	stands_for(200, "Text/HTML; charset=utf-8", "hello", false,
-	    RESPONSE_FOREIGN);
-	stands_for(200, "", " \r\n<!DOCTYPE HTML>", false, RESPONSE_FOREIGN);
-	stands_for(200, "text/plain", "<html>", false, RESPONSE_FOREIGN);
+	    HTTP_RESPONSE_FOREIGN);
+	stands_for(
+	    200, "", " \r\n<!DOCTYPE HTML>", false, HTTP_RESPONSE_FOREIGN);
+	stands_for(200, "text/plain", "<html>", false, HTTP_RESPONSE_FOREIGN);
 	stands_for(500, "text/html", "<html>", false, 500);
 	takes("{\"ids\":[\"1\",\"2\"],\"error\":\"no\"}", 2);
 	takes("{\"ids\":[]}", 0);

@@ -8,7 +8,7 @@
 static int64_t last_id;
 
 static struct row *
-row(struct flight *f, unsigned attempts, unsigned lane, size_t bytes,
+row(struct in_flight *f, unsigned attempts, unsigned lane, size_t bytes,
     int64_t now)
 {
 	struct row *r = row_new();
@@ -20,18 +20,18 @@ row(struct flight *f, unsigned attempts, unsigned lane, size_t bytes,
 	r->lane = lane;
 	while (r->envelope.len < bytes)
 		text_str(&r->envelope, "0123456789abcdef");
-	flight_add(f, r, now);
+	in_flight_add(f, r, now);
 	return r;
 }
 
 static void
-empty(struct flight *f)
+empty(struct in_flight *f)
 {
-	for (int i = 0; i < FLIGHT_BUCKETS; i++)
+	for (int i = 0; i < IN_FLIGHT_BUCKETS; i++)
 		while (f->bucket[i] != NULL) {
 			struct row *r = f->bucket[i];
 
-			flight_drop(f, r);
+			in_flight_drop(f, r);
 			row_free(r);
 		}
 	ok(f->count == 0 && f->all[0].bytes == 0 && f->all[1].rows == 0,
@@ -40,11 +40,11 @@ empty(struct flight *f)
 
 /* As many rows of a lane as it may have. */
 static unsigned
-fill(struct flight *f, bool tried, unsigned lane, size_t bytes, int64_t now)
+fill(struct in_flight *f, bool tried, unsigned lane, size_t bytes, int64_t now)
 {
 	unsigned n = 0;
 
-	for (; flight_pick(f, -1, tried, lane, now) == PICK_TAKE; n++)
+	for (; in_flight_pick(f, -1, tried, lane, now) == PICK_TAKE; n++)
 		(void)row(f, tried, lane, bytes, now);
 	return n;
 }
@@ -52,8 +52,8 @@ fill(struct flight *f, bool tried, unsigned lane, size_t bytes, int64_t now)
 static void
 shares(size_t bytes)
 {
-	static struct flight f;
-	unsigned all = flight_room(&f, true), n;
+	static struct in_flight f;
+	unsigned all = in_flight_room(&f, true), n;
 
 	n = fill(&f, true, 1, bytes, 0);
 	ok(n > 0 && n <= all / 4 * 3, "one workspace has %u rows of %zu bytes "
@@ -61,9 +61,9 @@ shares(size_t bytes)
 	for (unsigned lane = 2; lane < 4; lane++)
 		ok(fill(&f, true, lane, bytes, 0) > 0,
 		    "and leaves some to others");
-	while (flight_room(&f, true) > 0)
+	while (in_flight_room(&f, true) > 0)
 		(void)row(&f, 1, 9, bytes, 0);
-	ok(flight_pick(&f, -1, true, 5, 9999) == PICK_STOP,
+	ok(in_flight_pick(&f, -1, true, 5, 9999) == PICK_STOP,
 	    "then no more of these leave");
 	n = fill(&f, false, 1, bytes, 0);
 	ok(n > 0 && fill(&f, false, 2, bytes, 0) > 0,
@@ -74,18 +74,18 @@ shares(size_t bytes)
 static void
 turns(void)
 {
-	static struct flight f;
+	static struct in_flight f;
 	struct row *r = row(&f, 0, 1, 1, 0);
 
-	ok(flight_pick(&f, r->id, false, 1, 0) == PICK_PASS,
+	ok(in_flight_pick(&f, r->id, false, 1, 0) == PICK_PASS,
 	    "a row that is on its way is passed over");
 	(void)fill(&f, false, 1, 1, 0);
-	ok(flight_pick(&f, -1, false, 1, 500) == PICK_STOP,
+	ok(in_flight_pick(&f, -1, false, 1, 500) == PICK_STOP,
 	    "who has all that is his waits for his turn");
-	ok(flight_pick(&f, -1, false, 1, 501) == PICK_PASS,
+	ok(in_flight_pick(&f, -1, false, 1, 501) == PICK_PASS,
 	    "and is passed over when he does not move");
-	flight_moved(&f, r, 1500);
-	ok(flight_pick(&f, -1, false, 1, 2000) == PICK_STOP,
+	in_flight_moved(&f, r, 1500);
+	ok(in_flight_pick(&f, -1, false, 1, 2000) == PICK_STOP,
 	    "until he does again");
 	empty(&f);
 }

@@ -23,7 +23,7 @@ observed(struct observation *o, const char *body)
 {
 	struct hook h = issue_hook(body);
 
-	if (observe(o, &h, span_of("*")) != 0)
+	if (observation_make(o, &h, span_of("*")) != 0)
 		abort();
 }
 
@@ -44,11 +44,12 @@ learns(void)
 	int rc;
 
 	observed(&o, issue);
-	ok(o.asks && !o.teaches && holds(&o, "\"release\":null"),
+	ok(o.lacks_release && !o.tells_release && holds(&o, "\"release\":null"),
 	    "an issue without a release asks for one");
-	rc = observation_learn(&o, &h, span_of("web@01234567890123456789"
+	rc = observation_set_release(&o, &h, span_of("web@01234567890123456789"
 	    "01234567890123456789"));
-	ok(rc == 0 && !o.asks, "what was learned is not asked for again");
+	ok(rc == 0 && !o.lacks_release,
+	    "what was learned is not asked for again");
 	ok(json_open(&root, observation_get(&o, OBSERVED_SOURCE_EVENT)) == 0,
 	    "the event that has learned is still JSON");
 	ok(holds(&o, "\"references\":[{\"type\":\"release\",\"id\":\"web@0123")

@@ -59,7 +59,7 @@ static struct row *
 read_rows(struct db *d, bool tried, struct queue_place *place,
     struct reader r, bool *end)
 {
-	struct queue_reader to = { pick, take, &r };
+	struct queue_visitor to = { pick, take, &r };
 
 	r.rows = NULL;
 	r.tail = &r.rows;
@@ -172,15 +172,15 @@ judges(struct db *d)
 
 	fill(5);
 	rows = r = next(d, &place, 9, &end);
-	row_judge(r, FATE_DELIVERED, span_of(""));
-	row_judge(r = r->next, FATE_ACKED, span_of(""));
+	row_set_fate(r, FATE_DELIVERED, span_of(""));
+	row_set_fate(r = r->next, FATE_ACKED, span_of(""));
 	r->seq = 77;
 	r->due_at = 5000;
-	row_judge(r = r->next, FATE_LATER, span_of("HTTP 500"));
+	row_set_fate(r = r->next, FATE_LATER, span_of("HTTP 500"));
 	r->due_at = 6000;
-	row_judge(r = r->next, FATE_REFUSED, span_of("HTTP 400"));
-	row_judge(r->next, FATE_MISCONFIGURED, span_of("HTTP 401"));
-	ok(queue_judge(d, rows, NOW, "sink") == FAULT_NONE,
+	row_set_fate(r = r->next, FATE_REFUSED, span_of("HTTP 400"));
+	row_set_fate(r->next, FATE_MISCONFIGURED, span_of("HTTP 401"));
+	ok(queue_write_fates(d, rows, NOW, "sink") == FAULT_NONE,
 	    "verdicts are written");
 	ok(ask("SELECT state = 'delivered' AND attempts = 1 AND delivered_at "
 	    "= 1000000 AND sink = 'sink' FROM outbox WHERE id = 1") == 1,
@@ -200,11 +200,11 @@ judges(struct db *d)
 	fill(2);
 	place = (struct queue_place){ 0, 0 };
 	rows = next(d, &place, 9, &end);
-	row_judge(rows, FATE_DELIVERED, span_of(""));
-	row_judge(rows->next, FATE_DELIVERED, span_of(""));
+	row_set_fate(rows, FATE_DELIVERED, span_of(""));
+	row_set_fate(rows->next, FATE_DELIVERED, span_of(""));
 	if (!run("UPDATE outbox SET event_id = 'e1-r2' WHERE id = 1"))
 		abort();
-	ok(queue_judge(d, rows, NOW, "sink") == FAULT_NONE &&
+	ok(queue_write_fates(d, rows, NOW, "sink") == FAULT_NONE &&
 	    ask("SELECT state = 'pending' FROM outbox WHERE id = 1") == 1 &&
 	    ask("SELECT state = 'delivered' FROM outbox WHERE id = 2") == 1,
 	    "a row that got a new id meanwhile is sent again");
@@ -216,10 +216,10 @@ judges(struct db *d)
 	place = (struct queue_place){ 0, 0 };
 	rows = read_rows(d, true, &place, (struct reader){ .limit = 9,
 	    .lane = -1 }, &end);
-	row_judge(rows, FATE_REFUSED, span_of("HTTP 500"));
+	row_set_fate(rows, FATE_REFUSED, span_of("HTTP 500"));
 	if (!run("UPDATE outbox SET attempts = 0 WHERE id = 1"))
 		abort();
-	ok(queue_judge(d, rows, NOW, "sink") == FAULT_NONE &&
+	ok(queue_write_fates(d, rows, NOW, "sink") == FAULT_NONE &&
 	    ask("SELECT state = 'pending' AND attempts = 0 FROM outbox") == 1,
 	    "a row that was replayed on its last attempt is not dead");
 	row_free_all(rows);
@@ -228,7 +228,7 @@ judges(struct db *d)
 static void
 settles(struct db *d)
 {
-	struct acked ripe[8];
+	struct queue_acked ripe[8];
 	uint64_t highest;
 	unsigned n;
 
@@ -243,7 +243,7 @@ settles(struct db *d)
 	    strcmp(ripe[2].event_id, "e3") == 0,
 	    "rows of this stream whose time has come are ripe");
 	ripe[1].lost = true;
-	ok(queue_settle(d, ripe, n, 50, 55) == FAULT_NONE &&
+	ok(queue_confirm(d, ripe, n, 50, 55) == FAULT_NONE &&
 	    ask("SELECT count(*) FROM outbox WHERE state = 'delivered' AND "
 	    "delivered_at = 50 AND id IN (1, 3)") == 2,
 	    "those that are held are delivered");
@@ -251,11 +251,11 @@ settles(struct db *d)
 	    " FROM outbox WHERE id = 2") == 1, "a lost one is pending again");
 	ok(queue_highest(d, "nats:S@1", &highest) == FAULT_NONE &&
 	    highest == 400, "the highest that is acked is known");
-	ok(queue_redrive(d, "nats:S", "nats:S@1", 400, 60, 9, &n) ==
+	ok(queue_requeue(d, "nats:S", "nats:S@1", 400, 60, 9, &n) ==
 	    FAULT_NONE && n == 1 && ask("SELECT state = 'pending' FROM outbox"
 	    " WHERE id = 5") == 1,
 	    "what an earlier stream of that name had is sent again");
-	ok(queue_redrive(d, "nats:S", "nats:S@1", 399, 60, 9, &n) ==
+	ok(queue_requeue(d, "nats:S", "nats:S@1", 399, 60, 9, &n) ==
 	    FAULT_NONE && n == 1 && ask("SELECT state = 'pending' FROM outbox"
 	    " WHERE id = 4") == 1, "and what stood behind its end");
 	ok(ask("SELECT state = 'acked' FROM outbox WHERE id = 6") == 1,
@@ -268,7 +268,7 @@ settles(struct db *d)
 static unsigned
 prune(struct db *d, int64_t before, unsigned span)
 {
-	struct prune_place place = { 0 };
+	struct queue_prune_place place = { 0 };
 	unsigned sum = 0, n;
 	bool end = false;
 
@@ -284,7 +284,7 @@ prune(struct db *d, int64_t before, unsigned span)
 static void
 prunes(struct db *d)
 {
-	struct prune_place place = { 0 };
+	struct queue_prune_place place = { 0 };
 	unsigned n;
 	bool end;
 
@@ -329,7 +329,7 @@ int
 main(void)
 {
 	struct db *worker, *d;
-	struct census c;
+	struct backlog c;
 	char why[DB_WHY];
 
 	shell_begin();
@@ -345,11 +345,11 @@ main(void)
 	settles(d);
 	prunes(d);
 	for (int64_t n = 0; n < 10000000; n = n * 10 + 9)
-		ok(pace_share(n) == (n < 10000 ? 2 : n < 100000 ? 4 :
+		ok(throttle_share(n) == (n < 10000 ? 2 : n < 100000 ? 4 :
 		    n < 1000000 ? 6 : 8), "with %lld rows to go it takes "
-		    "%d percent of the time", (long long)n, pace_share(n));
+		    "%d percent of the time", (long long)n, throttle_share(n));
 	fill(3);
-	ok(queue_census(d, &c) == FAULT_NONE && c.pending == 3 &&
+	ok(queue_count_backlog(d, &c) == FAULT_NONE && c.pending == 3 &&
 	    c.oldest_pending == 1, "what is there is counted");
 	db_close(d);
 	db_close(worker);

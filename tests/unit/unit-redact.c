@@ -412,9 +412,9 @@ naming_feedback(void)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		ok(redact_names(span_of(rows[i].body), span_of(rows[i].who)) ==
-		    rows[i].want, "%s names %s: %d", rows[i].body,
-		    rows[i].who, rows[i].want);
+		ok(redact_mentions(span_of(rows[i].body),
+		       span_of(rows[i].who)) == rows[i].want,
+		    "%s names %s: %d", rows[i].body, rows[i].who, rows[i].want);
 }
 
 static void
@@ -444,10 +444,10 @@ naming(void)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		ok(redact_names(span_of(body), span_of(rows[i].who)) ==
+		ok(redact_mentions(span_of(body), span_of(rows[i].who)) ==
 		    rows[i].want, "a hook names a person %s", rows[i].what);
 	naming_feedback();
-	ok(redact_names(span_of("{\"x\":\"a@b.io"), span_of("a@B.io")) == 1,
+	ok(redact_mentions(span_of("{\"x\":\"a@b.io"), span_of("a@B.io")) == 1,
 	    "what is no JSON names a person by its bytes");
 }
 

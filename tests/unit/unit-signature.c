@@ -148,7 +148,7 @@ guesses(void)
 int
 main(void)
 {
-	char hex[FINGERPRINT_HEX + 1];
+	char hex[SIGNATURE_FINGERPRINT_HEX + 1];
 
 	if (signature_start() != 0)
 		return 1;
@@ -158,7 +158,7 @@ main(void)
 	forms();
 	reads();
 	guesses();
-	fingerprint(hex, span_of("abc"));
+	signature_fingerprint(hex, span_of("abc"));
 	ok(strcmp(hex, "ba7816bf8f01cfea414140de5dae2223") == 0,
 	    "a fingerprint begins as SHA-256 does");
 	secrets_free(both);

@@ -31,8 +31,8 @@ round_trip(void)
 	struct text file = { 0 };
 
 	in.idempotency_key = (struct span){ NULL, 0 };
-	record_format(&file, &in);
-	ok(record_parse(&out, text_view(&file)) &&
+	spool_file_format(&file, &in);
+	ok(spool_file_parse(&out, text_view(&file)) &&
 	    out.received_at == in.received_at &&
 	    span_is(out.body, "{\n\n}") && span_is(out.resource, "issue") &&
 	    span_is(out.secret_name, "one") &&
@@ -48,35 +48,36 @@ torn(void)
 	struct text file = { 0 };
 	size_t taken = 0, flipped = 0;
 
-	record_format(&file, &in);
+	spool_file_format(&file, &in);
 	for (size_t n = 0; n < file.len; n++)
-		taken += record_parse(&out, (struct span){ file.at, n });
+		taken += spool_file_parse(&out, (struct span){ file.at, n });
 	ok(taken == 0, "a file that is cut anywhere is none");
 	for (size_t i = 0; i < file.len; i++) {
 		file.at[i] ^= 0x10;
-		flipped += record_parse(&out, text_view(&file));
+		flipped += spool_file_parse(&out, text_view(&file));
 		file.at[i] ^= 0x10;
 	}
 	ok(flipped == 0, "a file with a flipped bit is none");
 	text_str(&file, "x");
-	ok(!record_parse(&out, text_view(&file)), "nor one that is too long");
+	ok(!spool_file_parse(&out, text_view(&file)),
+	    "nor one that is too long");
 	text_release(&file);
 }
 
 /* ---- the folder ---- */
 
 /* What is no hook is set aside, as the writer does. */
-static struct receipt *
-take(struct round *r, const char **name)
+static struct received *
+take(struct spool_scan *r, const char **name)
 {
-	struct receipt *receipt;
+	struct received *received;
 	enum fault f;
 
-	while ((f = round_take(r, &receipt, name)) == FAULT_REFUSED)
-		(void)round_set_aside(r, *name);
+	while ((f = spool_scan_next(r, &received, name)) == FAULT_REFUSED)
+		(void)spool_scan_set_aside(r, *name);
 	if (f != FAULT_NONE)
 		abort();
-	return receipt;
+	return received;
 }
 
 static void
@@ -85,11 +86,11 @@ in_order(void)
 	static const int64_t times[] = { 1767225600500, 1767225600100,
 	    1767225600900, 1767225600100 };
 	struct spool *s = spool_open(folder);
-	struct round *round = round_open(s, list, false);
+	struct spool_scan *round = spool_scan_open(s, list, false);
 	const char *name;
 	int64_t last = 0;
 	int n = 0, ordered = 1;
-	struct receipt *r;
+	struct received *r;
 
 	for (int i = 0; i < 4; i++) {
 		struct hook h = hook_at(times[i], "{}");
@@ -100,16 +101,16 @@ in_order(void)
 	for (; (r = take(round, &name)) != NULL; n++) {
 		ordered &= r->hook.received_at >= last;
 		last = r->hook.received_at;
-		receipt_drop(r);
+		received_drop(r);
 	}
 	ok(n == 4 && ordered, "they are taken by time of receipt");
 	ok(spool_waiting(s) == 4, "what is only taken still waits");
 	while ((r = take(round, &name)) != NULL) {
-		(void)round_remove(round, name);
-		receipt_drop(r);
+		(void)spool_scan_remove(round, name);
+		received_drop(r);
 	}
 	ok(spool_waiting(s) == 0, "what is removed does not");
-	round_close(round);
+	spool_scan_close(round);
 	spool_close(s);
 }
 
@@ -128,12 +129,12 @@ static void
 strangers(void)
 {
 	struct spool *s = spool_open(folder);
-	struct round *round = round_open(s, list, false);
+	struct spool_scan *round = spool_scan_open(s, list, false);
 	struct hook h = hook_at(1767225600100, "{}");
 	char path[128];
 	const char *name;
 	unsigned long n;
-	struct receipt *r;
+	struct received *r;
 
 	snprintf(path, sizeof(path), "%s/0000000000000-0-0.hook", folder);
 	write_file(path, "no hook");
@@ -153,15 +154,15 @@ strangers(void)
 	    "a file that is no hook does not hold up one that is");
 	ok(spool_bad(s) == 3 && spool_waiting(s) == 1,
 	    "it is set aside and counted, as are a FIFO and 300 MiB");
-	(void)round_remove(round, name);
-	receipt_drop(r);
+	(void)spool_scan_remove(round, name);
+	received_drop(r);
 	ok(access(path, F_OK) == 0, "somebody else's file stays");
 	ok(spool_retry(folder, &n) == FAULT_NONE && n == 3,
 	    "what was set aside can be tried again");
-	round_again(round);
+	spool_scan_restart(round);
 	ok(take(round, &name) == NULL && spool_bad(s) == 3,
 	    "and is no better for it");
-	round_close(round);
+	spool_scan_close(round);
 	spool_close(s);
 }
 
@@ -170,19 +171,19 @@ unique_names(void)
 {
 	struct spool *one = spool_open(folder), *two = spool_open(folder);
 	struct hook h = hook_at(5, "{}");
-	struct round *round = round_open(one, list, false);
+	struct spool_scan *round = spool_scan_open(one, list, false);
 	const char *name;
-	struct receipt *r;
+	struct received *r;
 	int n = 0;
 
 	ok(spool_put(one, &h) == FAULT_NONE && spool_put(two, &h) ==
 	    FAULT_NONE, "two of one process id, at one time, keep a hook each");
 	for (; (r = take(round, &name)) != NULL; n++) {
-		(void)round_remove(round, name);
-		receipt_drop(r);
+		(void)spool_scan_remove(round, name);
+		received_drop(r);
 	}
 	ok(n == 2, "and there are two (%d)", n);
-	round_close(round);
+	spool_scan_close(round);
 	spool_close(one);
 	spool_close(two);
 }

@@ -17,7 +17,7 @@ put(struct db *s, const char *body, const char *request_id, int64_t at,
 	struct observation o;
 	enum fault f;
 
-	if (observe(&o, &h, span_of("*")) != 0 ||
+	if (observation_make(&o, &h, span_of("*")) != 0 ||
 	    db_begin(s) != FAULT_NONE)
 		abort();
 	f = store_put(s, &h, &o, origin, stored);
@@ -103,12 +103,12 @@ maps_later(struct db *s)
 static void
 waits_its_turn(struct db *s)
 {
-	struct census c;
+	struct backlog c;
 
 	if (!run("BEGIN IMMEDIATE"))
 		abort();
 	ok(db_begin(s) == FAULT_BUSY, "somebody's lock is busy, no fault");
-	ok(store_census(s, &c) == FAULT_NONE && c.pending == 1,
+	ok(store_count_backlog(s, &c) == FAULT_NONE && c.pending == 1,
 	    "one can count meanwhile");
 	if (!run("ROLLBACK"))
 		abort();

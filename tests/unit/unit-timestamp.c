@@ -54,10 +54,10 @@ static const struct {
 };
 
 static void
-convert(bool (*how)(struct moment *, struct span), const char *in,
+convert(bool (*how)(struct timestamp *, struct span), const char *in,
     const char *out, const char *says)
 {
-	struct moment m;
+	struct timestamp m;
 	bool is = how(&m, span_of(in));
 
 	ok(out == NULL ? !is && m.iso[0] == '\0' :
@@ -68,28 +68,28 @@ convert(bool (*how)(struct moment *, struct span), const char *in,
 static void
 later(const char *a, const char *b, bool is)
 {
-	struct moment ma, mb;
+	struct timestamp ma, mb;
 
-	(void)moment_iso(&ma, span_of(a));
-	(void)moment_iso(&mb, span_of(b));
-	ok(moment_later(&ma, &mb) == is, "\"%s\" is %slater than \"%s\"", a,
+	(void)timestamp_iso(&ma, span_of(a));
+	(void)timestamp_iso(&mb, span_of(b));
+	ok(timestamp_later(&ma, &mb) == is, "\"%s\" is %slater than \"%s\"", a,
 	    is ? "" : "not ", b);
 }
 
 int
 main(void)
 {
-	struct moment m;
+	struct timestamp m;
 
 	for (size_t i = 0; i < sizeof(dates) / sizeof(dates[0]); i++)
-		convert(moment_iso, dates[i].in, dates[i].out, "the date");
+		convert(timestamp_iso, dates[i].in, dates[i].out, "the date");
 	for (size_t i = 0; i < sizeof(seconds) / sizeof(seconds[0]); i++)
-		convert(moment_seconds, seconds[i].in, seconds[i].out,
+		convert(timestamp_seconds, seconds[i].in, seconds[i].out,
 		    "the seconds");
-	ok(moment_ms(&m, 1767225600007) &&
+	ok(timestamp_ms(&m, 1767225600007) &&
 	    strcmp(m.iso, "2026-01-01T00:00:00.007Z") == 0,
 	    "milliseconds have three digits");
-	ok(!moment_ms(&m, -1), "there is no time before 1970 in ms");
+	ok(!timestamp_ms(&m, -1), "there is no time before 1970 in ms");
 	later("2026-01-01T00:00:01Z", "2026-01-01T00:00:00Z", true);
 	later("2026-01-01T00:00:00.1Z", "2026-01-01T00:00:00Z", true);
 	later("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.1Z", false);

@@ -20,8 +20,8 @@ static struct writer	*writer;
 static struct spool	*spool;
 static unsigned long	brought_in;	/* atomic */
 
-static struct receipt *
-receipt(unsigned n)
+static struct received *
+received(unsigned n)
 {
 	struct hook h = { .received_at = 1, .resource = span_of("issue"),
 	    .signature = span_of("0") };
@@ -32,13 +32,13 @@ receipt(unsigned n)
 	snprintf(request_id, sizeof(request_id), "%u", n);
 	h.request_id = span_of(request_id);
 	h.body = span_of(body);
-	return receipt_new(&h, body, span_of(OBSERVE_LIST_DEFAULT));
+	return received_new(&h, body, span_of(OBSERVE_LIST_DEFAULT));
 }
 
 static enum fault
-hand_in(struct receipt *r, unsigned wait_ms)
+hand_in(struct received *r, unsigned wait_ms)
 {
-	struct deposit w = { .receipt = r };
+	struct commit_request w = { .received = r };
 
 	writer_put(writer, &w, 1, wait_ms);
 	return w.fault;
@@ -47,12 +47,12 @@ hand_in(struct receipt *r, unsigned wait_ms)
 static enum fault
 put(unsigned n, unsigned wait_ms)
 {
-	struct receipt *r = receipt(n);
+	struct received *r = received(n);
 	enum fault f = hand_in(r, wait_ms);
 
 	if (f != FAULT_NONE && spool_put(spool, &r->hook) != FAULT_NONE)
 		abort();
-	receipt_drop(r);
+	received_drop(r);
 	return f;
 }
 
@@ -123,6 +123,12 @@ becomes(const char *sql, int64_t want)
 	return false;
 }
 
+static unsigned long
+heard(void)
+{
+	return __atomic_load_n(&brought_in, __ATOMIC_RELAXED);
+}
+
 static void
 locked_out(void)
 {
@@ -148,9 +154,12 @@ locked_out(void)
 	while ((f = put(10002, PATIENCE_MS)) == FAULT_STUCK)
 		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
 	ok(f == FAULT_NONE, "and the database is used again");
+	/* What the writer says of it comes a moment after its commit. */
+	for (int i = 0; i < 2000 && heard() < 2; i++)
+		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
 	writer_status(writer, &status);
 	ok(status.fault == FAULT_NONE && status.brought_in >= 2 &&
-	    brought_in >= 2, "and all is well");
+	    heard() >= 2, "and all is well");
 }
 
 static void
