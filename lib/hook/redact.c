@@ -28,6 +28,7 @@ struct walk {
 };
 
 static void	value(struct walk *, enum redact_rule);
+static void	container(struct walk *, enum redact_rule, bool pair);
 
 /* ---- texts ---- */
 
@@ -52,9 +53,8 @@ take_string(struct walk *w)
 static bool
 may_hold_address(struct span raw)
 {
-	return memchr(raw.at, '.', raw.len) != NULL ||
-	    memchr(raw.at, ':', raw.len) != NULL ||
-	    memchr(raw.at, '\\', raw.len) != NULL;
+	return memchr(raw.at, '.', raw.len) || memchr(raw.at, ':', raw.len) ||
+	    memchr(raw.at, '\\', raw.len);
 }
 
 /* Whether `text` had an address in it; then `clean` is it without. */
@@ -79,11 +79,11 @@ take_addresses(struct text *clean, struct span text)
 /* Once: addresses, or if there are none names. */
 static bool
 take_some(const struct walk *w, struct text *clean, struct span text,
-    enum redact_rule care)
+    enum redact_rule rule)
 {
 	return take_addresses(clean, text) || (w->again &&
 	    w->names->count > 0 && person_names_replace(w->names, clean, text,
-	    care == REDACT_PROGRAM));
+	    rule == REDACT_PROGRAM));
 }
 
 /* Whether `text` had anything in it that goes; then `clean` is it without.
@@ -92,13 +92,13 @@ take_some(const struct walk *w, struct text *clean, struct span text,
  * the text. */
 static bool
 take_out(const struct walk *w, struct text *clean, struct span text,
-    enum redact_rule care)
+    enum redact_rule rule)
 {
 	struct text next = { 0 };
 	int rounds;
 
 	for (rounds = 0; rounds < ROUNDS &&
-	    take_some(w, &next, text, care); rounds++) {
+	    take_some(w, &next, text, rule); rounds++) {
 		text_release(clean);
 		*clean = next;
 		if (clean->broken)
@@ -128,16 +128,16 @@ holds_address(struct span text, struct span who)
 
 /* Whether this text, so to be dealt with, names the person. */
 static bool
-tells(const struct walk *w, struct span text, enum redact_rule care)
+tells(const struct walk *w, struct span text, enum redact_rule rule)
 {
 	const char *colon;
 
 	if (w->address)
 		return holds_address(text, w->who);
 	if (pii_same(text, w->who))
-		return care == REDACT_CALLED || redact_rule_drops(care) ||
-		    care == REDACT_USER || care == REDACT_ID;
-	if (care != REDACT_USER || text.len == 0 ||
+		return rule == REDACT_CALLED || redact_rule_drops(rule) ||
+		    rule == REDACT_USER || rule == REDACT_ID;
+	if (rule != REDACT_USER || text.len == 0 ||
 	    (colon = memchr(text.at, ':', text.len)) == NULL)
 		return false;
 	colon++;
@@ -146,9 +146,9 @@ tells(const struct walk *w, struct span text, enum redact_rule care)
 }
 
 static bool
-is_kept(enum redact_rule care)
+is_kept(enum redact_rule rule)
 {
-	return care == REDACT_KEEP || care == REDACT_CALLED;
+	return rule == REDACT_KEEP || rule == REDACT_CALLED;
 }
 
 static void
@@ -168,19 +168,19 @@ is_id(struct span text)
 /* Writes the string as it is, or what is left of it; `text` is what it says. */
 static void
 put_text(
-    struct walk *w, struct span raw, struct span text, enum redact_rule care)
+    struct walk *w, struct span raw, struct span text, enum redact_rule rule)
 {
 	struct text clean = { 0 };
 	struct span cut = text;
 
-	if (care == REDACT_URL)
+	if (rule == REDACT_URL)
 		for (cut.len = 0; cut.len < text.len; cut.len++)
 			if (text.at[cut.len] == '?' || text.at[cut.len] == '#')
 				break;
-	if (take_out(w, &clean, cut, care))
+	if (take_out(w, &clean, cut, rule))
 		cut = text_view(&clean);
 	/* A tag's value: `id:1`, `ip:...`; what became of the first as well. */
-	if (care == REDACT_USER && (!is_id(text) || !is_id(cut)))
+	if (rule == REDACT_USER && (!is_id(text) || !is_id(cut)))
 		text_str(w->out, "null");
 	else if (clean.len > 0 || cut.len < text.len)
 		text_json(w->out, cut);
@@ -192,38 +192,38 @@ put_text(
 
 /* Whether a string goes on as it is, unless somebody wants its text. */
 static bool
-passes(const struct walk *w, struct span raw, enum redact_rule care)
+passes(const struct walk *w, struct span raw, enum redact_rule rule)
 {
-	if (is_kept(care))
+	if (is_kept(rule))
 		return true;
-	if (redact_rule_drops(care))
-		return care != REDACT_NAME;
-	return redact_rule_looks_inside(care) &&
-	       !(w->again && w->names->count > 0) && !may_hold_address(raw);
+	if (redact_rule_drops(rule))
+		return rule != REDACT_NAME;
+	return redact_rule_enters(rule) && !may_hold_address(raw) &&
+	    !(w->again && w->names->count > 0);
 }
 
 /* A string that is next; *says, if it is wanted, is its text. */
 static void
-string(struct walk *w, enum redact_rule care, struct text *says)
+string(struct walk *w, enum redact_rule rule, struct text *says)
 {
 	struct span raw = take_string(w), view;
 	struct text text = { 0 };
 
-	if (says == NULL && w->who.at == NULL && passes(w, raw, care)) {
+	if (says == NULL && w->who.at == NULL && passes(w, raw, rule)) {
 		put_string(w, raw);
 		return;
 	}
 	w->bad |= !json_string_decode(&text, raw);
 	view = text.len > 0 ? text_view(&text) : span_of("");
-	w->found |= w->who.at != NULL && tells(w, view, care);
-	if (care == REDACT_NAME)
+	w->found |= w->who.at != NULL && tells(w, view, rule);
+	if (rule == REDACT_NAME)
 		w->learned |= person_names_learn(w->names, view);
-	if (redact_rule_drops(care))
+	if (redact_rule_drops(rule))
 		text_str(w->out, "null");
-	else if (is_kept(care))
+	else if (is_kept(rule))
 		put_string(w, raw);
 	else
-		put_text(w, raw, view, care);
+		put_text(w, raw, view, rule);
 	w->out->broken |= text.broken;
 	if (says != NULL)
 		*says = text;
@@ -277,30 +277,29 @@ mark(struct walk *w, size_t object, unsigned marks)
 }
 
 struct object {
-	enum redact_rule	 care;
-	unsigned	 marks;		/* remembered */
-	unsigned	 seen;
+	enum redact_rule rule;
+	unsigned	 marks, seen;	/* marks: remembered */
 };
 
 /* The value of a member that says what another one of the object is. */
 static void
-label(struct walk *w, struct object *o, enum redact_rule care,
+label(struct walk *w, struct object *o, enum redact_rule rule,
     enum redact_part part)
 {
 	struct text text = { 0 };
 
 	if (next_is(w, '"')) {
-		string(w, care, &text);
+		string(w, rule, &text);
 		o->seen |= part == REDACT_PART_NAME ? REDACT_HAS_NAME : 0;
 		if (text.len > 0)
-			o->seen |= redact_rule_label(o->care, text_view(&text));
+			o->seen |= redact_rule_label(o->rule, text_view(&text));
 		text_release(&text);
 		return;
 	}
 	/* No text: it may be anything. */
-	if (o->care == REDACT_EVIDENCE && (next_is(w, '{') || next_is(w, '[')))
+	if (o->rule == REDACT_EVIDENCE && (next_is(w, '{') || next_is(w, '[')))
 		o->seen |= REDACT_ENTRY;
-	value(w, care);
+	value(w, rule);
 }
 
 static void
@@ -309,65 +308,62 @@ member(struct walk *w, struct object *o)
 	struct text text = { 0 };
 	struct span name;
 	enum redact_part part;
-	enum redact_rule care;
+	enum redact_rule rule;
 
 	space(w);
 	if (!next_is(w, '"')) {
 		w->bad = true;
 		return;
 	}
-	string(w, is_kept(o->care) ? REDACT_KEEP : REDACT_PROGRAM, &text);
+	string(w, is_kept(o->rule) ? REDACT_KEEP : REDACT_PROGRAM, &text);
 	name = text.len > 0 ? text_view(&text) : span_of("");
 	space(w);
 	expect(w, ':');
 	space(w);
-	care = redact_rule_of_marked(o->marks, o->care,
-	    redact_rule_of_member(o->care, name, w->depth), name);
-	part = redact_rule_looks_inside(o->care) ? redact_rule_part(name)
-						 : REDACT_PART_OTHER;
+	rule = redact_rule_of_marked(o->marks, o->rule,
+	    redact_rule_of_member(o->rule, name, w->depth), name);
+	part = redact_rule_enters(o->rule) ? redact_rule_part(name) :
+	    REDACT_PART_OTHER;
 	if (part == REDACT_PART_NAME || part == REDACT_PART_KEY)
-		label(w, o, care, part);
+		label(w, o, rule, part);
 	else
-		value(w, care);
+		value(w, rule);
 	space(w);
 	o->seen |= part == REDACT_PART_VALUE ? REDACT_HAS_VALUE :
 	    part == REDACT_PART_CONTACT ? REDACT_OF_PERSON : 0;
 	text_release(&text);
 }
 
-static void	container(struct walk *, enum redact_rule, bool pair);
-
 /* An element of a list. A pair's first is a text that says what is to be done
  * with the others. Evidence is a pair also if it is no list of lists. */
 static void
-element(struct walk *w, enum redact_rule *care, bool pair, bool first)
+element(struct walk *w, enum redact_rule *rule, bool pair, bool first)
 {
 	struct text name = { 0 };
 
 	space(w);
-	if (redact_rule_looks_inside(*care) && !pair && next_is(w, '[')) {
-		container(w, *care, true);
-	} else if (redact_rule_looks_inside(*care) &&
-		   (pair || *care == REDACT_EVIDENCE) && first &&
-		   next_is(w, '"')) {
+	if (redact_rule_enters(*rule) && !pair && next_is(w, '[')) {
+		container(w, *rule, true);
+	} else if (redact_rule_enters(*rule) && first && next_is(w, '"') &&
+	    (pair || *rule == REDACT_EVIDENCE)) {
 		string(w, REDACT_PROGRAM, &name);
 		if (name.len > 0)
-			*care = redact_rule_of_pair(*care, text_view(&name),
+			*rule = redact_rule_of_pair(*rule, text_view(&name),
 			    w->depth);
 		text_release(&name);
 	} else {
-		value(w, *care);
+		value(w, *rule);
 	}
 	space(w);
 }
 
 /* An object, or a list, which may be a pair. */
 static void
-container(struct walk *w, enum redact_rule care, bool pair)
+container(struct walk *w, enum redact_rule rule, bool pair)
 {
 	bool object = next_is(w, '{'), first = true;
 	size_t number = w->objects;
-	struct object o = { .care = care };
+	struct object o = { .rule = rule };
 
 	if (object && w->objects++ < w->marks.len)
 		o.marks = (unsigned char)w->marks.at[number];
@@ -381,18 +377,18 @@ container(struct walk *w, enum redact_rule care, bool pair)
 		if (object)
 			member(w, &o);
 		else
-			element(w, &care, pair, first);
+			element(w, &rule, pair, first);
 		first = false;
 	}
 	w->depth--;
 	expect(w, object ? '}' : ']');
-	if (object && (redact_rule_marks(o.care, o.seen) & ~o.marks) != 0)
-		mark(w, number, redact_rule_marks(o.care, o.seen) | o.marks);
+	if (object && (redact_rule_marks(o.rule, o.seen) & ~o.marks) != 0)
+		mark(w, number, redact_rule_marks(o.rule, o.seen) | o.marks);
 }
 
 /* A number, true, false or null. */
 static void
-scalar(struct walk *w, enum redact_rule care)
+scalar(struct walk *w, enum redact_rule rule)
 {
 	size_t from = w->i;
 	struct span s;
@@ -401,27 +397,27 @@ scalar(struct walk *w, enum redact_rule care)
 		w->i++;
 	s = (struct span){ w->in.at + from, w->i - from };
 	w->bad |= s.len == 0;
-	w->found |= (care == REDACT_USER || care == REDACT_ID) &&
+	w->found |= (rule == REDACT_USER || rule == REDACT_ID) &&
 	    w->who.at != NULL && pii_same(s, w->who);
-	if (care == REDACT_USER || redact_rule_drops(care))
+	if (rule == REDACT_USER || redact_rule_drops(rule))
 		s = span_of("null");
 	text_span(w->out, s);
 }
 
 static void
-value(struct walk *w, enum redact_rule care)
+value(struct walk *w, enum redact_rule rule)
 {
 	size_t from;
 
 	space(w);
 	from = w->out->len;
 	if (next_is(w, '{') || next_is(w, '['))
-		container(w, care, false);
+		container(w, rule, false);
 	else if (next_is(w, '"'))
-		string(w, care, NULL);
+		string(w, rule, NULL);
 	else
-		scalar(w, care);
-	if (redact_rule_drops(care) && !w->out->broken) {
+		scalar(w, rule);
+	if (redact_rule_drops(rule) && !w->out->broken) {
 		w->out->len = from;
 		text_str(w->out, "null");
 	}

@@ -157,7 +157,7 @@ redact_rule_of_pair(enum redact_rule around, struct span name, unsigned depth)
 }
 
 bool
-redact_rule_looks_inside(enum redact_rule c)
+redact_rule_enters(enum redact_rule c)
 {
 	return c == REDACT_TEXT || c == REDACT_PROGRAM || c == REDACT_ID ||
 	    c == REDACT_UNNAMED || c == REDACT_PERSON || c == REDACT_EVIDENCE;

@@ -37,7 +37,7 @@ enum redact_rule redact_rule_of_pair(
     enum redact_rule around, struct span name, unsigned depth);
 
 /* Whether members, pairs and texts in there are looked at one by one. */
-bool		redact_rule_looks_inside(enum redact_rule);
+bool		redact_rule_enters(enum redact_rule);
 /* Whether all that is in there becomes null. */
 bool		redact_rule_drops(enum redact_rule);
 
