@@ -250,13 +250,8 @@ judge(struct db *d, const struct row *r, int64_t now, const char *sink)
 static enum fault
 conclude(struct db *d, enum fault f)
 {
-	if (f == FAULT_NONE)
-		f = db_commit(d);
-	if (f != FAULT_NONE) {
-		db_rollback(d);
-		return f;
-	}
-	return db_checkpoint(d, false);
+	f = db_end(d, f);
+	return f == FAULT_NONE ? db_checkpoint(d, false) : f;
 }
 
 enum fault

@@ -3,8 +3,8 @@
 #include "store/db_files.h"
 #include "store/sql.h"
 
-#define UNKNOWN_PAGES	1000	/* whatever a crash left */
-#define MORE_SHARE	8	/* of what is there: worth another try */
+#define UNKNOWN_PAGES	1000	/* a crash may have left as many */
+#define GROWTH_SHARE	8	/* another try when the log grew by 1/8 */
 
 enum fault
 checkpoint_open(struct checkpoint *c, sqlite3 *db)
@@ -12,7 +12,7 @@ checkpoint_open(struct checkpoint *c, sqlite3 *db)
 	int64_t n;
 
 	*c = (struct checkpoint){ .db = db, .pages = UNKNOWN_PAGES };
-	/* Reading something opens the log. */
+	/* SQLite opens the log with the first read. */
 	return sql_number(db, "SELECT count(*) FROM sqlite_schema", &n);
 }
 
@@ -42,11 +42,12 @@ bool
 checkpoint_due(const struct checkpoint *c, int most, bool look,
     const char *path, int64_t page_bytes)
 {
-	int more = (c->tried > most ? c->tried : most) / MORE_SHARE;
+	int growth = (c->kept > most ? c->kept : most) / GROWTH_SHARE;
 	struct timespec written;
 
-	/* One that was in vain is tried again soon, while the log is short. */
-	if (c->pages >= most && c->pages >= c->tried + more)
+	/* After one that left pages the next waits for the log to grow: by a
+	 * share, so that a long log is not tried after every commit. */
+	if (c->pages >= most && c->pages >= c->kept + growth)
 		return true;
 	return look && db_files_log_bytes(path, &written) >=
 	    most * page_bytes && (written.tv_sec != c->written.tv_sec ||
@@ -64,6 +65,6 @@ checkpoint_move(struct checkpoint *c, const char *path)
 		return f;
 	(void)db_files_log_bytes(path, &c->written);
 	c->pages = moved < pages ? pages : 0;
-	c->tried = c->pages;
+	c->kept = c->pages;
 	return moved < pages ? FAULT_BUSY : FAULT_NONE;
 }

@@ -1,10 +1,11 @@
-/* Moving what the write-ahead log holds into the database: a second connection
- * does it, while the first one holds the write lock.
+/* A checkpoint: moving the pages of the write-ahead log into the database. A
+ * second connection does it while the first one holds the write lock.
  *
- * SQLite 3.7.0 to 3.51.2 can lose a commit that is made in the instant of a
- * checkpoint: with the lock held nobody can commit. And from 1,000 pages on
- * everybody else's connection begins to checkpoint, whenever it likes: the log
- * is kept shorter than that. */
+ * Why so: SQLite 3.7.0 to 3.51.2 can lose a commit that another process makes
+ * during a checkpoint (sqlite.org/wal.html, "The WAL-Reset Bug"). While we hold
+ * the write lock nobody can commit. Every other connection checkpoints by
+ * itself, without that lock, once the log has 1,000 pages (SQLite's default for
+ * wal_autocheckpoint): so we keep the log shorter than that. */
 #ifndef CHECKPOINT_H
 #define CHECKPOINT_H
 
@@ -19,27 +20,31 @@
 struct checkpoint {
 	sqlite3		*db;		/* the second connection */
 	int		 pages;		/* in the log after our last commit */
-	int		 tried;		/* the same at the last, vain, one */
-	struct timespec	 written;	/* the log, at the last that was not */
+	int		 kept;		/* in it after the last checkpoint; 0:
+					 * all were moved */
+	struct timespec	 written;	/* when the log was last written to, as
+					 * of the last checkpoint */
 };
 
-/* Takes over an open connection to the file, also when it fails. */
+/* Takes over the open connection, which checkpoint_close() closes, also after a
+ * fault. */
 enum fault	checkpoint_open(struct checkpoint *, sqlite3 *)
 		    __attribute__((warn_unused_result));
 void		checkpoint_close(struct checkpoint *);
 
-/* Counts the log's pages after each commit of `first`, others' with them. */
+/* Makes every commit of the first connection note how many pages the log has,
+ * those that other processes wrote among them. */
 void		checkpoint_watch(struct checkpoint *, sqlite3 *first);
 
-/* Whether it is time: when the log has `most` pages, or, with `look`, when it
- * is as long as that on the disk and others have written to it. `path` is the
- * database's. */
+/* Whether a checkpoint is due: the log has `most` pages; or, with `look`, it is
+ * as long as that on the disk and was written to since the last checkpoint.
+ * `path` is the database's. */
 bool		checkpoint_due(const struct checkpoint *, int most, bool look,
 		    const char *path, int64_t page_bytes);
 
-/* With the write lock held by the first connection, in a transaction of its
- * own that writes nothing: only what begins after it begins the log anew.
- * FAULT_BUSY: some of it has to stay, since somebody reads it. */
+/* Moves the log's pages into the database. The first connection has to hold the
+ * write lock, in a transaction that writes nothing: the log is begun anew only
+ * by the next one. FAULT_BUSY: a reader needs some of the pages, they stay. */
 enum fault	checkpoint_move(struct checkpoint *, const char *path)
 		    __attribute__((warn_unused_result));
 

@@ -1,63 +1,60 @@
-#include "store/db.h"
+/* A connection and its transactions. db.h says what each function promises.
+ *
+ * db_open() takes these steps; the first that fails ends it:
+ *   1. db_files_is_stray_log()		the log of another database is not
+ *					taken for this one's
+ *   2. shm_space_check()		a full disk is seen before SQLite maps
+ *					the log's index into memory
+ *   3. open_connection()		opens the file, with our settings
+ *   4. set_up()			looks whose file it is; its owner
+ *					creates or migrates it
+ *   5. remember_files()		notes which files these are
+ *   6. open_second_connection()	the one that does checkpoints
+ *   7. prepare_statements()		for db_statement.c
+ * Steps 5 and 6 are not for DB_READ, which never writes. */
+#include "store/db_private.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <sqlite3.h>
-
-#include "store/checkpoint.h"
 #include "base/clock.h"
-#include "store/db_files.h"
 #include "store/migrate.h"
 #include "store/shm_space.h"
 #include "store/sql.h"
 
-#define BUSY_MS		50	/* one wait for another writer */
-#define INSIST_MS	200	/* the same where the log is long */
+#define BUSY_MS		50	/* longest wait for another process's lock */
 #define OPEN_BUSY_MS	2000	/* the same while opening */
-#define BUSY_STEP_NS	300000	/* between attempts at a lock */
-/* Pages in the log at which it is emptied, so that it stays below 1,000 with
- * one more transaction of ours (300 at most) and one of another's. */
-#define OWNER_PAGES	400
-#define OTHERS_PAGES	700
-#define LONG_PAGES	550
-#define LOG_LIMIT_BYTES	"4194304"	/* what is kept of a longer log */
-/* For the indexes of millions of rows: each hook reads some page of them. */
+#define BUSY_STEP_NS	300000	/* between two attempts at a lock */
+#define LOG_LIMIT_BYTES	"4194304"	/* a longer log is cut to this */
+/* Of memory for pages: with millions of rows each hook reads some page of the
+ * indexes, and that had better not come from the disk. */
 #define OWNER_CACHE_KIB	"32768"
-#define INTERRUPT_STEPS	2000	/* of SQLite's machine */
-
-struct db {
-	sqlite3		*db;
-	struct checkpoint checkpoint;	/* none for DB_READ */
-	sqlite3		*blamed;	/* whose words say what happened */
-	sqlite3_stmt	*stmt[DB_STATEMENTS_MAX];
-	enum db_mode	 mode;
-	int64_t		 page_bytes;
-	int		 busy_ms;	/* one wait for a lock */
-	int64_t		 busy_until;	/* and its end, monotonic */
-	struct db_files	 files;
-	int64_t		 bytes;		/* its size when the log was empty */
-	char		 path[PATH_MAX];
-};
 
 const char *
 db_why(const struct db *d)
 {
-	return sql_why(d->blamed);
+	return sql_why(d->error_from);
 }
 
-static void
-rest(void)
+const char *
+db_sqlite_version(void)
+{
+	return sqlite3_libversion();
+}
+
+void
+db_wait_for_lock(void)
 {
 	nanosleep(&(struct timespec){ .tv_nsec = BUSY_STEP_NS }, NULL);
 }
 
-/* SQLite's own waits longer each time, and may wait for ever beside others. */
+/* SQLite calls this when it finds a lock taken; 0 ends the attempt. SQLite's
+ * own handler waits longer each time: beside busy processes it may never be
+ * the one that gets the lock. */
 static int
-on_busy(void *arg, int tries)
+wait_while_busy(void *arg, int tries)
 {
 	struct db *d = arg;
 
@@ -65,14 +62,14 @@ on_busy(void *arg, int tries)
 		d->busy_until = clock_ms() + d->busy_ms;
 	if (clock_ms() >= d->busy_until)
 		return 0;
-	rest();
+	db_wait_for_lock();
 	return 1;
 }
 
-/* ---- opening ---- */
+/* ---- opening and closing ---- */
 
 static enum fault
-prepare(struct db *d, const char *const *statements, unsigned count)
+prepare_statements(struct db *d, const char *const *statements, unsigned count)
 {
 	enum fault f = FAULT_NONE;
 
@@ -87,15 +84,16 @@ set_up(struct db *d, char why[DB_WHY])
 {
 	static const char *const mode_pragmas[] = {
 		[DB_OWN] = "PRAGMA synchronous = FULL",
-		/* A verdict that a power cut takes back is found again: the
-		 * row is sent once more, with the same id. */
+		/* A power cut may take back the fate of a row that was
+		 * delivered: then it is sent again, with the same id. */
 		[DB_WRITE] = "PRAGMA synchronous = NORMAL",
 		[DB_READ] = "PRAGMA query_only = ON",
 	};
 	int64_t version;
 	enum fault f;
 
-	/* Whose file it is comes first: WAL mode would already change it. */
+	/* Turning WAL mode on would already change another program's file:
+	 * whose it is comes first. */
 	if ((f = sql_run(d->db, mode_pragmas[d->mode])) != FAULT_NONE ||
 	    (f = migrate_check(d->db, &version, why, DB_WHY)) != FAULT_NONE)
 		return f;
@@ -116,16 +114,18 @@ set_up(struct db *d, char why[DB_WHY])
 	return sql_number(d->db, "PRAGMA page_size", &d->page_bytes);
 }
 
+/* SQLite never checkpoints by itself, neither after a commit nor when the
+ * connection is closed: db_log.c does. */
 static enum fault
-open_one(struct db *d, sqlite3 **db, int create)
+open_connection(struct db *d, sqlite3 **db, int create)
 {
 	enum fault f = sql_fault(sqlite3_open_v2(d->path, db, create |
 	    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE, NULL));
 
-	d->blamed = *db;
+	d->error_from = *db;
 	if (f != FAULT_NONE)
 		return f;
-	sqlite3_busy_handler(*db, on_busy, d);
+	sqlite3_busy_handler(*db, wait_while_busy, d);
 	sqlite3_extended_result_codes(*db, 1);
 	sqlite3_db_config(*db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_db_config(*db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -134,10 +134,10 @@ open_one(struct db *d, sqlite3 **db, int create)
 }
 
 static enum fault
-open_second(struct db *d)
+open_second_connection(struct db *d)
 {
 	sqlite3 *second;
-	enum fault f = open_one(d, &second, 0);
+	enum fault f = open_connection(d, &second, 0);
 
 	if (f == FAULT_NONE)
 		f = checkpoint_open(&d->checkpoint, second);
@@ -148,9 +148,9 @@ open_second(struct db *d)
 	return f;
 }
 
-/* Once something was read, the log and its index are there. */
+/* SQLite opens the log and its index with the first read. */
 static enum fault
-note_files(struct db *d)
+remember_files(struct db *d)
 {
 	int64_t n;
 	enum fault f = sql_number(d->db, "SELECT count(*) FROM sqlite_schema",
@@ -162,6 +162,7 @@ note_files(struct db *d)
 	return f;
 }
 
+/* Steps 2 to 7. */
 static enum fault
 open_all(struct db *d, const char *const *statements, unsigned count,
     char why[DB_WHY])
@@ -171,14 +172,14 @@ open_all(struct db *d, const char *const *statements, unsigned count,
 	assert(count <= DB_STATEMENTS_MAX);
 	d->busy_ms = OPEN_BUSY_MS;
 	if ((f = shm_space_check(d->path, why)) != FAULT_NONE ||
-	    (f = open_one(d, &d->db, d->mode == DB_OWN ?
+	    (f = open_connection(d, &d->db, d->mode == DB_OWN ?
 	    SQLITE_OPEN_CREATE : 0)) != FAULT_NONE ||
 	    (f = set_up(d, why)) != FAULT_NONE ||
-	    (d->mode != DB_READ && ((f = note_files(d)) != FAULT_NONE ||
-	    (f = open_second(d)) != FAULT_NONE)))
+	    (d->mode != DB_READ && ((f = remember_files(d)) != FAULT_NONE ||
+	    (f = open_second_connection(d)) != FAULT_NONE)))
 		return f;
-	d->blamed = d->db;
-	f = prepare(d, statements, count);
+	d->error_from = d->db;
+	f = prepare_statements(d, statements, count);
 	d->busy_ms = BUSY_MS;
 	return f;
 }
@@ -203,7 +204,7 @@ db_open(struct db **out, const char *path, enum db_mode mode,
 		    "place: rename it after that one, or remove it");
 	else
 		f = open_all(d, statements, count, why);
-	f = sql_opened(d->db, d->path, f, why, DB_WHY);
+	f = sql_open_fault(d->db, d->path, f, why, DB_WHY);
 	if (f != FAULT_NONE && why[0] == '\0')
 		snprintf(why, DB_WHY, "%s", db_why(d));
 	if (f == FAULT_NONE)
@@ -230,103 +231,21 @@ db_close(struct db *d)
 {
 	if (d != NULL && d->mode == DB_OWN && db_empty_log(d) == FAULT_NONE) {
 		checkpoint_close(&d->checkpoint);
-		/* Then SQLite removes the log, if it finds itself alone. */
+		/* Without this setting sqlite3_close() removes the log, if no
+		 * other process has the database open. */
 		sqlite3_db_config(d->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0,
 		    NULL);
 	}
 	db_abandon(d);
 }
 
-/* ---- statements ---- */
-
-void
-db_bind_text(struct db *d, unsigned which, int i, struct span value)
-{
-	sqlite3_stmt *stmt = d->stmt[which];
-
-	if (value.at == NULL)
-		sqlite3_bind_null(stmt, i);
-	else
-		sqlite3_bind_text64(stmt, i, value.at, value.len,
-		    SQLITE_STATIC, SQLITE_UTF8);
-}
-
-void
-db_bind_blob(struct db *d, unsigned which, int i, struct span value)
-{
-	sqlite3_bind_blob64(d->stmt[which], i,
-	    value.len > 0 ? value.at : "", value.len, SQLITE_STATIC);
-}
-
-void
-db_bind_int(struct db *d, unsigned which, int i, int64_t value)
-{
-	sqlite3_bind_int64(d->stmt[which], i, value);
-}
-
-enum fault
-db_run(struct db *d, unsigned which)
-{
-	int rc = sqlite3_step(d->stmt[which]);
-
-	db_finish(d, which);
-	return sql_fault(rc);
-}
-
-enum fault
-db_step(struct db *d, unsigned which, bool *row)
-{
-	int rc = sqlite3_step(d->stmt[which]);
-
-	*row = rc == SQLITE_ROW;
-	return sql_fault(rc);
-}
-
-void
-db_finish(struct db *d, unsigned which)
-{
-	sqlite3_reset(d->stmt[which]);
-	sqlite3_clear_bindings(d->stmt[which]);
-}
-
-struct span
-db_text(struct db *d, unsigned which, int i)
-{
-	const unsigned char *at = sqlite3_column_text(d->stmt[which], i);
-
-	return (struct span){ (const char *)at,
-	    (size_t)sqlite3_column_bytes(d->stmt[which], i) };
-}
-
-int64_t
-db_int(struct db *d, unsigned which, int i)
-{
-	return sqlite3_column_int64(d->stmt[which], i);
-}
-
-void
-db_interrupt(struct db *d, int (*enough)(void *), void *arg)
-{
-	sqlite3_progress_handler(d->db, INTERRUPT_STEPS, enough, arg);
-}
-
-int64_t
-db_last_id(const struct db *d)
-{
-	return sqlite3_last_insert_rowid(d->db);
-}
-
-int64_t
-db_changes(const struct db *d)
-{
-	return sqlite3_changes(d->db);
-}
-
 /* ---- transactions ---- */
 
-/* A file that was cut is shorter than its header says. So is one whose log
- * could be moved but in part; but that never gets shorter. Nor is one that
- * VACUUM made smaller longer in its header. */
+/* Whether somebody cut the database file. It is then shorter than its header
+ * says. That alone does not prove it: a checkpoint that could move only a part
+ * of the log may have written the header, but not yet the last pages. But such
+ * a file never becomes shorter than it was. VACUUM makes a file shorter, but
+ * its header says so. */
 static bool
 is_cut(const struct db *d)
 {
@@ -336,17 +255,17 @@ is_cut(const struct db *d)
 	return bytes == 0 || (bytes < header_bytes && bytes < d->bytes);
 }
 
-static enum fault
-begin(struct db *d)
+enum fault
+db_begin_unchecked(struct db *d)
 {
-	d->blamed = d->db;
+	d->error_from = d->db;
 	return sql_run(d->db, "BEGIN IMMEDIATE");
 }
 
-static enum fault
-begin_ours(struct db *d)
+enum fault
+db_begin(struct db *d)
 {
-	enum fault f = begin(d);
+	enum fault f = db_begin_unchecked(d);
 
 	if (db_files_same(&d->files) && (f != FAULT_NONE || !is_cut(d)))
 		return f;
@@ -355,114 +274,28 @@ begin_ours(struct db *d)
 }
 
 enum fault
-db_begin(struct db *d)
+db_end(struct db *d, enum fault f)
 {
-	return begin_ours(d);
-}
-
-enum fault
-db_commit(struct db *d)
-{
-	return sql_run(d->db, "COMMIT");
+	return sql_end(d->db, f);
 }
 
 void
 db_rollback(struct db *d)
 {
-	if (!sqlite3_get_autocommit(d->db))
-		(void)sql_run(d->db, "ROLLBACK");
+	sql_rollback(d->db);
 }
 
 enum fault
-db_look(struct db *d)
+db_check_files(struct db *d)
 {
 	return db_files_same(&d->files) ? FAULT_NONE : FAULT_GONE;
 }
 
-/* ---- the log ---- */
-
-static enum fault
-move_log(struct db *d)
-{
-	int64_t header_bytes;
-	enum fault f;
-
-	d->blamed = d->checkpoint.db;
-	f = checkpoint_move(&d->checkpoint, sql_path(d->db));
-	if (f == FAULT_NONE)
-		sql_size(d->db, d->page_bytes, &d->bytes, &header_bytes);
-	return f;
-}
-
 enum fault
-db_empty_log(struct db *d)
-{
-	enum fault f = begin_ours(d);
-
-	if (f != FAULT_NONE)
-		return f;
-	f = move_log(d);
-	db_rollback(d);
-	return f;
-}
-
-/* Who reads or writes for a moment only is waited for when the log gets long:
- * once, until it was empty again. */
-enum fault
-db_checkpoint(struct db *d, bool look)
-{
-	bool insist = d->checkpoint.tried < LONG_PAGES;
-	int64_t until = clock_ms() + INSIST_MS;
-	enum fault f;
-
-	if (!checkpoint_due(&d->checkpoint, d->mode == DB_OWN ? OWNER_PAGES :
-	    OTHERS_PAGES, look, sql_path(d->db), d->page_bytes))
-		return FAULT_NONE;
-	while ((f = db_empty_log(d)) == FAULT_BUSY && insist &&
-	    d->checkpoint.pages >= LONG_PAGES && clock_ms() < until)
-		rest();
-	return f == FAULT_BUSY ? FAULT_NONE : f;
-}
-
-enum fault
-db_retire(struct db *d)
-{
-	enum fault f = FAULT_NONE;
-
-	db_files_set_log_aside(&d->files);
-	/* Our index does not say what is in a shared one: it stays as it is. */
-	if (db_files_log_is_shared(&d->files) || (f = begin(d)) != FAULT_NONE)
-		return f;
-	f = move_log(d);
-	if (f == FAULT_NONE && db_files_remove_log(&d->files) != 0)
-		f = fault_errno(errno);
-	db_rollback(d);
-	return f;
-}
-
-enum fault
-db_wipe_log(struct db *d)
-{
-	char sql[96];
-	enum fault f = db_empty_log(d);
-
-	if (f != FAULT_NONE || (f = db_begin(d)) != FAULT_NONE)
-		return f;
-	/* The first page is written anew, and the rest of the log cut off. */
-	snprintf(sql, sizeof(sql), "PRAGMA journal_size_limit = 0; "
-	    "PRAGMA user_version = %d", MIGRATE_VERSION);
-	if ((f = sql_run(d->db, sql)) == FAULT_NONE)
-		f = db_commit(d);
-	if (f != FAULT_NONE)
-		db_rollback(d);
-	return f == FAULT_NONE && d->checkpoint.pages > 1 ? FAULT_BUSY : f;
-}
-
-enum fault
-db_look_through(struct db *d)
+db_check_integrity(struct db *d)
 {
 	int64_t found;
-	/* Not quick_check(1): newer ones (3.46) take that 1 for a table. */
+	/* Not quick_check(1): SQLite 3.46 and later take the 1 for a table. */
 	enum fault f = sql_number(d->db, "SELECT EXISTS (SELECT * FROM"
 	    " pragma_quick_check WHERE quick_check <> 'ok')", &found);
 
@@ -476,16 +309,4 @@ db_shrink(struct db *d, unsigned pages)
 
 	snprintf(sql, sizeof(sql), "PRAGMA incremental_vacuum(%u)", pages);
 	return sql_run(d->db, sql);
-}
-
-const char *
-db_sqlite_version(void)
-{
-	return sqlite3_libversion();
-}
-
-int64_t
-db_wal_bytes(const struct db *d)
-{
-	return db_files_log_bytes(sql_path(d->db), NULL);
 }

@@ -1,4 +1,10 @@
-/* The database, its transactions and statements: the only door to SQLite. */
+/* The database, its transactions and statements: the only door to SQLite.
+ *
+ * Two words that recur: to *retire* a database that was renamed, replaced or
+ * deleted while it was open is to move what its log still holds into it, and
+ * to remove that log, so that no new database at the path takes the log for
+ * its own. The *owner* of a database is the worker, which creates it and keeps
+ * its log short. */
 #ifndef DB_H
 #define DB_H
 
@@ -7,104 +13,136 @@
 #include "base/fault.h"
 #include "base/span.h"
 
-/* A connection; one thread at a time. */
+/* A connection. One thread at a time may use it; it has no lock. */
 struct db;
 
 enum db_mode {
-	DB_OWN,		/* creates and migrates; checkpoints */
+	DB_OWN,		/* creates, migrates and checkpoints the database */
 	DB_WRITE,	/* changes rows of what is there */
 	DB_READ		/* never changes anything */
 };
 
 #define DB_STATEMENTS_MAX	24
-#define DB_WHY			256
+#define DB_WHY			256	/* bytes of a reason, with its NUL */
 
-/* Opens the database at `path` and prepares `count` statements, which are
- * addressed by index from then on. On a fault *db is NULL and `why` says in a
- * line what is wrong. */
+/* ---- opening and closing (db.c) ---- */
+
+/* Opens the database at `path` and prepares the `count` statements. From then
+ * on a statement is named by its index in `statements`. On a fault *db is NULL
+ * and `why` says in a line what is wrong. */
 enum fault	db_open(struct db **db, const char *path, enum db_mode,
 		    const char *const *statements, unsigned count,
 		    char why[DB_WHY]) __attribute__((warn_unused_result));
-/* In order: of an owner's file nothing is left in the log if nobody else has
- * it open, and then the log goes, too. */
+
+/* Closes a connection in good order. The owner's first moves all of the log
+ * into the database and removes the log, if no other process has it open. */
 void		db_close(struct db *);
-/* After a fault: nothing of it is written or removed any more. */
+
+/* Closes a connection after a fault: nothing more is written or removed. */
 void		db_abandon(struct db *);
 
-/* SQLite's words for the last fault; until the next call on db. */
+/* SQLite's message about the last fault. Lasts until the next call on db. */
 const char	*db_why(const struct db *);
 
 /* SQLite's version, as in "3.40.1". */
 const char	*db_sqlite_version(void);
 
-/* A transaction. db_begin() waits some 50 ms for another writer and says
- * FAULT_BUSY then. With the lock held, and nothing written yet, it looks whose
- * files these are: FAULT_GONE when a path no longer leads to the one that is
- * open, or when the database is shorter than its own header says. After any
- * other fault but FAULT_REFUSED roll back, close and open anew: after a failed
- * sync nothing in memory may be trusted. A commit that says FAULT_NONE is on
- * stable storage (of DB_WRITE: is taken back by a power cut at most). */
+/* ---- transactions (db.c) ---- */
+
+/* Begins a transaction, with the write lock held. FAULT_BUSY: another process
+ * still had the lock after 50 ms. FAULT_GONE: a path no longer leads to the
+ * file that is open, or the database is shorter than its own header says;
+ * nothing was written to it. After any other fault than FAULT_REFUSED roll
+ * back, close, and open anew: after a failed sync the pages in memory may not
+ * be the file's. */
 enum fault	db_begin(struct db *) __attribute__((warn_unused_result));
-enum fault	db_commit(struct db *) __attribute__((warn_unused_result));
+
+/* Ends the transaction by `f`, the result of its statements: FAULT_NONE
+ * commits, anything else rolls back, and so does a commit that fails. Returns
+ * `f`, or the commit's fault. FAULT_NONE means that the transaction is on
+ * stable storage. (With DB_WRITE it is not synced: a power cut may take it
+ * back, but never a part of it.) */
+enum fault	db_end(struct db *, enum fault f)
+		    __attribute__((warn_unused_result));
+
+/* Ends a transaction that was to change nothing. */
 void		db_rollback(struct db *);
 
-/* Whether the files are still those that were opened, now and without a lock:
- * FAULT_GONE if not. */
-enum fault	db_look(struct db *) __attribute__((warn_unused_result));
-
-/* Between transactions, cheap when there is little to do: moves what the log
- * has collected into the database while nobody can commit. An owner does so
- * soon enough for the log to stay below SQLite's 1,000 pages, at which others'
- * connections would begin; DB_WRITE only where no owner did. `look` at what
- * others have written, too. */
-enum fault	db_checkpoint(struct db *, bool look)
+/* Whether the paths still lead to the files that are open, now and without a
+ * lock: FAULT_GONE if they do not. */
+enum fault	db_check_files(struct db *)
 		    __attribute__((warn_unused_result));
-/* All of it, or FAULT_BUSY: a reader needs the log as it is, or another
- * process does not let go of the lock. */
-enum fault	db_empty_log(struct db *) __attribute__((warn_unused_result));
-/* The same for files that are gone (FAULT_GONE), wherever they are by now.
- * Then nothing is left of them at their path: db_abandon() is next. */
-enum fault	db_retire(struct db *) __attribute__((warn_unused_result));
-int64_t		db_wal_bytes(const struct db *);
 
-/* Empties the log and cuts it, so that no copy of what was deleted is left in
- * it. FAULT_BUSY: as for db_empty_log(). */
-enum fault	db_wipe_log(struct db *) __attribute__((warn_unused_result));
-
-/* Reads all of it: FAULT_CORRUPT if anything is not as it should be. */
-enum fault	db_look_through(struct db *)
+/* Reads the whole database: FAULT_CORRUPT if it is damaged anywhere. */
+enum fault	db_check_integrity(struct db *)
 		    __attribute__((warn_unused_result));
 
 /* Within a transaction: gives up to `pages` free pages back to the disk. */
 enum fault	db_shrink(struct db *, unsigned pages)
 		    __attribute__((warn_unused_result));
 
-/* A statement's parameters, counted from 1. Bytes must live until it is run
- * or finished; { NULL, 0 } is NULL. */
+/* ---- the write-ahead log (db_log.c); none of these in a transaction ---- */
+
+/* Moves the log into the database when the log has grown long; costs nothing
+ * otherwise. The owner does so early enough for the log to stay below 1,000
+ * pages, at which others' connections would begin to (checkpoint.h); DB_WRITE
+ * only where no owner did. With `look` it also sees, on the disk, what other
+ * processes have appended. A reader that needs the log is no fault. */
+enum fault	db_checkpoint(struct db *, bool look)
+		    __attribute__((warn_unused_result));
+
+/* Moves all of the log into the database. FAULT_BUSY: a reader needs the log
+ * as it is, or another process keeps the write lock. */
+enum fault	db_empty_log(struct db *) __attribute__((warn_unused_result));
+
+/* Retires a database of which db_begin() said FAULT_GONE, wherever its files
+ * are by now. FAULT_BUSY: as for db_empty_log(); call it again. Else the only
+ * call left is db_abandon(). */
+enum fault	db_retire(struct db *) __attribute__((warn_unused_result));
+
+/* Empties the log and cuts it, so that no copy of a deleted row is left in it.
+ * FAULT_BUSY: as for db_empty_log(). */
+enum fault	db_wipe_log(struct db *) __attribute__((warn_unused_result));
+
+/* The log's length in bytes. */
+int64_t		db_wal_bytes(const struct db *);
+
+/* ---- statements (db_statement.c) ---- */
+
+/* Sets a statement's parameters, which are counted from 1. The bytes are not
+ * copied: they must live until the statement was run or finished. { NULL, 0 }
+ * is NULL as a text, and an empty blob. */
 void		db_bind_text(struct db *, unsigned statement, int,
 		    struct span);
 void		db_bind_blob(struct db *, unsigned statement, int,
 		    struct span);
 void		db_bind_int(struct db *, unsigned statement, int, int64_t);
 
-/* Runs a statement that returns no row. */
+/* Runs a statement that returns no row, and forgets its parameters. */
 enum fault	db_run(struct db *, unsigned statement)
 		    __attribute__((warn_unused_result));
 
-/* To the next row: *row says whether there is one. Its columns, counted from
- * 0, last until the next step; db_finish() ends the reading and unbinds. */
+/* Goes to the next row: *row says whether there is one. */
 enum fault	db_step(struct db *, unsigned statement, bool *row)
 		    __attribute__((warn_unused_result));
+
+/* The columns of that row, which are counted from 0. Last until the next
+ * step. */
 struct span	db_text(struct db *, unsigned statement, int);
 int64_t		db_int(struct db *, unsigned statement, int);
+
+/* Ends the reading, wherever it is, and forgets the parameters. */
 void		db_finish(struct db *, unsigned statement);
 
-/* Asks enough(arg) every now and then: a statement that is being run when it
- * is not 0 ends with FAULT_IO. For readers, who must not hold up others. */
-void		db_interrupt(struct db *, int (*enough)(void *), void *arg);
+/* Calls interrupted(arg) every few thousand steps of SQLite while a statement
+ * runs; when that is not 0, the statement ends with FAULT_IO. NULL ends it. */
+void		db_interrupt(struct db *, int (*interrupted)(void *),
+		    void *arg);
 
-/* Of the last INSERT; rows that the last statement changed. */
+/* The id of the row that was inserted last. */
 int64_t		db_last_id(const struct db *);
+
+/* How many rows the last statement changed. */
 int64_t		db_changes(const struct db *);
 
 #endif

@@ -5,8 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define ASIDE_NAME_SIZE	(PATH_MAX + 32)	/* bytes, with the NUL */
+
+/* Whether this path still leads to the file that was noted. */
 static bool
-same(const struct db_files *f, int which)
+is_noted(const struct db_files *f, int which)
 {
 	struct stat st;
 
@@ -35,27 +38,30 @@ bool
 db_files_same(const struct db_files *f)
 {
 	for (int i = 0; i < DB_FILES; i++)
-		if (!same(f, i))
+		if (!is_noted(f, i))
 			return false;
 	return true;
 }
 
-/* No other file's: it ends with this one's number. */
+/* The name under which a file is set aside. With the inode's number in it, it
+ * is no other file's. */
 static void
-aside(const struct db_files *f, int which, char name[PATH_MAX + 32])
+aside_name(const struct db_files *f, int which, char name[ASIDE_NAME_SIZE])
 {
-	snprintf(name, PATH_MAX + 32, "%s.%ju", f->path[which],
+	snprintf(name, ASIDE_NAME_SIZE, "%s.%ju", f->path[which],
 	    (uintmax_t)f->ino[which]);
 }
 
 void
 db_files_set_log_aside(const struct db_files *f)
 {
-	char name[PATH_MAX + 32];
+	char name[ASIDE_NAME_SIZE];
 
-	for (int i = DB_FILE_LOG; i < DB_FILES && !same(f, DB_FILE_MAIN); i++) {
-		aside(f, i, name);
-		if (same(f, i))
+	if (is_noted(f, DB_FILE_MAIN))
+		return;
+	for (int i = DB_FILE_LOG; i < DB_FILES; i++) {
+		aside_name(f, i, name);
+		if (is_noted(f, i))
 			(void)rename(f->path[i], name);
 	}
 }
@@ -65,20 +71,21 @@ db_files_log_is_shared(const struct db_files *f)
 {
 	struct stat st;
 
-	return same(f, DB_FILE_MAIN) && same(f, DB_FILE_LOG) &&
-	    !same(f, DB_FILE_INDEX) && stat(f->path[DB_FILE_INDEX], &st) == 0;
+	return is_noted(f, DB_FILE_MAIN) && is_noted(f, DB_FILE_LOG) &&
+	    !is_noted(f, DB_FILE_INDEX) &&
+	    stat(f->path[DB_FILE_INDEX], &st) == 0;
 }
 
 int
 db_files_remove_log(const struct db_files *f)
 {
-	bool log = same(f, DB_FILE_LOG) ||
-	    (same(f, DB_FILE_MAIN) && same(f, DB_FILE_INDEX));
-	bool mine[DB_FILES] = { false, log, same(f, DB_FILE_INDEX) };
-	char name[PATH_MAX + 32];
+	bool log = is_noted(f, DB_FILE_LOG) ||
+	    (is_noted(f, DB_FILE_MAIN) && is_noted(f, DB_FILE_INDEX));
+	bool mine[DB_FILES] = { false, log, is_noted(f, DB_FILE_INDEX) };
+	char name[ASIDE_NAME_SIZE];
 
 	for (int i = DB_FILE_LOG; i < DB_FILES; i++) {
-		aside(f, i, name);
+		aside_name(f, i, name);
 		(void)unlink(name);
 		if (mine[i] && unlink(f->path[i]) != 0 && errno != ENOENT)
 			return -1;

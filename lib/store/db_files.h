@@ -1,5 +1,6 @@
-/* The three files of a database: itself, its log (-wal) and the log's index
- * (-shm). What others do to them while they are open is seen here. */
+/* The three files of a database: the database itself, its log (NAME-wal) and
+ * the log's index (NAME-shm). While they are open somebody may rename, replace
+ * or delete any of them: SQLite does not notice, these functions do. */
 #ifndef DB_FILES_H
 #define DB_FILES_H
 
@@ -17,37 +18,42 @@ struct db_files {
 	ino_t	ino[DB_FILES];
 };
 
-/* Notes which files these are: `path` as it was given, since a symbolic link
- * may lead elsewhere one day, `real` as SQLite opened it, which names the other
- * two after that. 0, or -1 with errno when one of them is not there. */
-int db_files_remember(struct db_files *, const char *path, const char *real);
+/* Notes which files these are, by device and inode. `path` is the database's as
+ * it was given, since a symbolic link in it may be changed later; `real` is
+ * without links, as SQLite opened it: log and index are named after that. 0, or
+ * -1 with errno when one of them is not there. */
+int	db_files_remember(struct db_files *, const char *path,
+	    const char *real);
 
-/* Whether each path still leads to the file that was noted. Whoever writes
- * asks with the write lock held: nobody else replaces them under it. */
+/* Whether each path still leads to the file that was noted. Before writing,
+ * call this with the write lock held: what respects the lock does not replace
+ * the files meanwhile. */
 bool	db_files_same(const struct db_files *);
 
-/* When the database is no longer at its path: gives log and index other names,
- * NAME-wal.NUMBER, under which those who have them open go on. Whoever opens
- * what is at the path now would take them for its own. */
+/* Sets log and index aside when their database is no longer at its path:
+ * renames them to NAME-wal.INODE and NAME-shm.INODE. A process that has them
+ * open keeps using them. Without this, a process that opens the new database at
+ * the path would take them for the new one's. */
 void	db_files_set_log_aside(const struct db_files *);
 
-/* Whether somebody has made another index for the log, after ours was taken
- * away, and so has read the log and goes on in it. */
+/* Whether another process made a new index for our log after ours was deleted.
+ * It then has read the log, and appends to it. */
 bool	db_files_log_is_shared(const struct db_files *);
 
-/* Removes the log and its index where they still are those that were noted, or
- * were set aside. A new database in their midst would take them for its own. A
- * log that is not goes too when the index is: nobody can read it by that, but
- * would write to it beside those who make a new index. 0, or -1 with errno. */
+/* Removes the noted log and index, at their paths and where they were set
+ * aside: a new database would take them for its own. Another log that stands
+ * beside our database and our index is removed as well: the index does not
+ * describe it, so it cannot be read; but a process with this index would write
+ * to it, while others make a new index for it. 0, or -1 with errno. */
 int	db_files_remove_log(const struct db_files *);
 
-/* Whether a log is at `path`, but no database: it is that of one which was
- * moved before anybody could move the log into it. SQLite throws it away. */
+/* Whether there is a log beside `path`, but no database: the database was moved
+ * away before the log was moved into it. SQLite would delete such a log. */
 bool	db_files_is_stray_log(const char *path);
 
-/* Of the log of the database at `path`, which is no symbolic link: its length
- * in bytes, 0 where there is none, and when it was last written to. A
- * checkpoint does not shorten it. */
+/* The length in bytes of the log of the database at `path`, 0 where there is
+ * none; *written, unless NULL, is when the log was last written to. `path` must
+ * not be a symbolic link. A checkpoint does not make a log shorter. */
 int64_t	db_files_log_bytes(const char *path, struct timespec *written);
 
 #endif

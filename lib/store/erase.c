@@ -264,11 +264,7 @@ delete_all(struct db *d, const struct target *t, unsigned count)
 		return f;
 	for (unsigned i = 0; i < count && f == FAULT_NONE; i++)
 		f = delete_one(d, &t[i]);
-	if (f == FAULT_NONE)
-		f = db_commit(d);
-	if (f != FAULT_NONE)
-		db_rollback(d);
-	return f;
+	return db_end(d, f);
 }
 
 enum fault

@@ -7,8 +7,9 @@
 
 #define APPLICATION_ID	0x53574f42	/* "SWOB" */
 
-/* Only an empty file takes these. Pages of twice SQLite's own size: of rows of
- * some 2 KiB they leave less of the disk empty, and fewer are to be written. */
+/* These settings have an effect only before the first table is made. Pages of
+ * twice SQLite's default size: a row has some 2 KiB, so less of each page stays
+ * empty, and fewer pages have to be written. */
 #define NEW_FILE	"PRAGMA page_size = 8192;" \
 			"PRAGMA auto_vacuum = INCREMENTAL"
 
@@ -39,7 +40,7 @@ migrate_check(sqlite3 *db, int64_t *version, char *why, size_t size)
 	return FAULT_NONE;
 }
 
-/* Every version's step from the one before it. */
+/* migrations[N] brings version N to N + 1. */
 static const char *const migrations[MIGRATE_VERSION] = { schema_sql };
 
 enum fault
@@ -56,18 +57,16 @@ migrate(sqlite3 *db, char *why, size_t size)
 		return f;
 	if ((f = sql_run(db, "BEGIN EXCLUSIVE")) != FAULT_NONE)
 		return f;
-	/* Another process may have been quicker. */
+	/* Another process may have migrated it since the first look. */
 	f = migrate_check(db, &version, why, size);
 	for (; f == FAULT_NONE && version < MIGRATE_VERSION; version++)
 		f = sql_run(db, migrations[version]);
 	snprintf(mark, sizeof(mark), "PRAGMA application_id = %d; "
-	    "PRAGMA user_version = %d; COMMIT", APPLICATION_ID,
+	    "PRAGMA user_version = %d", APPLICATION_ID,
 	    MIGRATE_VERSION);
 	if (f == FAULT_NONE)
 		f = sql_run(db, mark);
 	if (f != FAULT_NONE && why[0] == '\0')
 		snprintf(why, size, "%s", sqlite3_errmsg(db));
-	if (f != FAULT_NONE)
-		(void)sql_run(db, "ROLLBACK");
-	return f;
+	return sql_end(db, f);
 }

@@ -104,6 +104,8 @@ store(struct spool_import *b, struct db *d, unsigned *which)
 	enum fault f = db_begin(d);
 	struct stored stored;
 
+	if (f != FAULT_NONE)
+		return *which = 0, f;
 	for (*which = 0; f == FAULT_NONE && *which < b->count; ++*which) {
 		struct received *r = b->taken[*which].received;
 
@@ -112,11 +114,7 @@ store(struct spool_import *b, struct db *d, unsigned *which)
 		if (f != FAULT_NONE)
 			break;
 	}
-	if (f == FAULT_NONE)
-		f = db_commit(d);
-	if (f != FAULT_NONE)
-		db_rollback(d);
-	return f;
+	return db_end(d, f);
 }
 
 /* Without memory json_valid() says no, and a CHECK fails: the second time it

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HEADER_BYTES	32	/* as far as it is read, */
-#define HEADER_PAGES	28	/* and where its size in pages stands */
+#define HEADER_BYTES	32	/* of the file's header: as much as is read */
+#define HEADER_PAGES	28	/* where the size in pages begins */
 
 enum fault
 sql_fault(int rc)
@@ -44,7 +44,7 @@ sql_fault(int rc)
 }
 
 enum fault
-sql_opened(sqlite3 *db, const char *path, enum fault f, char *why,
+sql_open_fault(sqlite3 *db, const char *path, enum fault f, char *why,
     size_t size)
 {
 	char folder[PATH_MAX];
@@ -84,6 +84,23 @@ sql_run(sqlite3 *db, const char *sql)
 }
 
 enum fault
+sql_end(sqlite3 *db, enum fault f)
+{
+	if (f == FAULT_NONE)
+		f = sql_run(db, "COMMIT");
+	if (f != FAULT_NONE)
+		sql_rollback(db);
+	return f;
+}
+
+void
+sql_rollback(sqlite3 *db)
+{
+	if (!sqlite3_get_autocommit(db))
+		(void)sql_run(db, "ROLLBACK");
+}
+
+enum fault
 sql_number(sqlite3 *db, const char *sql, int64_t *n)
 {
 	sqlite3_stmt *stmt;
@@ -97,8 +114,9 @@ sql_number(sqlite3 *db, const char *sql, int64_t *n)
 	return sql_fault(rc);
 }
 
-/* Through SQLite's own descriptor: whoever opens the file a second time, and
- * closes that, loses all locks that the process has on it. */
+/* This reads through SQLite's own descriptor. A second descriptor would be
+ * wrong: when a process closes any descriptor of a file, it loses all POSIX
+ * locks that it has on the file (sqlite.org/howtocorrupt.html, 2.2). */
 void
 sql_size(sqlite3 *db, int64_t page_bytes, int64_t *bytes,
     int64_t *header_bytes)

@@ -124,7 +124,7 @@ trust(struct writer *w, char why[DB_WHY])
 	}
 	if ((f == FAULT_NONE || f == FAULT_BUSY) && w->suspect) {
 		db_interrupt(w->db, still_at_it, w);
-		f = db_look_through(w->db);
+		f = db_check_integrity(w->db);
 		db_interrupt(w->db, NULL, NULL);
 	}
 	if (f == FAULT_BUSY)
@@ -212,11 +212,7 @@ put_jobs(struct writer *w, struct commit_job *jobs)
 	for (j = jobs; j != NULL && f == FAULT_NONE; j = j->next)
 		f = store_put(w->db, &j->received->hook,
 		    &j->received->observation, FROM_REQUEST, &j->stored);
-	if (f == FAULT_NONE)
-		f = db_commit(w->db);
-	if (f != FAULT_NONE)
-		db_rollback(w->db);
-	return f;
+	return db_end(w->db, f);
 }
 
 /* One hook of the batch breaks a rule of the schema: the others must not pay
@@ -295,7 +291,7 @@ look_at_mapping(struct writer *w)
 		return FAULT_NONE;
 	w->tick_at = clock_ms() + TICK_MS;
 	/* An idle worker has to notice, too. */
-	if ((f = db_look(w->db)) != FAULT_NONE)
+	if ((f = db_check_files(w->db)) != FAULT_NONE)
 		return f;
 	if ((f = store_map_edits(w->db, &edits)) == FAULT_NONE &&
 	    edits != w->edits) {
@@ -315,11 +311,7 @@ remap(struct writer *w)
 	if (f != FAULT_NONE)
 		return f;
 	f = store_remap(w->db, &w->cursor, REMAP_BATCH, &more);
-	if (f == FAULT_NONE)
-		f = db_commit(w->db);
-	if (f != FAULT_NONE)
-		db_rollback(w->db);
-	else
+	if ((f = db_end(w->db, f)) == FAULT_NONE)
 		w->remap = more;
 	return f;
 }

@@ -29,7 +29,7 @@ ARROWS = {
 DOORS = {
     "json-c/json.h": "lib/base/json.c",
     "sodium.h": "lib/hook/signature.c",
-    "sqlite3.h": "lib/store/checkpoint.h lib/store/db.c "
+    "sqlite3.h": "lib/store/checkpoint.h lib/store/db_private.h "
                  "lib/store/migrate.h lib/store/sql.h",
     "curl/curl.h": "lib/sink/http_sink.c",
     "fcgiapp.h": "cgi/server/fcgi.c",

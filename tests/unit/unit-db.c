@@ -39,7 +39,7 @@ put(struct db *d, int n)
 	snprintf(id, sizeof(id), "%d", n);
 	db_bind_text(d, SQL_PUT, 1, span_of(id));
 	if (db_begin(d) != FAULT_NONE || db_run(d, SQL_PUT) != FAULT_NONE ||
-	    db_commit(d) != FAULT_NONE)
+	    db_end(d, FAULT_NONE) != FAULT_NONE)
 		abort();
 }
 
@@ -181,7 +181,8 @@ shrinks(struct db *d)
 		abort();
 	for (int i = 0; i < 50; i++)
 		put_big(d, 100000);
-	if (db_commit(d) != FAULT_NONE || db_empty_log(d) != FAULT_NONE)
+	if (db_end(d, FAULT_NONE) != FAULT_NONE ||
+	    db_empty_log(d) != FAULT_NONE)
 		abort();
 	must("DELETE FROM webhook");
 	must("VACUUM");
@@ -189,7 +190,7 @@ shrinks(struct db *d)
 	if (db_empty_log(d) != FAULT_NONE)
 		abort();
 	put(d, 4);
-	ok(bytes_of(shell_path) < 2000000 && db_look(d) == FAULT_NONE,
+	ok(bytes_of(shell_path) < 2000000 && db_check_files(d) == FAULT_NONE,
 	    "a file that VACUUM made smaller is still ours");
 }
 
@@ -203,7 +204,7 @@ loses(struct db *d, const char *path, const char *what)
 	put(d, 5);
 	if (unlink(path) != 0)
 		abort();
-	ok(db_look(d) == FAULT_GONE && db_begin(d) == FAULT_GONE,
+	ok(db_check_files(d) == FAULT_GONE && db_begin(d) == FAULT_GONE,
 	    "%s that was deleted is missed", what);
 	sqlite3_close(shell);
 	ok(db_retire(d) == FAULT_NONE && bytes_of(wal) < 0 &&

@@ -21,10 +21,7 @@ put(struct db *s, const char *body, const char *request_id, int64_t at,
 	    db_begin(s) != FAULT_NONE)
 		abort();
 	f = store_put(s, &h, &o, origin, stored);
-	if (f == FAULT_NONE)
-		f = db_commit(s);
-	else
-		db_rollback(s);
+	f = db_end(s, f);
 	observation_release(&o);
 	return f;
 }
@@ -94,7 +91,7 @@ maps_later(struct db *s)
 	if (db_begin(s) != FAULT_NONE)
 		abort();
 	ok(store_remap(s, &cursor, 10, &more) == FAULT_NONE && !more &&
-	    db_commit(s) == FAULT_NONE &&
+	    db_end(s, FAULT_NONE) == FAULT_NONE &&
 	    ask("SELECT count(*) FROM outbox WHERE state = 'pending' "
 	    "AND workspace_id = 'ws' AND store_id = 'default'") == 1,
 	    "an unmapped row becomes pending");
