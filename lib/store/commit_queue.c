@@ -1,3 +1,14 @@
+/* A request's way through the queue, with the place of its job:
+ *
+ *   1. commit_queue_put()	the caller makes a job, adds it (JOB_QUEUED),
+ *				and waits for its semaphore
+ *   2. commit_queue_take()	the writer takes it out (JOB_TAKEN)
+ *   3. commit_queue_finish()	the writer notes the result (JOB_DONE); after
+ *				the last job of a caller it posts the semaphore
+ *   4. commit_queue_put()	the caller copies the result, frees the job
+ *
+ * When the time of step 1 is over first, give_up() takes a queued job out
+ * again. A taken one becomes JOB_LEFT: the writer frees it in step 3. */
 #include "store/commit_queue.h"
 
 #include <errno.h>
@@ -8,21 +19,31 @@
 
 #include "base/clock.h"
 
-/* Bytes of bodies that may wait for a commit. A writer that is further behind
- * than this counts as stuck: the spool takes the next ones. */
-#define QUEUED_BYTES	33554432
+/* The queue is full with bodies of 32 MiB: a writer that is so far behind does
+ * not catch up before the callers' time is over. */
+#define QUEUED_BYTES_MAX	33554432
 
 struct commit_queue {
-	pthread_mutex_t	 lock;		/* guards all of this, and the jobs */
-	pthread_cond_t	 work;
-	struct commit_job	*head, **tail;
-	unsigned	 queued;
+	pthread_mutex_t	 lock;		/* guards all below, and each job's
+					 * place, fault and next */
+	pthread_cond_t	 work;		/* head, or stop, was set */
+	struct commit_job *head, **tail;
+	unsigned	 queued;	/* jobs from head on */
 	size_t		 bytes;		/* of bodies: queued or taken */
 	bool		 stop, stuck;
 };
 
+/* A thread that waits for its jobs. It lives as long as the thread, and not in
+ * one call of commit_queue_put(): the writer may still be inside sem_post()
+ * when the caller that was woken has already returned. */
+struct commit_caller {
+	sem_t		 woken;		/* posted with the last job */
+	unsigned	 left;		/* jobs that are not done; written with
+					 * the lock held, and atomic */
+};
+
 static struct timespec
-in_ms(unsigned ms)
+deadline_in(unsigned ms)
 {
 	int64_t at = clock_ms() + ms;
 
@@ -33,28 +54,42 @@ in_ms(unsigned ms)
 struct commit_queue *
 commit_queue_open(void)
 {
-	struct commit_queue *in = calloc(1, sizeof(*in));
+	struct commit_queue *q = calloc(1, sizeof(*q));
 	pthread_condattr_t attr;
 
-	if (in == NULL)
+	if (q == NULL)
 		return NULL;
-	in->tail = &in->head;
-	pthread_mutex_init(&in->lock, NULL);
+	q->tail = &q->head;
+	pthread_mutex_init(&q->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&in->work, &attr);
+	pthread_cond_init(&q->work, &attr);
 	pthread_condattr_destroy(&attr);
-	return in;
+	return q;
 }
 
 void
-commit_queue_close(struct commit_queue *in)
+commit_queue_close(struct commit_queue *q)
 {
-	if (in == NULL)
+	if (q == NULL)
 		return;
-	pthread_cond_destroy(&in->work);
-	pthread_mutex_destroy(&in->lock);
-	free(in);
+	pthread_cond_destroy(&q->work);
+	pthread_mutex_destroy(&q->lock);
+	free(q);
+}
+
+/* ---- jobs ---- */
+
+static struct commit_job *
+job_new(struct received *r, struct commit_caller *caller)
+{
+	struct commit_job *j = calloc(1, sizeof(*j));
+
+	if (j == NULL)
+		return NULL;
+	j->received = received_hold(r);
+	j->caller = caller;
+	return j;
 }
 
 static void
@@ -64,108 +99,89 @@ job_free(struct commit_job *j)
 	free(j);
 }
 
-/* With the lock held. */
-static void
-unqueue(struct commit_queue *in, struct commit_job *j)
-{
-	struct commit_job **p;
-
-	for (p = &in->head; *p != j; p = &(*p)->next)
-		;
-	if ((*p = j->next) == NULL)
-		in->tail = p;
-	in->queued--;
-}
-
 static size_t
-size_of(const struct commit_job *j)
+job_bytes(const struct commit_job *j)
 {
 	return j->received->hook.body.len;
 }
 
-/* Those who wait together: a thread's, not a job's, since it is posted after
- * the jobs may be gone. */
-struct commit_caller {
-	sem_t		 woken;		/* by the last of them */
-	unsigned	 left;		/* that are not done; guarded, and
-					 * atomic */
-};
-
-/* With the lock held: at the end of the queue. False: it would wait in vain. */
+/* With the lock held: adds the job at the end. False: the queue is stuck or
+ * full. One job is always let in, however long its body. */
 static bool
-enqueue(struct commit_queue *in, struct commit_job *j)
+add_job(struct commit_queue *q, struct commit_job *j)
 {
-	if (in->stuck || (in->bytes > 0 &&
-	    in->bytes + size_of(j) > QUEUED_BYTES))
+	if (q->stuck || (q->bytes > 0 &&
+	    q->bytes + job_bytes(j) > QUEUED_BYTES_MAX))
 		return false;
-	in->bytes += size_of(j);
-	*in->tail = j;
-	in->tail = &j->next;
-	in->queued++;
-	j->party->left++;
+	q->bytes += job_bytes(j);
+	*q->tail = j;
+	q->tail = &j->next;
+	q->queued++;
+	j->caller->left++;
 	return true;
 }
 
-static struct commit_job *
-job_new(struct received *r, struct commit_caller *p)
+/* With the lock held: takes a job out, from wherever it is in the queue. */
+static void
+remove_job(struct commit_queue *q, struct commit_job *j)
 {
-	struct commit_job *j = calloc(1, sizeof(*j));
+	struct commit_job **p;
 
-	if (j == NULL)
-		return NULL;
-	j->received = received_hold(r);
-	j->party = p;
-	return j;
+	for (p = &q->head; *p != j; p = &(*p)->next)
+		;
+	if ((*p = j->next) == NULL)
+		q->tail = p;
+	q->queued--;
+	q->bytes -= job_bytes(j);
 }
 
+/* ---- the callers' side ---- */
+
 static void
-hand_in(struct commit_queue *in, struct commit_caller *p,
-    struct commit_request *w, unsigned count)
+add_requests(struct commit_queue *q, struct commit_caller *caller,
+    struct commit_request *r, unsigned count)
 {
 	bool first;
 
 	for (unsigned i = 0; i < count; i++) {
-		w[i].stored = (struct stored){ false, false, false };
-		w[i].job = job_new(w[i].received, p);
+		r[i].stored = (struct stored){ false, false, false };
+		r[i].job = job_new(r[i].received, caller);
 	}
-	pthread_mutex_lock(&in->lock);
-	first = in->head == NULL;
-	for (unsigned i = 0; i < count; i++) {
-		w[i].fault = w[i].job == NULL ? FAULT_MEMORY :
-		    enqueue(in, w[i].job) ? FAULT_NONE : FAULT_STUCK;
-	}
-	first &= in->head != NULL;
-	pthread_mutex_unlock(&in->lock);
+	pthread_mutex_lock(&q->lock);
+	first = q->head == NULL;
+	for (unsigned i = 0; i < count; i++)
+		r[i].fault = r[i].job == NULL ? FAULT_MEMORY :
+		    add_job(q, r[i].job) ? FAULT_NONE : FAULT_STUCK;
+	first &= q->head != NULL;
+	pthread_mutex_unlock(&q->lock);
 	if (first)
-		pthread_cond_signal(&in->work);
+		pthread_cond_signal(&q->work);
 }
 
-/* Of those who have waited for too long. False: they are all done meanwhile,
- * and woken for it. */
+/* The caller's time is over: its jobs that are not done get FAULT_BUSY. False:
+ * all were done in the meantime, so the semaphore was posted. */
 static bool
-leave(struct commit_queue *in, struct commit_caller *p,
-    struct commit_request *w, unsigned count)
+give_up(struct commit_queue *q, struct commit_caller *caller,
+    struct commit_request *r, unsigned count)
 {
 	bool left;
 
-	pthread_mutex_lock(&in->lock);
-	left = p->left > 0;
+	pthread_mutex_lock(&q->lock);
+	left = caller->left > 0;
 	for (unsigned i = 0; i < count && left; i++) {
-		struct commit_job *j = w[i].job;
+		struct commit_job *j = r[i].job;
 
-		if (w[i].fault != FAULT_NONE || j->place == JOB_DONE)
+		if (r[i].fault != FAULT_NONE || j->place == JOB_DONE)
 			continue;
-		in->stuck = true;
-		w[i].fault = FAULT_BUSY;
-		if (j->place == JOB_QUEUED) {
-			unqueue(in, j);
-			in->bytes -= size_of(j);
-		} else {
-			w[i].job = NULL;	/* the writer's, now */
-		}
+		q->stuck = true;
+		r[i].fault = FAULT_BUSY;
+		if (j->place == JOB_QUEUED)
+			remove_job(q, j);
+		else
+			r[i].job = NULL;	/* the writer frees it */
 		j->place = JOB_LEFT;
 	}
-	pthread_mutex_unlock(&in->lock);
+	pthread_mutex_unlock(&q->lock);
 	return left;
 }
 
@@ -182,119 +198,121 @@ wait_until(sem_t *s, struct timespec deadline)
 }
 
 void
-commit_queue_put(struct commit_queue *in, struct commit_request *w,
+commit_queue_put(struct commit_queue *q, struct commit_request *r,
     unsigned count, unsigned wait_ms)
 {
-	static _Thread_local struct commit_caller party;
-	struct commit_caller *p = &party;
+	static _Thread_local struct commit_caller caller;
 	bool any = false;
 
-	p->left = 0;
-	(void)sem_init(&p->woken, 0, 0);
-	hand_in(in, p, w, count);
+	caller.left = 0;
+	(void)sem_init(&caller.woken, 0, 0);
+	add_requests(q, &caller, r, count);
 	for (unsigned i = 0; i < count; i++)
-		any |= w[i].fault == FAULT_NONE;
-	if (any && !wait_until(&p->woken, in_ms(wait_ms)) &&
-	    !leave(in, p, w, count))
-		while (sem_wait(&p->woken) != 0)	/* EINTR */
+		any |= r[i].fault == FAULT_NONE;
+	if (any && !wait_until(&caller.woken, deadline_in(wait_ms)) &&
+	    !give_up(q, &caller, r, count))
+		while (sem_wait(&caller.woken) != 0)	/* EINTR */
 			;
 	/* For TSan, which does not know sem_clockwait(). */
-	(void)__atomic_load_n(&p->left, __ATOMIC_ACQUIRE);
+	(void)__atomic_load_n(&caller.left, __ATOMIC_ACQUIRE);
 	for (unsigned i = 0; i < count; i++) {
-		if (w[i].job == NULL)
+		if (r[i].job == NULL)
 			continue;
-		if (w[i].job->place == JOB_DONE) {
-			w[i].fault = w[i].job->fault;
-			w[i].stored = w[i].job->stored;
+		if (r[i].job->place == JOB_DONE) {
+			r[i].fault = r[i].job->fault;
+			r[i].stored = r[i].job->stored;
 		}
-		job_free(w[i].job);
+		job_free(r[i].job);
 	}
 }
 
 unsigned
-commit_queue_queued(struct commit_queue *in)
+commit_queue_queued(struct commit_queue *q)
 {
 	unsigned n;
 
-	pthread_mutex_lock(&in->lock);
-	n = in->queued;
-	pthread_mutex_unlock(&in->lock);
+	pthread_mutex_lock(&q->lock);
+	n = q->queued;
+	pthread_mutex_unlock(&q->lock);
 	return n;
 }
 
 void
-commit_queue_stop(struct commit_queue *in)
+commit_queue_stop(struct commit_queue *q)
 {
-	pthread_mutex_lock(&in->lock);
-	in->stop = true;
-	pthread_cond_signal(&in->work);
-	pthread_mutex_unlock(&in->lock);
+	pthread_mutex_lock(&q->lock);
+	q->stop = true;
+	pthread_cond_signal(&q->work);
+	pthread_mutex_unlock(&q->lock);
 }
 
+/* ---- the writer's side ---- */
+
 bool
-commit_queue_wait(struct commit_queue *in, unsigned wait_ms)
+commit_queue_wait(struct commit_queue *q, unsigned wait_ms)
 {
-	struct timespec deadline = in_ms(wait_ms);
+	struct timespec deadline = deadline_in(wait_ms);
 	bool go_on;
 	int rc = wait_ms == 0;
 
-	pthread_mutex_lock(&in->lock);
-	while (!in->stop && in->head == NULL && rc == 0)
-		rc = pthread_cond_timedwait(&in->work, &in->lock, &deadline);
-	go_on = !in->stop || in->head != NULL;
-	pthread_mutex_unlock(&in->lock);
+	pthread_mutex_lock(&q->lock);
+	while (!q->stop && q->head == NULL && rc == 0)
+		rc = pthread_cond_timedwait(&q->work, &q->lock, &deadline);
+	go_on = !q->stop || q->head != NULL;
+	pthread_mutex_unlock(&q->lock);
 	return go_on;
 }
 
 struct commit_job *
-commit_queue_take(struct commit_queue *in, unsigned limit, size_t bytes)
+commit_queue_take(struct commit_queue *q, unsigned limit, size_t bytes)
 {
 	struct commit_job *taken = NULL, **end = &taken;
 	size_t all = 0;
 	unsigned n;
 
-	pthread_mutex_lock(&in->lock);
-	for (n = 0; n < limit && in->head != NULL; n++) {
-		all += size_of(in->head);
+	pthread_mutex_lock(&q->lock);
+	for (n = 0; n < limit && q->head != NULL; n++) {
+		all += job_bytes(q->head);
 		if (n > 0 && all > bytes)
 			break;
-		*end = in->head;
-		in->head = in->head->next;
+		*end = q->head;
+		q->head = q->head->next;
 		(*end)->place = JOB_TAKEN;
 		end = &(*end)->next;
 	}
 	*end = NULL;
-	if (in->head == NULL)
-		in->tail = &in->head;
-	in->queued -= n;
-	pthread_mutex_unlock(&in->lock);
+	if (q->head == NULL)
+		q->tail = &q->head;
+	q->queued -= n;
+	pthread_mutex_unlock(&q->lock);
 	return taken;
 }
 
 void
-commit_queue_finish(
-    struct commit_queue *in, struct commit_job *jobs, enum fault f)
+commit_queue_finish(struct commit_queue *q, struct commit_job *jobs,
+    enum fault f)
 {
 	struct commit_job *j, *next, *left = NULL;
 
-	pthread_mutex_lock(&in->lock);
+	pthread_mutex_lock(&q->lock);
 	for (j = jobs; j != NULL; j = next) {
-		struct commit_caller *p = j->party;
+		struct commit_caller *caller = j->caller;
 
 		next = j->next;
-		in->bytes -= size_of(j);
+		q->bytes -= job_bytes(j);
 		if (j->place == JOB_LEFT) {
 			j->next = left;
 			left = j;
 			continue;
 		}
-		/* From here on it is its caller's. */
+		/* From here on the caller may free it. */
 		j->fault = f;
 		j->place = JOB_DONE;
-		if (__atomic_sub_fetch(&p->left, 1, __ATOMIC_RELEASE) == 0)
-			sem_post(&p->woken);
+		if (__atomic_sub_fetch(&caller->left, 1, __ATOMIC_RELEASE) ==
+		    0)
+			sem_post(&caller->woken);
 	}
-	pthread_mutex_unlock(&in->lock);
+	pthread_mutex_unlock(&q->lock);
 	for (j = left; j != NULL; j = next) {
 		next = j->next;
 		job_free(j);
@@ -302,20 +320,20 @@ commit_queue_finish(
 }
 
 void
-commit_queue_set_stuck(struct commit_queue *in, bool stuck)
+commit_queue_set_stuck(struct commit_queue *q, bool stuck)
 {
-	pthread_mutex_lock(&in->lock);
-	in->stuck = stuck;
-	pthread_mutex_unlock(&in->lock);
+	pthread_mutex_lock(&q->lock);
+	q->stuck = stuck;
+	pthread_mutex_unlock(&q->lock);
 }
 
 bool
-commit_queue_is_stuck(struct commit_queue *in)
+commit_queue_is_stuck(struct commit_queue *q)
 {
 	bool stuck;
 
-	pthread_mutex_lock(&in->lock);
-	stuck = in->stuck;
-	pthread_mutex_unlock(&in->lock);
+	pthread_mutex_lock(&q->lock);
+	stuck = q->stuck;
+	pthread_mutex_unlock(&q->lock);
 	return stuck;
 }

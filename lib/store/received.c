@@ -4,18 +4,18 @@
 
 #include "hook/redact.h"
 
-#define HEADER_MAX	256	/* bytes of a header that are kept */
+#define KEPT_HEADER_MAX	256	/* bytes of a header that are kept */
 
 static void
 keep_header(struct text *t, struct span s)
 {
-	for (size_t i = 0; i < s.len && i < HEADER_MAX; i++)
+	for (size_t i = 0; i < s.len && i < KEPT_HEADER_MAX; i++)
 		text_add(t, s.at[i] >= 0x20 && s.at[i] < 0x7f ?
 		    &s.at[i] : "?", 1);
 }
 
-/* The headers one behind the other, and then, when they no longer move, the
- * spans into them. */
+/* Copies all headers into one text. Only then, when the text does not move any
+ * more, the hook's spans are set to the copies. */
 static bool
 keep_headers(struct received *r)
 {
@@ -26,21 +26,22 @@ keep_headers(struct received *r)
 
 	for (i = 0; i < n; i++)
 		keep_header(&r->headers, *headers[i]);
-	text_add(&r->headers, "", 1);	/* there is always a byte to point at */
+	text_add(&r->headers, "", 1);	/* an empty header needs an address */
 	if (r->headers.broken)
 		return false;
 	for (i = 0; i < n; i++) {
 		if (headers[i]->at == NULL)
 			continue;
 		headers[i]->at = r->headers.at + at;
-		if (headers[i]->len > HEADER_MAX)
-			headers[i]->len = HEADER_MAX;
+		if (headers[i]->len > KEPT_HEADER_MAX)
+			headers[i]->len = KEPT_HEADER_MAX;
 		at += headers[i]->len;
 	}
 	return true;
 }
 
-/* The key is that of the bytes that were signed, whatever is kept of them. */
+/* Two deliveries are the same when the bytes that were signed are: the key is
+ * made of those before they are redacted. */
 static bool
 keep_key(struct received *r, struct span key)
 {

@@ -1,29 +1,32 @@
-/* A verified hook with its observation, owned, on its way to a disk. */
+/* A verified hook and its observation, with all bytes that they refer to: on
+ * the way from the request to the database or the spool. */
 #ifndef RECEIVED_H
 #define RECEIVED_H
 
 #include "hook/observation.h"
 
-/* Shared by the request that received it and the writer that keeps it: each
- * holds a reference, and neither changes it while the other can look, but for
- * the observation, which belongs to whoever stores it. */
+/* The request that received it and the writer share it: each holds a reference.
+ * Nobody changes it any more, except for the observation: only the thread that
+ * stores it (the writer) may read or change that. */
 struct received {
 	struct hook		hook;
 	struct observation	observation;
-	struct text		headers;	/* what hook's spans lead to */
-	struct text		key;		/* hook.dedupe_key */
-	char			*body;		/* hook.body */
-	int			 refs;		/* atomic */
+	struct text		headers;	/* bytes of hook's headers */
+	struct text		key;		/* bytes of hook.dedupe_key */
+	char			*body;		/* bytes of hook.body */
+	int			refs;		/* atomic */
 };
 
-/* Copies what hook holds, but takes over `body` (malloc'd, hook.body's bytes)
- * in any case. Header values are cut to 256 bytes and what is not printable
- * ASCII becomes '?': they are not signed. Redacts the body if the hook says so
- * (redact.h), and what cannot be read then leaves but its length and hash; it
- * is the same delivery, by the same key, as without. Then observes. NULL
- * without memory. One reference. */
+/* Makes one, with one reference; NULL without memory. Copies all that `hook`
+ * refers to, except for `body`: that is hook->body in memory from malloc(), and
+ * it is taken over, also when the result is NULL. Header values are not signed:
+ * they are cut to 256 bytes, and each byte that is not printable ASCII becomes
+ * '?'. With hook->redact the body is redacted (redact.h); of a body that cannot
+ * be read only length and hash are kept. Its dedupe key is still that of the
+ * bytes that were signed. Then the hook is observed (observation.h). */
 struct received	*received_new(const struct hook *, char *body,
 		    struct span observe_list);
+/* Adds a reference; gives one back, and frees it with the last one. */
 struct received	*received_hold(struct received *);
 void		 received_drop(struct received *);
 
