@@ -1,3 +1,8 @@
+/* Erasing: erase_command.c calls, in this order,
+ *   1. erase_spooled()	the files of the spool; first, because a worker may
+ *			import one into the database at any time
+ *   2. erase_hooks()	the rows of the database, some in each call
+ *   3. erase_traces()	the copies of those rows that the log still holds */
 #include "store/erase.h"
 
 #include <assert.h>
@@ -15,14 +20,15 @@
 #include "hook/redact.h"
 #include "store/spool.h"
 
-#define BATCH		32	/* hooks looked at, and erased, at once */
-#define TRIES		100	/* for a lock that another one has */
-#define TRY_MS		20	/* between them */
-#define NUMBER_MAX	4	/* digits of a replay's number: it has an end */
-#define ISSUE_MAX	64	/* bytes of an issue's id; Sentry's have 20 */
+#define BATCH_ROWS	32	/* hooks looked at, and erased, at once */
+#define LOCK_TRIES	100	/* while another process has the lock */
+#define LOCK_TRY_MS	20	/* between two of them */
+#define REPLAY_DIGITS	4	/* of -rN; a longer N was not made by replay */
+#define ISSUE_ID_SIZE	64	/* bytes with the NUL; Sentry's have 20 */
 
 enum statement {
-	SQL_NEXT, SQL_ROW, SQL_HOOK, SQL_RELEASE, SQL_OVERWRITE,
+	SQL_NEXT, SQL_DELETE_OUTBOX, SQL_DELETE_WEBHOOK, SQL_DELETE_RELEASES,
+	SQL_SECURE_DELETE,
 	STATEMENTS
 };
 
@@ -34,11 +40,11 @@ static const char *const statements[STATEMENTS] = {
 	    " OR o.state IN ('acked', 'delivered', 'dead')"
 	    " FROM webhook w LEFT JOIN outbox o ON o.webhook_id = w.id"
 	    " WHERE w.id > ?1 ORDER BY w.id LIMIT ?2",
-	[SQL_ROW] = "DELETE FROM outbox WHERE webhook_id = ?1",
-	[SQL_HOOK] = "DELETE FROM webhook WHERE id = ?1",
-	[SQL_RELEASE] = "DELETE FROM issue_release WHERE issue_id = ?1",
-	/* What is deleted is overwritten with zeros. */
-	[SQL_OVERWRITE] = "PRAGMA secure_delete = ON",
+	[SQL_DELETE_OUTBOX] = "DELETE FROM outbox WHERE webhook_id = ?1",
+	[SQL_DELETE_WEBHOOK] = "DELETE FROM webhook WHERE id = ?1",
+	[SQL_DELETE_RELEASES] = "DELETE FROM issue_release WHERE issue_id = ?1",
+	/* Deleted bytes are overwritten with zeros in the file. */
+	[SQL_SECURE_DELETE] = "PRAGMA secure_delete = ON",
 };
 
 static_assert(STATEMENTS <= DB_STATEMENTS_MAX, "raise DB_STATEMENTS_MAX");
@@ -50,7 +56,7 @@ erase_open(struct db **d, const char *path, char why[DB_WHY])
 
 	if (f != FAULT_NONE)
 		return f;
-	if ((f = db_run(*d, SQL_OVERWRITE)) != FAULT_NONE) {
+	if ((f = db_run(*d, SQL_SECURE_DELETE)) != FAULT_NONE) {
 		snprintf(why, DB_WHY, "%s", db_why(*d));
 		db_close(*d);
 		*d = NULL;
@@ -58,23 +64,32 @@ erase_open(struct db **d, const char *path, char why[DB_WHY])
 	return f;
 }
 
-static void
-rest(void)
+/* Calls `attempt` again and again while another process has the lock, for two
+ * seconds at most. */
+static enum fault
+retry_while_busy(struct db *d, enum fault (*attempt)(struct db *))
 {
-	nanosleep(&(struct timespec){ .tv_nsec = TRY_MS * 1000000L }, NULL);
+	enum fault f;
+	int tries = 0;
+
+	while ((f = attempt(d)) == FAULT_BUSY && ++tries < LOCK_TRIES)
+		nanosleep(&(struct timespec){ .tv_nsec = LOCK_TRY_MS *
+		    1000000L }, NULL);
+	return f;
 }
 
-/* ---- which ---- */
+/* ---- which hooks ---- */
 
 static bool
-is_project(struct span s, const struct erase_target *wish)
+is_project(struct span s, const struct erase_target *target)
 {
-	return s.len > 0 && pii_same(s, wish->project);
+	return s.len > 0 && pii_same(s, target->project);
 }
 
-/* A metric alert may belong to several projects; the observation names one. */
+/* A metric alert may belong to several projects, and its observation names only
+ * one: this looks at all that the body lists. */
 static bool
-among_projects(struct span body, const struct erase_target *wish)
+body_lists_project(struct span body, const struct erase_target *target)
 {
 	struct json root, list;
 	bool found = false;
@@ -84,16 +99,16 @@ among_projects(struct span body, const struct erase_target *wish)
 	list = json_get(json_get(json_get(root, "data"), "metric_alert"),
 	    "projects");
 	for (size_t i = 0; i < json_count(list) && !found; i++)
-		found = is_project(json_scalar(json_at(list, i)), wish);
+		found = is_project(json_scalar(json_at(list, i)), target);
 	json_close(&root);
 	return found;
 }
 
-/* Whether the hook belongs to the project; `issue` is what it is about. 1, 0,
- * or -1 without memory. */
+/* Whether the hook belongs to the project: 1, 0, or -1 without memory. `issue`
+ * becomes the id of the issue that it is about, or ''. */
 static int
-of_project(const struct hook *hook, const struct erase_target *wish,
-    char issue[ISSUE_MAX])
+belongs_to_project(const struct hook *hook, const struct erase_target *target,
+    char issue[ISSUE_ID_SIZE])
 {
 	struct observation o;
 	struct span id;
@@ -101,46 +116,49 @@ of_project(const struct hook *hook, const struct erase_target *wish,
 
 	if (observation_make(&o, hook, span_of("")) == 0) {
 		id = observation_get(&o, OBSERVED_ISSUE_ID);
-		snprintf(issue, ISSUE_MAX, "%.*s", (int)id.len,
+		snprintf(issue, ISSUE_ID_SIZE, "%.*s", (int)id.len,
 		    id.at == NULL ? "" : id.at);
 		found = is_project(observation_get(&o, OBSERVED_PROJECT_ID),
-		    wish) || is_project(observation_get(&o,
-		    OBSERVED_PROJECT_SLUG), wish) ||
-		    among_projects(hook->body, wish);
+		    target) || is_project(observation_get(&o,
+		    OBSERVED_PROJECT_SLUG), target) ||
+		    body_lists_project(hook->body, target);
 	}
 	observation_release(&o);
 	return found;
 }
 
+/* Whether the hook is to be erased; as above. */
 static int
-is_meant(const struct hook *hook, const struct erase_target *wish,
-    char issue[ISSUE_MAX])
+is_meant(const struct hook *hook, const struct erase_target *target,
+    char issue[ISSUE_ID_SIZE])
 {
 	issue[0] = '\0';
-	return wish->project.at != NULL ? of_project(hook, wish, issue) :
-	    redact_mentions(hook->body, wish->person);
+	return target->project.at != NULL ?
+	    belongs_to_project(hook, target, issue) :
+	    redact_mentions(hook->body, target->person);
 }
 
 /* ---- the database ---- */
 
-struct target {
-	int64_t	hook;
-	char	issue[ISSUE_MAX];	/* of a project's */
+/* A hook that is to be erased. */
+struct erase_match {
+	int64_t	webhook_id;
+	char	issue_id[ISSUE_ID_SIZE];	/* may be '' */
 };
 
-/* The number N of an event id ...-rN, which replay with new ids has made; 1 of
- * any other. *base: without it. */
+/* The N of an event id BASE-rN, which sentry-replay --new-id makes. Of any
+ * other id it is 1, and *base is all of the id. */
 static unsigned long
 replay_number(struct span id, struct span *base)
 {
 	size_t n = id.len, digits;
-	char number[NUMBER_MAX + 1] = "";
+	char number[REPLAY_DIGITS + 1] = "";
 
 	while (n > 0 && id.at[n - 1] >= '0' && id.at[n - 1] <= '9')
 		n--;
 	digits = id.len - n;
 	*base = id;
-	if (digits == 0 || digits > NUMBER_MAX || n < 2 ||
+	if (digits == 0 || digits > REPLAY_DIGITS || n < 2 ||
 	    memcmp(id.at + n - 2, "-r", 2) != 0)
 		return 1;
 	memcpy(number, id.at + n, digits);
@@ -148,10 +166,11 @@ replay_number(struct span id, struct span *base)
 	return strtoul(number, NULL, 10);
 }
 
-/* All ids by which a sink may have the row: `tried` says that this one was
- * sent, and those before it were, or nobody would have replayed it. */
+/* Adds all event ids under which a sink may have the row, one a line: this id
+ * if delivery was `tried`, and each earlier one, since only rows that were sent
+ * are replayed. */
 static void
-name_sent(struct text *sent, struct span id, bool tried)
+add_sent_ids(struct text *sent, struct span id, bool tried)
 {
 	struct span base;
 	unsigned long last = replay_number(id, &base);
@@ -170,7 +189,7 @@ name_sent(struct text *sent, struct span id, bool tried)
 	}
 }
 
-/* The row that stands ready in SQL_NEXT. */
+/* Counts the row that SQL_NEXT has just read. */
 static void
 count_row(struct db *d, struct erase_count *c)
 {
@@ -184,12 +203,14 @@ count_row(struct db *d, struct erase_count *c)
 	for (int i = 0; i < 5; i++)
 		if (span_is(state, names[i]))
 			++*counts[i];
-	name_sent(&c->sent, db_text(d, SQL_NEXT, 4),
+	add_sent_ids(&c->sent, db_text(d, SQL_NEXT, 4),
 	    db_int(d, SQL_NEXT, 8) != 0);
 }
 
+/* 1: the hook of this row is to be erased; 0: it is not; -1 without memory. */
 static int
-row_is_meant(struct db *d, const struct erase_target *wish, struct target *t)
+row_is_meant(struct db *d, const struct erase_target *target,
+    struct erase_match *m)
 {
 	struct hook hook = { .body = db_text(d, SQL_NEXT, 1),
 	    .resource = db_text(d, SQL_NEXT, 2) };
@@ -197,129 +218,125 @@ row_is_meant(struct db *d, const struct erase_target *wish, struct target *t)
 
 	if (hook.body.at == NULL)
 		hook.body = span_of("");
-	t->hook = db_int(d, SQL_NEXT, 0);
-	meant = is_meant(&hook, wish, t->issue);
-	if (wish->project.at != NULL && meant == 0)
-		meant = is_project(db_text(d, SQL_NEXT, 5), wish) ||
-		    is_project(db_text(d, SQL_NEXT, 6), wish);
+	m->webhook_id = db_int(d, SQL_NEXT, 0);
+	meant = is_meant(&hook, target, m->issue_id);
+	if (target->project.at != NULL && meant == 0)
+		meant = is_project(db_text(d, SQL_NEXT, 5), target) ||
+		    is_project(db_text(d, SQL_NEXT, 6), target);
 	return meant;
 }
 
+/* Reads the next rows, without a lock; *found of them are in `matches`. */
 static enum fault
-choose(struct db *d, const struct erase_target *wish, int64_t *place,
-    struct target t[BATCH], unsigned *count, struct erase_count *c, bool *end)
+find_matches(struct db *d, const struct erase_target *target, int64_t *cursor,
+    struct erase_match matches[BATCH_ROWS], unsigned *found,
+    struct erase_count *c, bool *end)
 {
 	enum fault f;
 	unsigned rows = 0;
 	bool row;
 
-	*count = 0;
-	db_bind_int(d, SQL_NEXT, 1, *place);
-	db_bind_int(d, SQL_NEXT, 2, BATCH);
+	*found = 0;
+	db_bind_int(d, SQL_NEXT, 1, *cursor);
+	db_bind_int(d, SQL_NEXT, 2, BATCH_ROWS);
 	while ((f = db_step(d, SQL_NEXT, &row)) == FAULT_NONE && row) {
-		int meant = row_is_meant(d, wish, &t[*count]);
+		int meant = row_is_meant(d, target, &matches[*found]);
 
 		if (meant < 0) {
 			f = FAULT_MEMORY;
 			break;
 		}
 		rows++;
-		*place = db_int(d, SQL_NEXT, 0);
+		*cursor = db_int(d, SQL_NEXT, 0);
 		if (meant > 0) {
-			++*count;
+			++*found;
 			count_row(d, c);
 		}
 	}
 	db_finish(d, SQL_NEXT);
-	*end = rows < BATCH;
+	*end = rows < BATCH_ROWS;
 	return f;
 }
 
 static enum fault
-delete_one(struct db *d, const struct target *t)
+delete_match(struct db *d, const struct erase_match *m)
 {
 	enum fault f;
 
-	db_bind_int(d, SQL_ROW, 1, t->hook);
-	if ((f = db_run(d, SQL_ROW)) != FAULT_NONE)
+	db_bind_int(d, SQL_DELETE_OUTBOX, 1, m->webhook_id);
+	if ((f = db_run(d, SQL_DELETE_OUTBOX)) != FAULT_NONE)
 		return f;
-	if (t->issue[0] != '\0') {
-		db_bind_text(d, SQL_RELEASE, 1, span_of(t->issue));
-		if ((f = db_run(d, SQL_RELEASE)) != FAULT_NONE)
+	if (m->issue_id[0] != '\0') {
+		db_bind_text(d, SQL_DELETE_RELEASES, 1, span_of(m->issue_id));
+		if ((f = db_run(d, SQL_DELETE_RELEASES)) != FAULT_NONE)
 			return f;
 	}
-	db_bind_int(d, SQL_HOOK, 1, t->hook);
-	return db_run(d, SQL_HOOK);
+	db_bind_int(d, SQL_DELETE_WEBHOOK, 1, m->webhook_id);
+	return db_run(d, SQL_DELETE_WEBHOOK);
 }
 
 static enum fault
-delete_all(struct db *d, const struct target *t, unsigned count)
+delete_matches(struct db *d, const struct erase_match *matches, unsigned count)
 {
-	enum fault f;
-	int tries = 0;
+	enum fault f = retry_while_busy(d, db_begin);
 
-	while ((f = db_begin(d)) == FAULT_BUSY && ++tries < TRIES)
-		rest();
 	if (f != FAULT_NONE)
 		return f;
 	for (unsigned i = 0; i < count && f == FAULT_NONE; i++)
-		f = delete_one(d, &t[i]);
+		f = delete_match(d, &matches[i]);
 	return db_end(d, f);
 }
 
 enum fault
-erase_hooks(struct db *d, const struct erase_target *wish, int64_t *place,
+erase_hooks(struct db *d, const struct erase_target *target, int64_t *cursor,
     bool really, struct erase_count *c, bool *end)
 {
-	struct target targets[BATCH];
-	unsigned count;
-	enum fault f = choose(d, wish, place, targets, &count, c, end);
+	struct erase_match matches[BATCH_ROWS];
+	unsigned found;
+	enum fault f = find_matches(d, target, cursor, matches, &found, c,
+	    end);
 
-	return f != FAULT_NONE || count == 0 || !really ? f :
-	    delete_all(d, targets, count);
+	return f != FAULT_NONE || found == 0 || !really ? f :
+	    delete_matches(d, matches, found);
 }
 
 enum fault
 erase_traces(struct db *d)
 {
-	enum fault f;
-	int tries = 0;
-
-	while ((f = db_wipe_log(d)) == FAULT_BUSY && ++tries < TRIES)
-		rest();
-	return f;
+	return retry_while_busy(d, db_wipe_log);
 }
 
 /* ---- the spool ---- */
 
+/* FAULT_NONE and an empty text: there is nothing to erase. */
 static enum fault
-read_file(int dir, const char *name, struct text *file)
+read_spooled(int dir, const char *name, struct text *file)
 {
 	enum fault f = spool_read(dir, name, file);
 
-	/* Brought in meanwhile: it is looked at there. What is no file, or
-	 * longer than any hook, is none of ours. */
+	/* FAULT_GONE: a worker imported it in the meantime, so it is in the
+	 * database. FAULT_REFUSED: it is no file of the spool. */
 	if (f == FAULT_REFUSED || f == FAULT_GONE)
 		text_release(file);
 	return f == FAULT_GONE || f == FAULT_REFUSED ? FAULT_NONE : f;
 }
 
 static enum fault
-erase_file(int dir, const char *name, const struct erase_target *wish,
+erase_spool_file(int dir, const char *name, const struct erase_target *target,
     bool really, struct erase_count *c)
 {
 	struct text file = { 0 };
-	char issue[ISSUE_MAX];
+	char issue[ISSUE_ID_SIZE];
 	struct hook hook;
-	enum fault f = read_file(dir, name, &file);
+	enum fault f = read_spooled(dir, name, &file);
 	int meant = 0;
 
 	if (f == FAULT_NONE) {
-		/* A torn one: whatever is in it. */
+		/* In a file that is not whole any byte may be personal. */
 		if (!spool_file_parse(&hook, text_view(&file)))
 			hook = (struct hook){ .body = file.len > 0 ?
 			    text_view(&file) : span_of("") };
-		if ((meant = is_meant(&hook, wish, issue)) < 0)
+		if ((meant = is_meant(&hook, target, issue)) < 0)
 			f = FAULT_MEMORY;
 	}
 	text_release(&file);
@@ -331,18 +348,18 @@ erase_file(int dir, const char *name, const struct erase_target *wish,
 	return f;
 }
 
-/* A hook that waits, or one that was set aside. */
+/* Whether this is a hook in the spool, or one that was set aside. */
 static bool
-is_hook(const char *name)
+is_spooled(const char *name)
 {
 	const char *dot = strrchr(name, '.');
 
 	return dot != NULL &&
-	    (strcmp(dot, ".hook") == 0 || strcmp(dot, ".bad") == 0);
+	    (strcmp(dot, SPOOL_HOOK) == 0 || strcmp(dot, SPOOL_BAD) == 0);
 }
 
 enum fault
-erase_spooled(const char *path, const struct erase_target *wish, bool really,
+erase_spooled(const char *path, const struct erase_target *target, bool really,
     struct erase_count *c)
 {
 	DIR *d = opendir(path);
@@ -352,8 +369,9 @@ erase_spooled(const char *path, const struct erase_target *wish, bool really,
 	if (d == NULL)
 		return errno == ENOENT ? FAULT_NONE : fault_errno(errno);
 	while (f == FAULT_NONE && (e = readdir(d)) != NULL)
-		if (is_hook(e->d_name))
-			f = erase_file(dirfd(d), e->d_name, wish, really, c);
+		if (is_spooled(e->d_name))
+			f = erase_spool_file(dirfd(d), e->d_name, target,
+			    really, c);
 	if (f == FAULT_NONE && really && fsync(dirfd(d)) != 0)
 		f = fault_errno(errno);
 	closedir(d);

@@ -2,13 +2,13 @@
 
 #include <assert.h>
 
-#define KEY_BYTES	16	/* of webhook.dedupe_key */
+#define DEDUPE_KEY_BYTES	16	/* of webhook.dedupe_key */
 
 enum statement {
 	SQL_WEBHOOK, SQL_SEEN, SQL_OUTBOX,
-	SQL_MAP, SQL_TEACH, SQL_LEARN,
+	SQL_MAP, SQL_PUT_RELEASE, SQL_LAST_RELEASE,
 	SQL_PROBE, SQL_EDITS, SQL_UNMAPPED, SQL_REMAP,
-	SQL_CENSUS,
+	SQL_BACKLOG,
 	STATEMENTS
 };
 
@@ -30,9 +30,10 @@ static const char *const statements[STATEMENTS] = {
 	    " level, release, environment, source_event, state, due_at)"
 	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
 	    " ?14, ?15, ?16, ?17, ?18, ?3)",
-	/* From the most specific rank to the least, each by an index that its
-	 * WHERE names: coalesce() stops at the first; ?1 project id, ?2 slug,
-	 * ?3 installation. */
+	/* The most specific rank comes first, and coalesce() stops at the first
+	 * that has a row. Each rank has an index (schema.sql), whose WHERE it
+	 * repeats: or SQLite would not use the index.
+	 * ?1 project id, ?2 slug, ?3 installation. */
 #define RANK(where) \
 	"(SELECT id FROM workspace_map WHERE " where \
 	" AND installation = ?3 ORDER BY id LIMIT 1)," \
@@ -46,7 +47,8 @@ static const char *const statements[STATEMENTS] = {
 	    RANK("lower(project_slug) = lower(?2) AND project_id IS NULL"
 	    " AND project_slug IS NOT NULL"
 	    " AND project_slug NOT GLOB '*[[*?]*'") ","
-	    /* Patterns are tried one by one: once is enough. */
+	    /* No index finds a pattern: all are tried, but only once, with
+	     * and without installation in one go. */
 	    "(SELECT id FROM workspace_map WHERE project_id IS NULL"
 	    " AND project_slug GLOB '*[[*?]*'"
 	    " AND lower(?2) GLOB lower(project_slug)"
@@ -54,13 +56,13 @@ static const char *const statements[STATEMENTS] = {
 	    " ORDER BY installation IS NULL, id LIMIT 1),"
 	    RANK("project_id IS NULL AND project_slug IS NULL") ")",
 #undef RANK
-	[SQL_TEACH] =
+	[SQL_PUT_RELEASE] =
 	    "INSERT INTO issue_release (issue_id, release, environment,"
 	    " first_seen_at, last_seen_at) VALUES (?1, ?2, ?3, ?4, ?4)"
 	    " ON CONFLICT DO UPDATE SET"
 	    " first_seen_at = min(first_seen_at, ?4),"
 	    " last_seen_at = max(last_seen_at, ?4)",
-	[SQL_LEARN] =
+	[SQL_LAST_RELEASE] =
 	    "SELECT release FROM issue_release WHERE issue_id = ?1"
 	    " ORDER BY last_seen_at DESC, first_seen_at DESC LIMIT 1",
 	[SQL_PROBE] = "UPDATE workspace_map_edits SET edits = edits",
@@ -73,7 +75,7 @@ static const char *const statements[STATEMENTS] = {
 	[SQL_REMAP] =
 	    "UPDATE outbox SET workspace_id = ?2, store_id = ?3,"
 	    " state = 'pending' WHERE id = ?1 AND state = 'unmapped'",
-	[SQL_CENSUS] = STORE_BACKLOG,
+	[SQL_BACKLOG] = STORE_BACKLOG,
 };
 
 static_assert(STATEMENTS <= DB_STATEMENTS_MAX, "raise DB_STATEMENTS_MAX");
@@ -85,26 +87,26 @@ store_open(struct db **d, const char *path, enum db_mode mode,
 	return db_open(d, path, mode, statements, STATEMENTS, why);
 }
 
-/* ---- keeping ---- */
+/* ---- storing a hook ---- */
 
-/* The 16 bytes that the event id has in hex behind its dash. */
+/* The 16 bytes that end the event id, sentry-HEX, in hex. */
 static struct span
-dedupe_key(char key[KEY_BYTES], const struct observation *o)
+event_key(char key[DEDUPE_KEY_BYTES], const struct observation *o)
 {
 	static const char digits[] = "0123456789abcdef";
 	struct span id = observation_get(o, OBSERVED_EVENT_ID);
-	const char *hex = id.at + id.len - (size_t)2 * KEY_BYTES;
+	const char *hex = id.at + id.len - (size_t)2 * DEDUPE_KEY_BYTES;
 
-	for (size_t i = 0; i < KEY_BYTES; i++)
+	for (size_t i = 0; i < DEDUPE_KEY_BYTES; i++)
 		key[i] = (char)((strchr(digits, hex[2 * i]) - digits) << 4 |
 		    (strchr(digits, hex[2 * i + 1]) - digits));
-	return (struct span){ key, KEY_BYTES };
+	return (struct span){ key, DEDUPE_KEY_BYTES };
 }
 
 static enum fault
 put_webhook(struct db *d, const struct hook *h, const struct observation *o)
 {
-	char key[KEY_BYTES];
+	char key[DEDUPE_KEY_BYTES];
 	const struct span text[] = {
 		observation_get(o, OBSERVED_RESOURCE),
 		observation_get(o, OBSERVED_ACTION),
@@ -116,7 +118,7 @@ put_webhook(struct db *d, const struct hook *h, const struct observation *o)
 	db_bind_int(d, SQL_WEBHOOK, 1, h->received_at);
 	for (int i = 0; i < (int)(sizeof(text) / sizeof(text[0])); i++)
 		db_bind_text(d, SQL_WEBHOOK, 2 + i, text[i]);
-	db_bind_blob(d, SQL_WEBHOOK, 9, dedupe_key(key, o));
+	db_bind_blob(d, SQL_WEBHOOK, 9, event_key(key, o));
 	db_bind_text(d, SQL_WEBHOOK, 10, span_of(outcome_name(o->outcome)));
 	db_bind_blob(d, SQL_WEBHOOK, 11, h->body);
 	return db_run(d, SQL_WEBHOOK);
@@ -126,26 +128,28 @@ static enum fault
 count_seen(struct db *d, const struct hook *h, const struct observation *o,
     enum origin origin, bool *differs)
 {
-	char key[KEY_BYTES];
+	char key[DEDUPE_KEY_BYTES];
 	enum fault f;
 	bool row;
 
-	db_bind_blob(d, SQL_SEEN, 1, dedupe_key(key, o));
+	db_bind_blob(d, SQL_SEEN, 1, event_key(key, o));
 	db_bind_int(d, SQL_SEEN, 2, h->received_at);
 	db_bind_text(d, SQL_SEEN, 3, h->request_id);
 	db_bind_int(d, SQL_SEEN, 4, origin == FROM_SPOOL);
 	db_bind_blob(d, SQL_SEEN, 5, h->body);
 	f = db_step(d, SQL_SEEN, &row);
 	*differs = row && db_int(d, SQL_SEEN, 0) != 0;
-	/* To its end, or it is not written. */
+	/* Only at its end the UPDATE is complete. */
 	if (row)
 		f = db_step(d, SQL_SEEN, &row);
 	db_finish(d, SQL_SEEN);
 	return f;
 }
 
+/* Notes in which release the issue was seen. */
 static enum fault
-teach(struct db *d, const struct hook *h, const struct observation *o)
+put_issue_release(struct db *d, const struct hook *h,
+    const struct observation *o)
 {
 	struct span issue = observation_get(o, OBSERVED_ISSUE_ID);
 	struct span release = observation_get(o, OBSERVED_RELEASE);
@@ -153,29 +157,33 @@ teach(struct db *d, const struct hook *h, const struct observation *o)
 
 	if (issue.len == 0 || release.len == 0)
 		return FAULT_NONE;
-	db_bind_text(d, SQL_TEACH, 1, issue);
-	db_bind_text(d, SQL_TEACH, 2, release);
-	db_bind_text(d, SQL_TEACH, 3,
+	db_bind_text(d, SQL_PUT_RELEASE, 1, issue);
+	db_bind_text(d, SQL_PUT_RELEASE, 2, release);
+	db_bind_text(d, SQL_PUT_RELEASE, 3,
 	    environment.at == NULL ? span_of("") : environment);
-	db_bind_int(d, SQL_TEACH, 4, h->received_at);
-	return db_run(d, SQL_TEACH);
+	db_bind_int(d, SQL_PUT_RELEASE, 4, h->received_at);
+	return db_run(d, SQL_PUT_RELEASE);
 }
 
+/* Gives the observation the release in which its issue was last seen. */
 static enum fault
-learn(struct db *d, const struct hook *h, struct observation *o)
+find_issue_release(struct db *d, const struct hook *h, struct observation *o)
 {
 	enum fault f;
 	bool row;
 
-	db_bind_text(d, SQL_LEARN, 1, observation_get(o, OBSERVED_ISSUE_ID));
-	f = db_step(d, SQL_LEARN, &row);
-	if (row && observation_set_release(o, h, db_text(d, SQL_LEARN, 0)) != 0)
+	db_bind_text(d, SQL_LAST_RELEASE, 1,
+	    observation_get(o, OBSERVED_ISSUE_ID));
+	f = db_step(d, SQL_LAST_RELEASE, &row);
+	if (row && observation_set_release(o, h,
+	    db_text(d, SQL_LAST_RELEASE, 0)) != 0)
 		f = FAULT_MEMORY;
-	db_finish(d, SQL_LEARN);
+	db_finish(d, SQL_LAST_RELEASE);
 	return f;
 }
 
-/* If *found, the row stands ready in SQL_MAP, to be finished by the caller. */
+/* Looks for the workspace of a project. If *found, its row can be read from
+ * SQL_MAP, which the caller has to finish. */
 static enum fault
 find_workspace(struct db *d, struct span project_id,
     struct span project_slug, struct span installation, bool *found)
@@ -191,8 +199,9 @@ find_workspace(struct db *d, struct span project_id,
 	return f;
 }
 
-/* The row that stands ready becomes two parameters from `first` on. Its
- * columns are never NULL: but SQLite says so when it has no memory. */
+/* Binds the row that find_workspace() has found: its two columns become the
+ * parameters from `first` on. In the table they are never NULL; where they seem
+ * to be, SQLite had no memory for them. */
 static enum fault
 bind_workspace(struct db *d, enum statement statement, int first)
 {
@@ -230,7 +239,7 @@ static enum fault
 put_outbox(struct db *d, const struct hook *h, const struct observation *o,
     bool *unmapped)
 {
-	int64_t webhook = db_last_id(d);
+	int64_t webhook_id = db_last_id(d);
 	bool mapped;
 	enum fault f = find_workspace(d,
 	    observation_get(o, OBSERVED_PROJECT_ID),
@@ -240,7 +249,7 @@ put_outbox(struct db *d, const struct hook *h, const struct observation *o,
 	*unmapped = !mapped;
 	if (f != FAULT_NONE)
 		return f;
-	db_bind_int(d, SQL_OUTBOX, 1, webhook);
+	db_bind_int(d, SQL_OUTBOX, 1, webhook_id);
 	db_bind_int(d, SQL_OUTBOX, 3, h->received_at);
 	if (mapped)
 		f = bind_workspace(d, SQL_OUTBOX, 4);
@@ -269,14 +278,12 @@ store_put(struct db *d, const struct hook *h, struct observation *o,
 		stored->duplicate = true;
 		return count_seen(d, h, o, origin, &stored->differs);
 	}
-	if (o->outcome == OUTCOME_OBSERVED) {
-		if (o->lacks_release && (f = learn(d, h, o)) != FAULT_NONE)
-			return f;
-		if ((f = put_outbox(d, h, o, &stored->unmapped)) !=
-		    FAULT_NONE)
-			return f;
-	}
-	return o->tells_release ? teach(d, h, o) : FAULT_NONE;
+	if (o->outcome == OUTCOME_OBSERVED && o->lacks_release)
+		f = find_issue_release(d, h, o);
+	if (o->outcome == OUTCOME_OBSERVED && f == FAULT_NONE)
+		f = put_outbox(d, h, o, &stored->unmapped);
+	return f == FAULT_NONE && o->tells_release ?
+	    put_issue_release(d, h, o) : f;
 }
 
 enum fault
@@ -285,7 +292,7 @@ store_probe(struct db *d)
 	return db_run(d, SQL_PROBE);
 }
 
-/* ---- mapping what came before its row ---- */
+/* ---- hooks that came before their row of the mapping ---- */
 
 enum fault
 store_map_edits(struct db *d, int64_t *edits)
@@ -298,7 +305,7 @@ store_map_edits(struct db *d, int64_t *edits)
 	return f;
 }
 
-/* The row that stands ready in SQL_UNMAPPED. */
+/* The row that SQL_UNMAPPED has just read. */
 static enum fault
 remap_row(struct db *d)
 {
@@ -367,5 +374,5 @@ store_count_backlog_of(struct db *d, unsigned statement, struct backlog *c)
 enum fault
 store_count_backlog(struct db *d, struct backlog *c)
 {
-	return store_count_backlog_of(d, SQL_CENSUS, c);
+	return store_count_backlog_of(d, SQL_BACKLOG, c);
 }

@@ -1,30 +1,33 @@
-/* Mapping, webhooks, outbox: what the database keeps. */
+/* What the worker keeps in the database (schema.sql): webhooks, the outbox,
+ * the mapping of projects to workspaces, and the releases of issues. */
 #ifndef STORE_H
 #define STORE_H
 
 #include "store/db.h"
 #include "hook/observation.h"
 
-/* Opens the database (db.h) with what the functions below need. */
+/* Opens the database (db.h) with the statements of the functions below. */
 enum fault	store_open(struct db **, const char *path, enum db_mode,
 		    char why[DB_WHY]) __attribute__((warn_unused_result));
 
 struct stored {
-	bool	duplicate;	/* the delivery was there before, */
-	bool	differs;	/* with another body */
+	bool	duplicate;	/* the delivery was there already, */
+	bool	differs;	/* and with another body */
 	bool	unmapped;	/* no row of workspace_map fits */
 };
 
-/* Within a transaction: adds the hook, and the row of the outbox that its
- * observation becomes. An issue's observation may learn its release here.
- * What comes from the spool may be in the database already, because its
- * commit hung, and then ended well: that is one receipt, not a duplicate. */
+/* Within a transaction: adds the hook to the table webhook, and its observation
+ * to the outbox; a hook that is there already is only counted. An observation
+ * that lacks a release may get one here: the one in which its issue was last
+ * seen. A hook from the spool may be in the database because its commit took
+ * too long, but ended well: that was one delivery, not counted as two. */
 enum origin { FROM_REQUEST, FROM_SPOOL };
 enum fault	store_put(struct db *, const struct hook *,
 		    struct observation *, enum origin, struct stored *)
 		    __attribute__((warn_unused_result));
 
-/* Within a transaction: changes nothing, but so that it has to be written. */
+/* Within a transaction: writes a row as it was, to see whether a commit that
+ * has something to write succeeds. */
 enum fault	store_probe(struct db *)
 		    __attribute__((warn_unused_result));
 
@@ -32,25 +35,27 @@ enum fault	store_probe(struct db *)
 enum fault	store_map_edits(struct db *, int64_t *edits)
 		    __attribute__((warn_unused_result));
 
-/* Within a transaction: looks for a workspace for up to `limit` unmapped rows
- * behind *cursor, which moves on; *more says whether there are further. */
+/* Within a transaction: looks for a workspace for up to `limit` unmapped rows,
+ * those with the next ids after *cursor. *cursor becomes the last id of them
+ * (start with 0); *more says whether there may be further ones. */
 enum fault	store_remap(struct db *, int64_t *cursor, unsigned limit,
 		    bool *more) __attribute__((warn_unused_result));
 
+/* What waits in the outbox. Times are ms since 1970, 0 where there is none. */
 struct backlog {
 	int64_t	pending, unmapped, acked, dead;		/* rows */
-	/* When the first of them, by id, was received: ms, 0 for none. */
+	/* When the one with the lowest id was received. */
 	int64_t	oldest_pending, oldest_unmapped, oldest_acked, oldest_dead;
-	int64_t	last_hook;		/* of all: ms, 0 for none */
-	int64_t	wal_bytes;
-	int64_t	user_version;
+	int64_t	last_hook;		/* when the newest was received */
+	int64_t	wal_bytes;		/* the log's length */
+	int64_t	user_version;		/* of the schema */
 };
 enum fault	store_count_backlog(struct db *, struct backlog *)
 		    __attribute__((warn_unused_result));
 
-/* The same for a connection with statements of its own: this is the one it
- * needs, and `statement` is its index there. A row that is delivered is never
- * looked at: the indexes are partial, and hold all that is read. */
+/* The same for a connection that was opened with other statements, among them
+ * STORE_BACKLOG with the index `statement`. It reads partial indexes alone,
+ * which do not hold delivered rows: those cost nothing here. */
 #define STORE_STATE(state) \
 	"(SELECT count(*) AS n, min(id) AS first FROM outbox" \
 	" INDEXED BY outbox_" state " WHERE state = '" state "') AS " state
