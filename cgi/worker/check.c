@@ -114,7 +114,7 @@ static enum fault
 count_bad(void *count, int dir, const char *name)
 {
 	(void)dir;
-	*(unsigned *)count += spool_is(name, SPOOL_HOOK SPOOL_BAD);
+	*(unsigned *)count += spool_has_suffix(name, SPOOL_HOOK SPOOL_BAD);
 	return FAULT_NONE;
 }
 
@@ -126,7 +126,7 @@ set_aside(const char *spool)
 	int dir = open(spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (dir >= 0) {
-		(void)(spool_names(dir, count_bad, &count) == FAULT_NONE);
+		(void)(spool_each_name(dir, count_bad, &count) == FAULT_NONE);
 		close(dir);
 	}
 	return count;

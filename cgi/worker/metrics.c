@@ -268,7 +268,7 @@ write_spool(struct text *t, const struct writer_status *w,
     const struct spool *spool)
 {
 	one(t, "sentry_webhooks_spool_files", "gauge", "Hooks that wait in "
-	    "the spool.", (double)spool_waiting(spool));
+	    "the spool.", (double)spool_depth(spool));
 	one(t, "sentry_webhooks_spool_bad_files", "gauge", "Spool files set "
 	    "aside: they are no hooks, or the database refuses them.",
 	    (double)spool_bad(spool));

@@ -157,7 +157,7 @@ status_ready(struct service *s, struct text *t)
 	write_count(t, "unmapped", c.unmapped);
 	write_count(t, "dead", c.dead);
 	write_count(t, "queued", w.queued);
-	write_count(t, "spooled", (int64_t)spool_waiting(s->spool));
+	write_count(t, "spooled", (int64_t)spool_depth(s->spool));
 	write_count(t, "set_aside", (int64_t)spool_bad(s->spool));
 	text_str(t, "},\"why\":");
 	if (why == NULL)

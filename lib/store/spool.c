@@ -1,3 +1,10 @@
+/* The folder, and putting hooks into it. spool_put() takes these steps, so that
+ * a file with a hook's name is always whole, and on stable storage:
+ *   1. spool_open_folder()	makes and opens the folder, or finds it open
+ *   2. write_temporary()	writes NAME.tmp and syncs it
+ *   3. spool_rename()		gives it its name, NAME.hook
+ *   4. fsync()			of the folder, so that the name stays
+ * The way out of the folder is in spool_scan.c and spool_import.c. */
 #include "store/spool.h"
 
 #include <dirent.h>
@@ -13,23 +20,26 @@
 
 #include "store/spool_file.h"
 
-#define FILE_MAX	(129l << 20)	/* bytes; above any body's limit */
-#define PUT_TRIES	3	/* of a file that others take away */
-#define PROBE_BYTES	16384	/* as much as a hook may have */
+#define FILE_BYTES_MAX	(129l << 20)	/* above any limit of a body */
+#define READ_BYTES	16384	/* in one call */
+#define PUT_TRIES	3	/* when somebody deletes the temporary file */
+#define PROBE_BYTES	16384	/* as long as an ordinary hook */
 
 struct spool {
 	const char	*path;
-	pthread_mutex_t	 lock;		/* guards opening the folder */
-	int		 dir;		/* atomic; -1: not yet there */
-	unsigned long	 waiting;	/* atomic */
-	unsigned long	 bad;		/* atomic */
-	unsigned	 sequence;	/* atomic */
-	uint64_t	 origin;	/* nobody else's, on any host */
-	enum fault	 fault;		/* atomic; of the last hook put here */
+	pthread_mutex_t	 lock;		/* held while the folder is opened, so
+					 * that one thread does it */
+	int		 dir;		/* the folder's descriptor; atomic; -1:
+					 * it was not opened yet */
+	unsigned long	 depth;		/* atomic; spool_depth() */
+	unsigned long	 bad;		/* atomic; spool_bad() */
+	unsigned	 sequence;	/* atomic; the next file's number */
+	uint64_t	 origin;	/* random: nobody else's */
+	enum fault	 fault;		/* atomic; of the last spool_put() */
 };
 
 bool
-spool_is(const char *name, const char *suffix)
+spool_has_suffix(const char *name, const char *suffix)
 {
 	size_t n = strlen(name), m = strlen(suffix);
 
@@ -37,9 +47,11 @@ spool_is(const char *name, const char *suffix)
 	    strcmp(name + n - m, suffix) == 0;
 }
 
-/* The folder is opened anew, so that nobody shares a position. */
+/* It opens a descriptor of its own: threads that share one also share the
+ * position in it. */
 enum fault
-spool_names(int dir, enum fault (*each)(void *, int, const char *), void *arg)
+spool_each_name(int dir, enum fault (*each)(void *, int, const char *),
+    void *arg)
 {
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -58,14 +70,15 @@ spool_names(int dir, enum fault (*each)(void *, int, const char *), void *arg)
 	return f;
 }
 
-/* A folder that was just made is itself a change of the one above. */
+/* The name of a folder that was just made stands in the folder above: that one
+ * has to be synced as well. */
 static enum fault
 sync_parent(int dir)
 {
 	int fd = openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	enum fault f = FAULT_NONE;
 
-	if (fd < 0)		/* we may pass through it, but not read it */
+	if (fd < 0)		/* execute permission alone: not readable */
 		return FAULT_NONE;
 	if (fsync(fd) != 0)
 		f = fault_errno(errno);
@@ -73,9 +86,9 @@ sync_parent(int dir)
 	return f;
 }
 
-/* Opens the folder, and makes it where there is none. One that was removed or
- * moved under us makes place for the one that is there now, behind the same
- * descriptor: others may be using it. */
+/* With the lock held: opens the folder, and makes it where there is none. If a
+ * folder was open that was removed or renamed since, the new one takes over its
+ * descriptor's number: other threads may be using that. */
 static enum fault
 open_folder(struct spool *s)
 {
@@ -100,9 +113,9 @@ open_folder(struct spool *s)
 	return f;
 }
 
-/* Whether the path still leads to what is open. */
+/* Whether the path leads to the folder that is open. */
 static bool
-is_there(const struct spool *s, int dir)
+is_current(const struct spool *s, int dir)
 {
 	struct stat open, now;
 
@@ -112,15 +125,15 @@ is_there(const struct spool *s, int dir)
 }
 
 enum fault
-spool_folder(struct spool *s, int *dir)
+spool_open_folder(struct spool *s, int *dir)
 {
 	enum fault f = FAULT_NONE;
 
 	*dir = __atomic_load_n(&s->dir, __ATOMIC_ACQUIRE);
-	if (is_there(s, *dir))
+	if (is_current(s, *dir))
 		return FAULT_NONE;
 	pthread_mutex_lock(&s->lock);
-	if (!is_there(s, s->dir))
+	if (!is_current(s, s->dir))
 		f = open_folder(s);
 	*dir = s->dir;
 	pthread_mutex_unlock(&s->lock);
@@ -136,7 +149,7 @@ spool_open(const char *path)
 		return NULL;
 	s->path = path;
 	s->dir = -1;
-	/* Without dice two processes could have the same: the time helps. */
+	/* Without random bytes, time and process id have to do. */
 	if (getentropy(&s->origin, sizeof(s->origin)) != 0)
 		s->origin = (uint64_t)time(NULL) << 32 | (uint32_t)getpid();
 	pthread_mutex_init(&s->lock, NULL);
@@ -155,9 +168,9 @@ spool_close(struct spool *s)
 }
 
 unsigned long
-spool_waiting(const struct spool *s)
+spool_depth(const struct spool *s)
 {
-	return __atomic_load_n(&s->waiting, __ATOMIC_RELAXED);
+	return __atomic_load_n(&s->depth, __ATOMIC_RELAXED);
 }
 
 unsigned long
@@ -167,27 +180,27 @@ spool_bad(const struct spool *s)
 }
 
 void
-spool_counted(struct spool *s, unsigned long waiting, unsigned long bad)
+spool_set_counts(struct spool *s, unsigned long depth, unsigned long bad)
 {
-	__atomic_store_n(&s->waiting, waiting, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->depth, depth, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->bad, bad, __ATOMIC_RELAXED);
 }
 
 void
-spool_one_less(struct spool *s, bool bad)
+spool_count_removed(struct spool *s, bool bad)
 {
-	unsigned long n = spool_waiting(s);
+	unsigned long n = spool_depth(s);
 
-	while (n > 0 && !__atomic_compare_exchange_n(&s->waiting, &n, n - 1,
+	while (n > 0 && !__atomic_compare_exchange_n(&s->depth, &n, n - 1,
 	    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 	__atomic_add_fetch(&s->bad, bad, __ATOMIC_RELAXED);
 }
 
-/* ---- putting ---- */
+/* ---- putting a hook ---- */
 
 static bool
-write_all(int fd, struct span s)
+write_bytes(int fd, struct span s)
 {
 	while (s.len > 0) {
 		ssize_t n = write(fd, s.at, s.len);
@@ -202,9 +215,9 @@ write_all(int fd, struct span s)
 	return true;
 }
 
-/* A whole, synced file, or none. */
+/* Leaves a whole, synced file, or none. */
 static enum fault
-put_temporary(int dir, const char *temporary, struct span bytes)
+write_temporary(int dir, const char *temporary, struct span bytes)
 {
 	enum fault f = FAULT_NONE;
 	int fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL |
@@ -212,7 +225,7 @@ put_temporary(int dir, const char *temporary, struct span bytes)
 
 	if (fd < 0)
 		return fault_errno(errno);
-	if (!write_all(fd, bytes) || fsync(fd) != 0)
+	if (!write_bytes(fd, bytes) || fsync(fd) != 0)
 		f = fault_errno(errno);
 	if (close(fd) != 0 && f == FAULT_NONE)
 		f = fault_errno(errno);
@@ -221,7 +234,7 @@ put_temporary(int dir, const char *temporary, struct span bytes)
 	return f;
 }
 
-/* Never in another file's place; not every file system can promise that. */
+/* Not every file system knows RENAME_NOREPLACE: there we look first. */
 bool
 spool_rename(int dir, const char *from, const char *to)
 {
@@ -232,8 +245,9 @@ spool_rename(int dir, const char *from, const char *to)
 	    renameat(dir, from, dir, to) == 0;
 }
 
-/* A temporary file that is gone when it is to be renamed was taken for an old
- * one: the clock was set forth, say. Then once more. */
+/* If the temporary file is gone before it could be renamed, another process
+ * took it for a dead one's (spool_scan.c), perhaps because the clock was set
+ * forward: then it is written once more. */
 static enum fault
 put_file(struct spool *s, const char *temporary, const char *name,
     struct span bytes)
@@ -243,8 +257,8 @@ put_file(struct spool *s, const char *temporary, const char *name,
 	int dir;
 
 	for (int i = 0; i < PUT_TRIES && !renamed; i++) {
-		if ((f = spool_folder(s, &dir)) != FAULT_NONE ||
-		    (f = put_temporary(dir, temporary, bytes)) != FAULT_NONE)
+		if ((f = spool_open_folder(s, &dir)) != FAULT_NONE ||
+		    (f = write_temporary(dir, temporary, bytes)) != FAULT_NONE)
 			return f;
 		renamed = spool_rename(dir, temporary, name);
 		if (!renamed && errno != ENOENT)
@@ -255,8 +269,8 @@ put_file(struct spool *s, const char *temporary, const char *name,
 		(void)unlinkat(dir, temporary, 0);
 		return f;
 	}
-	/* From here on the file may be seen, and brought in. */
-	__atomic_add_fetch(&s->waiting, 1, __ATOMIC_RELAXED);
+	/* From here on the file can be seen, and imported. */
+	__atomic_add_fetch(&s->depth, 1, __ATOMIC_RELAXED);
 	return fsync(dir) == 0 ? FAULT_NONE : fault_errno(errno);
 }
 
@@ -267,8 +281,8 @@ spool_put(struct spool *s, const struct hook *h)
 	struct text file = { 0 };
 	enum fault f = FAULT_MEMORY;
 
-	/* The order of names is the order of receipt; behind it stands what
-	 * keeps processes apart, in two containers, say. */
+	/* Sorted by name, files are in the order of receipt. The origin keeps
+	 * apart the processes that share the folder, in two containers, say. */
 	snprintf(name, sizeof(name), "%013" PRId64 "-%010u-%016" PRIx64
 	    SPOOL_HOOK, h->received_at, __atomic_add_fetch(&s->sequence, 1,
 	    __ATOMIC_RELAXED), s->origin);
@@ -282,9 +296,10 @@ spool_put(struct spool *s, const struct hook *h)
 	return f;
 }
 
-/* When the last hook could not be put here: whether one could be now. */
+/* If the last hook could not be put here: writes and removes a file, to see
+ * whether one could be put now. */
 static enum fault
-try_again(struct spool *s, int dir)
+probe_folder(struct spool *s, int dir)
 {
 	static const char zeros[PROBE_BYTES];
 	char name[SPOOL_NAME_SIZE];
@@ -294,7 +309,7 @@ try_again(struct spool *s, int dir)
 		return f;
 	snprintf(name, sizeof(name), "probe-%u-%016" PRIx64 ".tmp",
 	    __atomic_add_fetch(&s->sequence, 1, __ATOMIC_RELAXED), s->origin);
-	f = put_temporary(dir, name, (struct span){ zeros, sizeof(zeros) });
+	f = write_temporary(dir, name, (struct span){ zeros, sizeof(zeros) });
 	if (f == FAULT_NONE) {
 		(void)unlinkat(dir, name, 0);
 		if (fsync(dir) != 0)
@@ -308,23 +323,23 @@ enum fault
 spool_check(struct spool *s)
 {
 	int dir;
-	enum fault f = spool_folder(s, &dir);
+	enum fault f = spool_open_folder(s, &dir);
 
 	if (f == FAULT_NONE && faccessat(dir, ".", R_OK | W_OK | X_OK, 0) != 0)
 		f = fault_errno(errno);
-	return f == FAULT_NONE ? try_again(s, dir) : f;
+	return f == FAULT_NONE ? probe_folder(s, dir) : f;
 }
 
-/* ---- reading, and the second try ---- */
+/* ---- reading a file, and trying bad ones again ---- */
 
 enum fault
 spool_read(int dir, const char *name, struct text *file)
 {
-	/* Who opens a FIFO would wait for its writer. */
+	/* O_NONBLOCK: opening a FIFO would wait for somebody to write to it. */
 	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
 	    O_CLOEXEC);
 	enum fault f = FAULT_NONE;
-	char buf[16384];
+	char buf[READ_BYTES];
 	struct stat st;
 	ssize_t n = 0;
 
@@ -334,9 +349,9 @@ spool_read(int dir, const char *name, struct text *file)
 		    errno == ENFILE ? FAULT_BUSY : fault_errno(errno);
 	if (fstat(fd, &st) != 0)
 		f = fault_errno(errno);
-	else if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
+	else if (!S_ISREG(st.st_mode) || st.st_size > FILE_BYTES_MAX)
 		f = FAULT_REFUSED;
-	while (f == FAULT_NONE && file->len <= FILE_MAX &&
+	while (f == FAULT_NONE && file->len <= FILE_BYTES_MAX &&
 	    (n = read(fd, buf, sizeof(buf))) != 0) {
 		if (n < 0 && errno != EINTR)
 			f = fault_errno(errno);
@@ -348,11 +363,11 @@ spool_read(int dir, const char *name, struct text *file)
 }
 
 static enum fault
-restore(void *count, int dir, const char *name)
+restore_name(void *count, int dir, const char *name)
 {
 	char old[SPOOL_NAME_SIZE];
 
-	if (!spool_is(name, SPOOL_HOOK SPOOL_BAD))
+	if (!spool_has_suffix(name, SPOOL_HOOK SPOOL_BAD))
 		return FAULT_NONE;
 	snprintf(old, sizeof(old), "%.*s",
 	    (int)(strlen(name) - strlen(SPOOL_BAD)), name);
@@ -371,7 +386,7 @@ spool_retry(const char *path, unsigned long *count)
 	*count = 0;
 	if (dir < 0)
 		return errno == ENOENT ? FAULT_GONE : fault_errno(errno);
-	f = spool_names(dir, restore, count);
+	f = spool_each_name(dir, restore_name, count);
 	close(dir);
 	return f;
 }

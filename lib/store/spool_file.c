@@ -2,10 +2,11 @@
 
 #include "hook/signature.h"
 
-#define MAGIC	"sentry-webhooks spool 1\n"
+#define FORM_LINE	"sentry-webhooks spool 1\n"	/* and its version */
+#define NUMBER_DIGITS	18	/* as many always fit into an int64_t */
 
 static void
-header(struct text *t, const char *name, struct span value)
+add_value(struct text *t, const char *name, struct span value)
 {
 	if (value.at == NULL)
 		return;
@@ -20,16 +21,16 @@ spool_file_format(struct text *t, const struct hook *h)
 {
 	char hex[SIGNATURE_FINGERPRINT_HEX + 1];
 
-	text_str(t, MAGIC "received: ");
+	text_str(t, FORM_LINE "received: ");
 	text_int(t, h->received_at);
 	text_str(t, "\n");
-	header(t, "resource", h->resource);
-	header(t, "timestamp", h->timestamp);
-	header(t, "request-id", h->request_id);
-	header(t, "idempotency-key", h->idempotency_key);
-	header(t, "signature", h->signature);
-	header(t, "secret", h->secret_name);
-	header(t, "key", h->dedupe_key);
+	add_value(t, "resource", h->resource);
+	add_value(t, "timestamp", h->timestamp);
+	add_value(t, "request-id", h->request_id);
+	add_value(t, "idempotency-key", h->idempotency_key);
+	add_value(t, "signature", h->signature);
+	add_value(t, "secret", h->secret_name);
+	add_value(t, "key", h->dedupe_key);
 	text_str(t, "length: ");
 	text_int(t, (int64_t)h->body.len);
 	text_str(t, "\n\n");
@@ -41,7 +42,7 @@ spool_file_format(struct text *t, const struct hook *h)
 static bool
 parse_number(struct span s, int64_t *n)
 {
-	if (s.len == 0 || s.len > 18)
+	if (s.len == 0 || s.len > NUMBER_DIGITS)
 		return false;
 	for (*n = 0; s.len > 0; s.at++, s.len--) {
 		if (s.at[0] < '0' || s.at[0] > '9')
@@ -92,11 +93,11 @@ spool_file_parse(struct hook *h, struct span file)
 	char hex[SIGNATURE_FINGERPRINT_HEX + 1];
 
 	*h = (struct hook){ .received_at = -1 };
-	if (rest.len < sizeof(MAGIC) - 1 ||
-	    memcmp(rest.at, MAGIC, sizeof(MAGIC) - 1) != 0)
+	if (rest.len < sizeof(FORM_LINE) - 1 ||
+	    memcmp(rest.at, FORM_LINE, sizeof(FORM_LINE) - 1) != 0)
 		return false;
-	rest.at += sizeof(MAGIC) - 1;
-	rest.len -= sizeof(MAGIC) - 1;
+	rest.at += sizeof(FORM_LINE) - 1;
+	rest.len -= sizeof(FORM_LINE) - 1;
 	while (rest.len > 0 && rest.at[0] != '\n') {
 		const char *end = memchr(rest.at, '\n', rest.len);
 		size_t len = end == NULL ? 0 : (size_t)(end - rest.at);
@@ -111,10 +112,8 @@ spool_file_parse(struct hook *h, struct span file)
 	    rest.len != 1 + (size_t)length + SIGNATURE_FINGERPRINT_HEX)
 		return false;
 	h->body = (struct span){ rest.at + 1, (size_t)length };
-	signature_fingerprint(
-	    hex, (struct span){file.at, file.len - SIGNATURE_FINGERPRINT_HEX});
+	signature_fingerprint(hex, (struct span){ file.at,
+	    file.len - SIGNATURE_FINGERPRINT_HEX });
 	return memcmp(hex, file.at + file.len - SIGNATURE_FINGERPRINT_HEX,
 	    SIGNATURE_FINGERPRINT_HEX) == 0;
 }
-
-/* ---- the folder ---- */

@@ -1,95 +1,107 @@
+/* spool_import_next() takes these steps. A hook that is in the database and in
+ * the spool at once, after a crash between steps 2 and 3, is recognised by
+ * store_put().
+ *
+ *   1. read_batch()	reads the next files, with no lock held; sets aside
+ *			those that are no hooks
+ *   2. store_batch()	stores the hooks and commits, in one transaction
+ *   3. remove_batch()	removes the files
+ *
+ * If step 2 fails, the files are read again from the oldest on. */
 #include "store/spool_import.h"
 
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "store/commit_queue.h"
 #include "store/spool_scan.h"
 
-#define BATCH		64	/* hooks in a transaction */
-#define BATCH_BYTES	1048576	/* of their bodies, or a single one */
-#define LOOK_MS		5000	/* between looks for what others left */
-#define REST_MS		1000	/* after a look that brought nothing in */
+#define IMPORT_ROWS_MAX		64	/* hooks in a transaction */
+#define IMPORT_BYTES_MAX	1048576	/* of bodies; one may go beyond */
+#define LOOK_MS		5000	/* between looks for another process's files */
+#define REST_MS		1000	/* after a batch that was empty */
 
 struct spool_import {
 	struct spool	*spool;
-	struct spool_scan	*round;
-	void		(*aside)(void *arg, enum fault, const char *name);
-	void		*arg;
+	struct spool_scan *scan;
+	void		(*on_set_aside)(void *arg, enum fault,
+			    const char *name);
+	void		*arg;		/* its first argument */
 	struct {
 		struct received	*received;
 		char		 name[SPOOL_NAME_SIZE];
-	}		 taken[BATCH];
-	unsigned	 count;
-	bool		 over;		/* the round */
-	int64_t		 look_at, rest_until;	/* ms, clock_ms() */
-	char		 refused[SPOOL_NAME_SIZE];	/* once */
+	}		 batch[IMPORT_ROWS_MAX];
+	unsigned	 count;		/* in the batch */
+	bool		 scan_ended;	/* no further files were found */
+	int64_t		 look_at;	/* next look once it has; ms,
+					 * clock_ms() */
+	int64_t		 rest_until;	/* ms, clock_ms() */
+	char		 refused[SPOOL_NAME_SIZE];	/* once so far */
 };
 
 struct spool_import *
 spool_import_open(struct spool *s, struct span observe_list, bool redact,
-    void (*aside)(void *, enum fault, const char *), void *arg)
+    void (*on_set_aside)(void *, enum fault, const char *), void *arg)
 {
-	struct spool_import *b = calloc(1, sizeof(*b));
+	struct spool_import *m = calloc(1, sizeof(*m));
 
-	if (b == NULL)
+	if (m == NULL)
 		return NULL;
-	b->spool = s;
-	b->aside = aside;
-	b->arg = arg;
-	if ((b->round = spool_scan_open(s, observe_list, redact)) == NULL) {
-		free(b);
+	m->spool = s;
+	m->on_set_aside = on_set_aside;
+	m->arg = arg;
+	if ((m->scan = spool_scan_open(s, observe_list, redact)) == NULL) {
+		free(m);
 		return NULL;
 	}
-	return b;
+	return m;
 }
 
 void
-spool_import_close(struct spool_import *b)
+spool_import_close(struct spool_import *m)
 {
-	if (b != NULL)
-		spool_scan_close(b->round);
-	free(b);
+	if (m != NULL)
+		spool_scan_close(m->scan);
+	free(m);
 }
 
 bool
-spool_import_due(const struct spool_import *b)
+spool_import_due(const struct spool_import *m)
 {
 	int64_t now = clock_ms();
 
-	return now >= b->rest_until && (!b->over || now >= b->look_at ||
-	    spool_waiting(b->spool) > 0);
+	return now >= m->rest_until && (!m->scan_ended || now >= m->look_at ||
+	    spool_depth(m->spool) > 0);
 }
 
 static void
-set_aside(struct spool_import *b, const char *name, enum fault f)
+set_file_aside(struct spool_import *m, const char *name, enum fault f)
 {
-	if (spool_scan_set_aside(b->round, name))
-		b->aside(b->arg, f, name);
+	if (spool_scan_set_aside(m->scan, name))
+		m->on_set_aside(m->arg, f, name);
 }
 
-/* Reads the next files, with no lock held. */
 static enum fault
-take(struct spool_import *b)
+read_batch(struct spool_import *m)
 {
 	size_t bytes = 0;
 	struct received *r;
 	const char *name;
 	enum fault f = FAULT_NONE;
 
-	b->over = false;
-	while (b->count < BATCH && bytes < BATCH_BYTES && !b->over) {
-		f = spool_scan_next(b->round, &r, &name);
+	m->scan_ended = false;
+	while (m->count < IMPORT_ROWS_MAX && bytes < IMPORT_BYTES_MAX &&
+	    !m->scan_ended) {
+		f = spool_scan_next(m->scan, &r, &name);
 		if (f != FAULT_NONE && name == NULL)
 			break;
 		if (f != FAULT_NONE) {
-			set_aside(b, name, f);
+			set_file_aside(m, name, f);
 		} else if (r == NULL) {
-			b->over = true;
+			m->scan_ended = true;
 		} else {
 			bytes += r->hook.body.len;
-			b->taken[b->count].received = r;
-			memcpy(b->taken[b->count++].name, name,
+			m->batch[m->count].received = r;
+			memcpy(m->batch[m->count++].name, name,
 			    SPOOL_NAME_SIZE);
 		}
 	}
@@ -97,72 +109,78 @@ take(struct spool_import *b)
 	return f == FAULT_MEMORY ? f : FAULT_NONE;
 }
 
-/* *which: the hook that could not be stored, if one could not. */
+/* *stored: how many were, before a fault; then the next one is at fault. */
 static enum fault
-store(struct spool_import *b, struct db *d, unsigned *which)
+store_batch(struct spool_import *m, struct db *d, unsigned *stored)
 {
 	enum fault f = db_begin(d);
-	struct stored stored;
+	struct stored how;
 
+	*stored = 0;
 	if (f != FAULT_NONE)
-		return *which = 0, f;
-	for (*which = 0; f == FAULT_NONE && *which < b->count; ++*which) {
-		struct received *r = b->taken[*which].received;
+		return f;
+	while (f == FAULT_NONE && *stored < m->count) {
+		struct received *r = m->batch[*stored].received;
 
-		f = store_put(d, &r->hook, &r->observation, FROM_SPOOL,
-		    &stored);
-		if (f != FAULT_NONE)
-			break;
+		f = store_put(d, &r->hook, &r->observation, FROM_SPOOL, &how);
+		*stored += f == FAULT_NONE;
 	}
 	return db_end(d, f);
 }
 
-/* Without memory json_valid() says no, and a CHECK fails: the second time it
- * is the hook. */
 static void
-refused(struct spool_import *b, const char *name)
+remove_batch(struct spool_import *m)
 {
-	if (strcmp(b->refused, name) != 0)
-		memcpy(b->refused, name, SPOOL_NAME_SIZE);
-	else
-		set_aside(b, name, FAULT_REFUSED);
+	for (unsigned i = 0; i < m->count; i++)
+		if (spool_scan_remove(m->scan, m->batch[i].name))
+			m->on_set_aside(m->arg, FAULT_DENIED,
+			    m->batch[i].name);
 }
 
-static enum fault
-keep(struct spool_import *b, struct db *d, unsigned *count)
+/* Without memory SQLite's json_valid() returns 0, and a CHECK fails. So a hook
+ * may be refused once without being wrong; the second time it is set aside. */
+static void
+note_refused(struct spool_import *m, const char *name)
 {
-	unsigned which;
-	enum fault f = store(b, d, &which);
+	if (strcmp(m->refused, name) != 0)
+		memcpy(m->refused, name, SPOOL_NAME_SIZE);
+	else
+		set_file_aside(m, name, FAULT_REFUSED);
+}
+
+/* Steps 2 and 3. */
+static enum fault
+import_batch(struct spool_import *m, struct db *d, unsigned *count)
+{
+	unsigned stored;
+	enum fault f = store_batch(m, d, &stored);
 
 	if (f == FAULT_NONE) {
-		for (unsigned i = 0; i < b->count; i++)
-			if (spool_scan_remove(b->round, b->taken[i].name))
-				b->aside(b->arg, FAULT_DENIED,
-				    b->taken[i].name);
-		*count = b->count;
+		remove_batch(m);
+		*count = m->count;
 		return f;
 	}
-	spool_scan_restart(b->round);
-	b->over = false;
-	if (f != FAULT_REFUSED || which == b->count)
+	spool_scan_restart(m->scan);
+	m->scan_ended = false;
+	if (f != FAULT_REFUSED || stored == m->count)
 		return f;
-	refused(b, b->taken[which].name);
+	note_refused(m, m->batch[stored].name);
 	return FAULT_NONE;
 }
 
 enum fault
-spool_import_next(struct spool_import *b, struct db *d, unsigned *count)
+spool_import_next(struct spool_import *m, struct db *d, unsigned *count)
 {
-	enum fault f = take(b);
+	enum fault f = read_batch(m);
 
 	*count = 0;
-	if (f == FAULT_NONE && b->count > 0)
-		f = keep(b, d, count);
+	if (f == FAULT_NONE && m->count > 0)
+		f = import_batch(m, d, count);
 	else if (f == FAULT_NONE)
-		b->rest_until = clock_ms() + REST_MS;
-	if (b->over)
-		b->look_at = clock_ms() + LOOK_MS;
-	while (b->count > 0)
-		received_drop(b->taken[--b->count].received);
+		m->rest_until = clock_ms() + REST_MS;
+	if (m->scan_ended)
+		m->look_at = clock_ms() + LOOK_MS;
+	while (m->count > 0)
+		received_drop(m->batch[--m->count].received);
 	return f;
 }

@@ -1,4 +1,5 @@
-/* From the spool into the database: some hooks a transaction. */
+/* Importing the spool: from its files into the database, some hooks in each
+ * transaction. spool_scan.h finds and reads the files. */
 #ifndef SPOOL_IMPORT_H
 #define SPOOL_IMPORT_H
 
@@ -8,22 +9,23 @@
 /* One thread at a time. */
 struct spool_import;
 
-/* NULL without memory. `redact`: hooks that were spooled without are redacted
- * now. `aside` hears of each file, once, that is set aside, or can be neither
- * that nor removed. The spool and the list (hook.h) outlive it. */
+/* NULL without memory. `redact`: hooks that are not redacted yet are redacted
+ * now. `on_set_aside` is called, once, for each file that is set aside, and for
+ * each that can be neither removed nor set aside. The spool and the list
+ * (observe_list.h) outlive it. */
 struct spool_import *spool_import_open(struct spool *, struct span observe_list,
-    bool redact, void (*aside)(void *arg, enum fault, const char *name),
-    void *arg);
+		    bool redact, void (*on_set_aside)(void *arg, enum fault,
+		    const char *name), void *arg);
 void		 spool_import_close(struct spool_import *);
 
-/* When files are known to wait, and now and then because another process may
- * have left some. */
+/* Whether spool_import_next() should be called: files are known to be there, or
+ * it is time to look for those that another process may have left. */
 bool		 spool_import_due(const struct spool_import *);
 
-/* Stores the next ones, and then removes them. *count: how many. A fault is
- * the database's, and all are still there; a hook that it refuses is set
- * aside. */
-enum fault spool_import_next(struct spool_import *, struct db *,
-    unsigned *count) __attribute__((warn_unused_result));
+/* Stores the next hooks in a transaction of its own, then removes their files.
+ * *count: how many. A hook that the database refuses is set aside. A fault is
+ * the database's: then nothing was stored, and all files are still there. */
+enum fault	 spool_import_next(struct spool_import *, struct db *,
+		    unsigned *count) __attribute__((warn_unused_result));
 
 #endif

@@ -10,28 +10,27 @@
 
 #include "store/spool_file.h"
 
-#define STALE_SECONDS	600	/* a temporary file of a dead process */
-#define STUCK_MAX	256	/* files that cannot even be renamed, */
-#define STUCK_SECONDS	60	/* and when they are tried again */
+#define STALE_SECONDS	600	/* an older temporary file: a dead process's */
+#define STUCK_MAX	256	/* stuck files that are remembered, */
+#define STUCK_SECONDS	60	/* and until they are tried again */
 
 struct spool_scan {
 	struct spool	*spool;
 	struct span	 observe_list;
 	bool		 redact;
-	/* Names in order, read once a round. */
+	/* The names of this scan, in order. */
 	char		(*names)[SPOOL_NAME_SIZE];
 	size_t		 count, next;
-	unsigned long	 bad;		/* found among them */
-	int		 dir;		/* the folder's */
-	char		 current[SPOOL_NAME_SIZE];
-	/* What can be neither removed nor set aside: passed over. */
+	unsigned long	 bad;		/* files in the folder, set aside */
+	int		 dir;		/* the folder's descriptor */
+	char		 current[SPOOL_NAME_SIZE];	/* the last one given */
 	char		 stuck[STUCK_MAX][SPOOL_NAME_SIZE];
 	size_t		 stuck_count;
 	time_t		 stuck_until;	/* seconds, monotonic */
 };
 
 static time_t
-now(void)
+now_seconds(void)
 {
 	struct timespec ts;
 
@@ -42,62 +41,63 @@ now(void)
 struct spool_scan *
 spool_scan_open(struct spool *s, struct span observe_list, bool redact)
 {
-	struct spool_scan *r = calloc(1, sizeof(*r));
+	struct spool_scan *c = calloc(1, sizeof(*c));
 
-	if (r == NULL)
+	if (c == NULL)
 		return NULL;
-	r->spool = s;
-	r->observe_list = observe_list;
-	r->redact = redact;
-	return r;
+	c->spool = s;
+	c->observe_list = observe_list;
+	c->redact = redact;
+	return c;
 }
 
 void
-spool_scan_close(struct spool_scan *r)
+spool_scan_close(struct spool_scan *c)
 {
-	if (r != NULL)
-		free(r->names);
-	free(r);
+	if (c != NULL)
+		free(c->names);
+	free(c);
 }
 
-/* Its place among those that are passed over; their number if it is none. */
+/* The file's index among the stuck ones; stuck_count if it is not stuck. */
 static size_t
-stuck_at(const struct spool_scan *r, const char *name)
+find_stuck(const struct spool_scan *c, const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < r->stuck_count; i++)
-		if (strcmp(r->stuck[i], name) == 0)
+	for (i = 0; i < c->stuck_count; i++)
+		if (strcmp(c->stuck[i], name) == 0)
 			break;
 	return i;
 }
 
 static void
-unstick(struct spool_scan *r, const char *name)
+remove_stuck(struct spool_scan *c, const char *name)
 {
-	size_t i = stuck_at(r, name);
+	size_t i = find_stuck(c, name);
 
-	if (i == r->stuck_count)
+	if (i == c->stuck_count)
 		return;
-	memcpy(r->stuck[i], r->stuck[r->stuck_count - 1], SPOOL_NAME_SIZE);
-	r->stuck_count--;
+	memcpy(c->stuck[i], c->stuck[c->stuck_count - 1], SPOOL_NAME_SIZE);
+	c->stuck_count--;
 }
 
-/* True when it is one more. */
+/* True when it was not stuck before. */
 static bool
-stick(struct spool_scan *r, const char *name)
+add_stuck(struct spool_scan *c, const char *name)
 {
-	r->stuck_until = now() + STUCK_SECONDS;
-	if (r->stuck_count == STUCK_MAX ||
-	    stuck_at(r, name) < r->stuck_count)
+	c->stuck_until = now_seconds() + STUCK_SECONDS;
+	if (c->stuck_count == STUCK_MAX ||
+	    find_stuck(c, name) < c->stuck_count)
 		return false;
-	memcpy(r->stuck[r->stuck_count], name, strlen(name) + 1);
-	r->stuck_count++;
+	memcpy(c->stuck[c->stuck_count], name, strlen(name) + 1);
+	c->stuck_count++;
 	return true;
 }
 
+/* The process that wrote it has died, or it would be renamed by now. */
 static void
-sweep(int dir, const char *name)
+remove_stale(int dir, const char *name)
 {
 	struct stat st;
 
@@ -107,28 +107,28 @@ sweep(int dir, const char *name)
 }
 
 static enum fault
-collect(void *round, int dir, const char *name)
+add_name(void *scan, int dir, const char *name)
 {
-	struct spool_scan *r = round;
+	struct spool_scan *c = scan;
 
-	if (spool_is(name, ".tmp"))
-		sweep(dir, name);
-	r->bad += spool_is(name, SPOOL_HOOK SPOOL_BAD);
-	if (!spool_is(name, SPOOL_HOOK) ||
+	if (spool_has_suffix(name, ".tmp"))
+		remove_stale(dir, name);
+	c->bad += spool_has_suffix(name, SPOOL_HOOK SPOOL_BAD);
+	if (!spool_has_suffix(name, SPOOL_HOOK) ||
 	    strlen(name) + sizeof(SPOOL_BAD) > SPOOL_NAME_SIZE ||
-	    (now() < r->stuck_until &&
-	    stuck_at(r, name) < r->stuck_count))
+	    (now_seconds() < c->stuck_until &&
+	    find_stuck(c, name) < c->stuck_count))
 		return FAULT_NONE;
 	/* Grows by doubling: count is a power of two when it is full. */
-	if ((r->count & (r->count - 1)) == 0) {
-		size_t size = r->count == 0 ? 1 : r->count * 2;
-		void *names = realloc(r->names, size * sizeof(*r->names));
+	if ((c->count & (c->count - 1)) == 0) {
+		size_t size = c->count == 0 ? 1 : c->count * 2;
+		void *names = realloc(c->names, size * sizeof(*c->names));
 
 		if (names == NULL)
 			return FAULT_MEMORY;
-		r->names = names;
+		c->names = names;
 	}
-	memcpy(r->names[r->count++], name, strlen(name) + 1);
+	memcpy(c->names[c->count++], name, strlen(name) + 1);
 	return FAULT_NONE;
 }
 
@@ -139,41 +139,41 @@ by_name(const void *a, const void *b)
 }
 
 static enum fault
-begin_round(struct spool_scan *r)
+begin_scan(struct spool_scan *c)
 {
 	enum fault f;
 
-	spool_scan_restart(r);
-	r->bad = 0;
-	/* So many that cannot be removed: it is the folder, not the file. */
-	if (r->stuck_count == STUCK_MAX && now() < r->stuck_until)
+	spool_scan_restart(c);
+	c->bad = 0;
+	/* With so many the folder itself cannot be written to: not yet. */
+	if (c->stuck_count == STUCK_MAX && now_seconds() < c->stuck_until)
 		return FAULT_NONE;
-	if ((f = spool_folder(r->spool, &r->dir)) != FAULT_NONE ||
-	    (f = spool_names(r->dir, collect, r)) != FAULT_NONE) {
-		spool_scan_restart(r);
+	if ((f = spool_open_folder(c->spool, &c->dir)) != FAULT_NONE ||
+	    (f = spool_each_name(c->dir, add_name, c)) != FAULT_NONE) {
+		spool_scan_restart(c);
 		return f;
 	}
-	spool_counted(r->spool, r->count, r->bad + r->stuck_count);
-	if (r->count > 0)
-		qsort(r->names, r->count, sizeof(*r->names), by_name);
+	spool_set_counts(c->spool, c->count, c->bad + c->stuck_count);
+	if (c->count > 0)
+		qsort(c->names, c->count, sizeof(*c->names), by_name);
 	return FAULT_NONE;
 }
 
 void
-spool_scan_restart(struct spool_scan *r)
+spool_scan_restart(struct spool_scan *c)
 {
-	free(r->names);
-	r->names = NULL;
-	r->count = r->next = 0;
+	free(c->names);
+	c->names = NULL;
+	c->count = c->next = 0;
 }
 
 /* FAULT_REFUSED for a file that is no hook. */
 static enum fault
-read_receipt(struct spool_scan *r, const char *name, struct received **received)
+read_hook(struct spool_scan *c, const char *name, struct received **received)
 {
 	struct text file = { 0 };
 	struct hook hook;
-	enum fault f = spool_read(r->dir, name, &file);
+	enum fault f = spool_read(c->dir, name, &file);
 	char *body = NULL;
 
 	if (f == FAULT_NONE && !spool_file_parse(&hook, text_view(&file)))
@@ -184,8 +184,8 @@ read_receipt(struct spool_scan *r, const char *name, struct received **received)
 	if (f == FAULT_NONE) {
 		memcpy(body, hook.body.at, hook.body.len);
 		hook.body.at = body;
-		hook.redact = r->redact;
-		*received = received_new(&hook, body, r->observe_list);
+		hook.redact = c->redact;
+		*received = received_new(&hook, body, c->observe_list);
 		f = *received == NULL ? FAULT_MEMORY : FAULT_NONE;
 	}
 	text_release(&file);
@@ -194,65 +194,65 @@ read_receipt(struct spool_scan *r, const char *name, struct received **received)
 }
 
 enum fault
-spool_scan_next(
-    struct spool_scan *r, struct received **received, const char **name)
+spool_scan_next(struct spool_scan *c, struct received **received,
+    const char **name)
 {
 	enum fault f = FAULT_GONE;
 
 	*received = NULL;
 	*name = NULL;
-	if (r->next == r->count) {
-		bool over = r->count > 0;
+	if (c->next == c->count) {
+		bool ended = c->count > 0;
 
-		spool_scan_restart(r);
-		if (over)
+		spool_scan_restart(c);
+		if (ended)
 			return FAULT_NONE;
-		if ((f = begin_round(r)) != FAULT_NONE)
+		if ((f = begin_scan(c)) != FAULT_NONE)
 			return f;
 		f = FAULT_GONE;
 	}
-	/* Another process may have been quicker. */
-	while (r->next < r->count && f == FAULT_GONE) {
-		memcpy(r->current, r->names[r->next++], SPOOL_NAME_SIZE);
-		f = read_receipt(r, r->current, received);
+	/* A file that is gone was imported by another process. */
+	while (c->next < c->count && f == FAULT_GONE) {
+		memcpy(c->current, c->names[c->next++], SPOOL_NAME_SIZE);
+		f = read_hook(c, c->current, received);
 	}
 	if (f == FAULT_GONE)
 		return FAULT_NONE;
 	if (f != FAULT_MEMORY && f != FAULT_BUSY)
-		*name = r->current;
+		*name = c->current;
 	return f;
 }
 
-/* It is neither: known already, or from now on. */
+/* The file can be neither removed nor renamed. True when that is new. */
 static bool
-pass_over(struct spool_scan *r, const char *name)
+mark_stuck(struct spool_scan *c, const char *name)
 {
-	bool fresh = stick(r, name);
+	bool is_new = add_stuck(c, name);
 
-	spool_one_less(r->spool, fresh);
-	return fresh;
+	spool_count_removed(c->spool, is_new);
+	return is_new;
 }
 
 bool
-spool_scan_remove(struct spool_scan *r, const char *name)
+spool_scan_remove(struct spool_scan *c, const char *name)
 {
-	if (unlinkat(r->dir, name, 0) != 0 && errno != ENOENT)
-		return pass_over(r, name);
-	unstick(r, name);
-	spool_one_less(r->spool, false);
+	if (unlinkat(c->dir, name, 0) != 0 && errno != ENOENT)
+		return mark_stuck(c, name);
+	remove_stuck(c, name);
+	spool_count_removed(c->spool, false);
 	return false;
 }
 
 bool
-spool_scan_set_aside(struct spool_scan *r, const char *name)
+spool_scan_set_aside(struct spool_scan *c, const char *name)
 {
 	char bad[SPOOL_NAME_SIZE + sizeof(SPOOL_BAD)];
-	bool said = stuck_at(r, name) < r->stuck_count;
+	bool reported = find_stuck(c, name) < c->stuck_count;
 
 	snprintf(bad, sizeof(bad), "%s" SPOOL_BAD, name);
-	if (!spool_rename(r->dir, name, bad))
-		return pass_over(r, name);
-	unstick(r, name);
-	spool_one_less(r->spool, true);
-	return !said;
+	if (!spool_rename(c->dir, name, bad))
+		return mark_stuck(c, name);
+	remove_stuck(c, name);
+	spool_count_removed(c->spool, true);
+	return !reported;
 }

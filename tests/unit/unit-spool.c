@@ -86,7 +86,7 @@ in_order(void)
 	static const int64_t times[] = { 1767225600500, 1767225600100,
 	    1767225600900, 1767225600100 };
 	struct spool *s = spool_open(folder);
-	struct spool_scan *round = spool_scan_open(s, list, false);
+	struct spool_scan *scan = spool_scan_open(s, list, false);
 	const char *name;
 	int64_t last = 0;
 	int n = 0, ordered = 1;
@@ -97,20 +97,20 @@ in_order(void)
 
 		ordered &= spool_put(s, &h) == FAULT_NONE;
 	}
-	ok(ordered && spool_waiting(s) == 4, "four hooks wait");
-	for (; (r = take(round, &name)) != NULL; n++) {
+	ok(ordered && spool_depth(s) == 4, "four hooks wait");
+	for (; (r = take(scan, &name)) != NULL; n++) {
 		ordered &= r->hook.received_at >= last;
 		last = r->hook.received_at;
 		received_drop(r);
 	}
 	ok(n == 4 && ordered, "they are taken by time of receipt");
-	ok(spool_waiting(s) == 4, "what is only taken still waits");
-	while ((r = take(round, &name)) != NULL) {
-		(void)spool_scan_remove(round, name);
+	ok(spool_depth(s) == 4, "what is only taken still waits");
+	while ((r = take(scan, &name)) != NULL) {
+		(void)spool_scan_remove(scan, name);
 		received_drop(r);
 	}
-	ok(spool_waiting(s) == 0, "what is removed does not");
-	spool_scan_close(round);
+	ok(spool_depth(s) == 0, "what is removed does not");
+	spool_scan_close(scan);
 	spool_close(s);
 }
 
@@ -129,7 +129,7 @@ static void
 strangers(void)
 {
 	struct spool *s = spool_open(folder);
-	struct spool_scan *round = spool_scan_open(s, list, false);
+	struct spool_scan *scan = spool_scan_open(s, list, false);
 	struct hook h = hook_at(1767225600100, "{}");
 	char path[128];
 	const char *name;
@@ -149,20 +149,20 @@ strangers(void)
 	write_file(path, "");
 	if (spool_put(s, &h) != FAULT_NONE)
 		abort();
-	r = take(round, &name);
+	r = take(scan, &name);
 	ok(r != NULL && r->hook.received_at == h.received_at,
 	    "a file that is no hook does not hold up one that is");
-	ok(spool_bad(s) == 3 && spool_waiting(s) == 1,
+	ok(spool_bad(s) == 3 && spool_depth(s) == 1,
 	    "it is set aside and counted, as are a FIFO and 300 MiB");
-	(void)spool_scan_remove(round, name);
+	(void)spool_scan_remove(scan, name);
 	received_drop(r);
 	ok(access(path, F_OK) == 0, "somebody else's file stays");
 	ok(spool_retry(folder, &n) == FAULT_NONE && n == 3,
 	    "what was set aside can be tried again");
-	spool_scan_restart(round);
-	ok(take(round, &name) == NULL && spool_bad(s) == 3,
+	spool_scan_restart(scan);
+	ok(take(scan, &name) == NULL && spool_bad(s) == 3,
 	    "and is no better for it");
-	spool_scan_close(round);
+	spool_scan_close(scan);
 	spool_close(s);
 }
 
@@ -171,19 +171,19 @@ unique_names(void)
 {
 	struct spool *one = spool_open(folder), *two = spool_open(folder);
 	struct hook h = hook_at(5, "{}");
-	struct spool_scan *round = spool_scan_open(one, list, false);
+	struct spool_scan *scan = spool_scan_open(one, list, false);
 	const char *name;
 	struct received *r;
 	int n = 0;
 
 	ok(spool_put(one, &h) == FAULT_NONE && spool_put(two, &h) ==
 	    FAULT_NONE, "two of one process id, at one time, keep a hook each");
-	for (; (r = take(round, &name)) != NULL; n++) {
-		(void)spool_scan_remove(round, name);
+	for (; (r = take(scan, &name)) != NULL; n++) {
+		(void)spool_scan_remove(scan, name);
 		received_drop(r);
 	}
 	ok(n == 2, "and there are two (%d)", n);
-	spool_scan_close(round);
+	spool_scan_close(scan);
 	spool_close(one);
 	spool_close(two);
 }
@@ -244,7 +244,7 @@ take_away(void *arg)
 		snprintf(path, sizeof(path), "%s/forth", folder);
 		d = opendir(path);
 		while (d != NULL && (e = readdir(d)) != NULL) {
-			if (!spool_is(e->d_name, ".tmp"))
+			if (!spool_has_suffix(e->d_name, ".tmp"))
 				continue;
 			for (i = 0; i < count; i++)
 				if (strcmp(taken[i], e->d_name) == 0)
