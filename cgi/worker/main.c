@@ -41,7 +41,7 @@ log_writer(void *arg, enum writer_event event, enum fault fault,
 		log_begin(&l, "info", "database-recovered");
 		log_str(&l, "fault", fault_name(fault));
 		break;
-	case WRITER_BROUGHT_IN:
+	case WRITER_IMPORTED:
 		log_begin(&l, "info", "spool-brought-in");
 		log_int(&l, "count", (int64_t)count);
 		break;

@@ -260,7 +260,7 @@ write_writer(struct text *t, const struct writer_status *w)
 	}
 	head(t, name, "histogram", "Hooks that shared a commit.");
 	histogram(t, name, limits, WRITER_BATCHES, in,
-	    (double)(w->rows + w->brought_in));
+	    (double)(w->rows + w->imported));
 }
 
 static void
@@ -273,7 +273,7 @@ write_spool(struct text *t, const struct writer_status *w,
 	    "aside: they are no hooks, or the database refuses them.",
 	    (double)spool_bad(spool));
 	one(t, "sentry_webhooks_spool_brought_in_total", "counter", "Hooks "
-	    "brought in from the spool.", (double)w->brought_in);
+	    "brought in from the spool.", (double)w->imported);
 }
 
 static double

@@ -1,4 +1,7 @@
-/* The one thread that writes: many callers, one commit. */
+/* The writer: the one thread that writes hooks into the database. Many callers
+ * wait in its queue (commit_queue.h), and one commit serves all of them.
+ *
+ * What it does in each round is at the head of writer.c. */
 #ifndef WRITER_H
 #define WRITER_H
 
@@ -7,53 +10,61 @@
 
 struct writer;
 
-/* What the writer has to say when it happens, from its own thread. */
+/* What the writer reports, from its own thread, when it happens. */
 enum writer_event {
 	WRITER_OPENED,		/* the database, at the start or again */
-	WRITER_FAULT,		/* it does not take hooks; once a fault */
-	WRITER_RECOVERED,	/* it does again */
-	WRITER_BROUGHT_IN,	/* `count` hooks from the spool */
-	WRITER_SET_ASIDE,	/* a spool file that cannot be; why: its name */
-	WRITER_RETIRING,	/* files that were moved: their log is not yet
-				 * in them, a reader needs it */
-	WRITER_RETIRED		/* it is now; or given up, with a fault */
+	WRITER_FAULT,		/* it cannot write hooks; once for each fault */
+	WRITER_RECOVERED,	/* it can again */
+	WRITER_IMPORTED,	/* `count` hooks came in from the spool */
+	WRITER_SET_ASIDE,	/* a file of the spool was set aside (spool.h);
+				 * why: its name */
+	WRITER_RETIRING,	/* the files were moved, and their log cannot
+				 * follow yet, because a reader needs it */
+	WRITER_RETIRED		/* now it has followed (db.h: retire); or with
+				 * a fault: it could not be moved at all */
 };
-typedef void	writer_say(void *arg, enum writer_event, enum fault,
+typedef void	writer_event_handler(void *arg, enum writer_event, enum fault,
 		    const char *why, unsigned long count);
 
 struct writer_config {
-	const char	*db;		/* outlives the writer */
+	const char	*db;		/* path; outlives the writer */
 	struct spool	*spool;
 	struct span	 observe_list;	/* outlives the writer */
-	bool		 redact;	/* what was spooled without */
-	writer_say	*say;
-	void		*arg;
+	bool		 redact;	/* hooks of the spool, when they come
+					 * in without being redacted yet */
+	writer_event_handler *say;	/* may be NULL */
+	void		*arg;		/* its first argument */
 };
 
-/* Starts the thread. It opens the database by itself, and again whenever that
- * is needed; a fault that waiting does not mend (another program's file, a
- * newer version) is returned here, with `why`. */
+/* Starts the thread. The thread opens the database, and opens it again after a
+ * fault, as often as necessary: a database that cannot be opened yet is no
+ * fault here. FAULT_FOREIGN, FAULT_NEWER: it is another program's, or a newer
+ * version's, which no waiting changes; `why` says so. FAULT_MEMORY: no memory,
+ * or no thread. */
 enum fault	writer_start(struct writer **, const struct writer_config *,
 		    char why[DB_WHY]) __attribute__((warn_unused_result));
 
-/* Writes what is queued, then ends. Nobody may
- * call writer_put() any more. */
+/* Writes what is queued, ends the thread and waits for its end, and closes the
+ * database. No thread may be in writer_put(), or call it later. */
 void		writer_stop(struct writer *);
 
-/* commit_queue_put(): see there. */
-void writer_put(
-    struct writer *, struct commit_request *, unsigned count, unsigned wait_ms);
+/* commit_queue_put() into the writer's queue: see there. Any thread. */
+void		writer_put(struct writer *, struct commit_request *,
+		    unsigned count, unsigned wait_ms);
 
-#define WRITER_BATCHES	9	/* up to 256 rows */
+#define WRITER_BATCHES	9	/* commits of up to 1, 2, 4 ... 256 rows */
 struct writer_status {
-	bool		hangs;		/* in a call, for over two seconds */
-	enum fault	fault;		/* then FAULT_STUCK, else why it does
-					 * not take hooks, or FAULT_NONE */
-	char		why[DB_WHY];
-	unsigned	queued;		/* receipts that wait now */
-	unsigned long	commits, rows;	/* since the start */
-	unsigned long	brought_in;	/* rows that came from the spool */
-	/* Of the commits those of up to 1, 2, 4 ... rows, and not fewer. */
+	bool		hangs;		/* for over two seconds, in one call */
+	enum fault	fault;		/* why it cannot write hooks; when it
+					 * hangs, FAULT_STUCK */
+	char		why[DB_WHY];	/* the same in words */
+	unsigned	queued;		/* requests that wait now */
+	/* since the start: */
+	unsigned long	commits;
+	unsigned long	rows;		/* written for callers */
+	unsigned long	imported;	/* rows from the spool */
+	/* Commits by size: [i] had up to 2^i rows, but more than [i - 1]; the
+	 * last one also counts all that had more. */
 	unsigned long	batches[WRITER_BATCHES];
 	unsigned long	failures;	/* transactions that failed */
 };

@@ -18,7 +18,7 @@ static char		folder[] = "/tmp/unit-writer-XXXXXX";
 static char		db[64], spool_path[64];
 static struct writer	*writer;
 static struct spool	*spool;
-static unsigned long	brought_in;	/* atomic */
+static unsigned long	imported;	/* atomic */
 
 static struct received *
 received(unsigned n)
@@ -126,7 +126,7 @@ becomes(const char *sql, int64_t want)
 static unsigned long
 heard(void)
 {
-	return __atomic_load_n(&brought_in, __ATOMIC_RELAXED);
+	return __atomic_load_n(&imported, __ATOMIC_RELAXED);
 }
 
 static void
@@ -158,7 +158,7 @@ locked_out(void)
 	for (int i = 0; i < 2000 && heard() < 2; i++)
 		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
 	writer_status(writer, &status);
-	ok(status.fault == FAULT_NONE && status.brought_in >= 2 &&
+	ok(status.fault == FAULT_NONE && status.imported >= 2 &&
 	    heard() >= 2, "and all is well");
 }
 
@@ -169,8 +169,8 @@ hear(void *arg, enum writer_event e, enum fault f, const char *why,
 	(void)arg;
 	(void)f;
 	(void)why;
-	if (e == WRITER_BROUGHT_IN)
-		__atomic_add_fetch(&brought_in, count, __ATOMIC_RELAXED);
+	if (e == WRITER_IMPORTED)
+		__atomic_add_fetch(&imported, count, __ATOMIC_RELAXED);
 }
 
 int
