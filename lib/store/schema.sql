@@ -1,19 +1,25 @@
 -- The database of sentry-webhooks: mapping, webhooks, outbox. Version 1.
+-- sentry-outbox(5) is its manual.
 --
--- Times are integer milliseconds since 1970 UTC unless said otherwise.
--- Edit with the plain sqlite3 shell, while all is running: the write-ahead log
--- is kept below 1,000 pages, at which a shell would begin to checkpoint.
+-- Times are integers, in milliseconds since 1970 UTC, unless said otherwise.
 --
--- Each index says what it costs: a page of it is written with every hook, or
--- shared by those of one commit where it grows at its end.
+-- The plain sqlite3 shell may be used while all programs run. The worker keeps
+-- the write-ahead log below 1,000 pages, because from there on a shell would
+-- move the log into the database by itself (lib/store/checkpoint.h).
+--
+-- What an index costs: where new entries go to its end, the hooks of one commit
+-- share the page that is written; where they go anywhere, each hook writes a
+-- page of its own. The comments say which of the two an index is.
 
 -- The mapping table: which workspace a Sentry project's hooks belong to.
 --
--- A NULL in the first three columns matches anything; project_slug may be a
--- GLOB pattern (web-*) and matches without regard to case. The most specific
--- row wins: project id, then exact slug, then pattern, then installation, then
--- the row of NULLs; among equals one with the installation, then the lowest
--- id. Edits take effect with the next hook. Examples:
+-- A NULL in installation, project_id or project_slug matches anything.
+-- project_slug may be a GLOB pattern (web-*), and its case does not matter.
+-- Of the rows that match the most specific one counts, in this order: project
+-- id, exact slug, pattern, installation, a row of NULLs. Of two that are equal
+-- the one with an installation counts, then the one with the lower id. Edits
+-- take effect with the next hook; soon after, unmapped rows are mapped as well.
+-- Examples:
 --
 --   INSERT INTO workspace_map (project_slug, workspace_id)
 --       VALUES ('backend', 'ws_1'), ('web-*', 'ws_2');
@@ -25,7 +31,7 @@ CREATE TABLE workspace_map (
 	project_slug	TEXT,
 	workspace_id	TEXT NOT NULL,
 	store_id	TEXT NOT NULL DEFAULT 'default',
-	note		TEXT,	-- yours
+	note		TEXT,	-- your own; no program reads it
 	CONSTRAINT "workspace_id must not be empty"
 		CHECK (trim(workspace_id) <> ''),
 	CONSTRAINT "store_id must not be empty"
@@ -38,18 +44,23 @@ CREATE TABLE workspace_map (
 	CONSTRAINT "project_slug must be a slug or a GLOB pattern that can match one, or NULL"
 		CHECK (project_slug <> ''
 		    AND project_slug NOT GLOB '*[^]a-zA-Z0-9_.*?^[-]*'
-		    -- The last bracket closes: an open [ matches nothing.
+		    -- The last bracket has to be a ]: a GLOB with an open
+		    -- [ matches nothing.
 		    AND substr(rtrim(project_slug, 'abcdefghijklmnopqrstuvwxyz'
 			|| 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.*?^-'), -1)
 			<> '['
-		    -- A ] right behind [ or [^ does not close anything.
+		    -- A ] just after [ or [^ stands for itself, and does
+		    -- not close the bracket.
 		    AND project_slug NOT LIKE '%[]%'
 		    AND project_slug NOT LIKE '%[^]%'
-		    -- Without a [ these stand for themselves: no slug has them.
+		    -- Without a [, the bytes ] and ^ stand for themselves:
+		    -- no slug has them.
 		    AND (project_slug GLOB '*[[]*'
 			OR project_slug NOT GLOB '*[]^]*'))
 ) STRICT;
 
+-- One index for each step of that order, as store.c asks for it. Hooks do not
+-- write to them.
 CREATE INDEX workspace_map_project ON workspace_map (project_id)
 	WHERE project_id IS NOT NULL;
 CREATE INDEX workspace_map_slug ON workspace_map (lower(project_slug))
@@ -60,8 +71,8 @@ CREATE INDEX workspace_map_pattern ON workspace_map (id)
 CREATE INDEX workspace_map_rest ON workspace_map (installation)
 	WHERE project_id IS NULL AND project_slug IS NULL;
 
--- Counts the edits of workspace_map, so that the worker sees when it is worth
--- looking through the unmapped rows again.
+-- A counter of the edits of workspace_map, in one row. When it has changed, the
+-- worker looks for a workspace for all unmapped rows again.
 CREATE TABLE workspace_map_edits (
 	id	INTEGER PRIMARY KEY CHECK (id = 1),
 	edits	INTEGER NOT NULL
@@ -74,49 +85,53 @@ CREATE TRIGGER workspace_map_updated AFTER UPDATE ON workspace_map
 CREATE TRIGGER workspace_map_deleted AFTER DELETE ON workspace_map
 	BEGIN UPDATE workspace_map_edits SET edits = edits + 1; END;
 
--- Every authentic request, as it came.
+-- Every request with a right signature, as it came.
 CREATE TABLE webhook (
-	-- Never used again, even if the newest row is deleted by hand.
+	-- AUTOINCREMENT: an id is not used again, even if the newest row is
+	-- deleted by hand.
 	id		INTEGER PRIMARY KEY AUTOINCREMENT,
 	received_at	INTEGER NOT NULL,
 	resource	TEXT NOT NULL,	-- what the body is; '' when unknown
 	action		TEXT,
 	installation	TEXT,
-	request_id	TEXT,		-- headers, not signed
-	idempotency_key	TEXT,
+	request_id	TEXT,		-- a header, not signed
+	idempotency_key	TEXT,		-- likewise
 	hook_timestamp	TEXT,		-- seconds, as Sentry sent it
-	secret_name	TEXT,		-- the secret that signed it
-	-- Tells the same delivery, again: a hash of 16 bytes. Its index is the
-	-- one whose pages come in no order; what it costs grows with its size.
+	secret_name	TEXT,		-- of the secret that signed it
+	-- A hash of 16 bytes: two deliveries of the same hook have the same.
+	-- New keys go anywhere in its index: the larger that is, the fewer
+	-- hooks of a commit share a page.
 	dedupe_key	BLOB NOT NULL UNIQUE,
 	outcome		TEXT NOT NULL
 		CHECK (outcome IN ('observed', 'ignored', 'unreadable')),
 	seen		INTEGER NOT NULL DEFAULT 1,	-- 1 + duplicates
-	body		BLOB NOT NULL	-- the raw bytes that were signed; with
-					-- --redact what is left of them, and of
-					-- an unreadable one its length and hash
+	-- The raw bytes that were signed. With --redact: the same without
+	-- personal data; of a body that cannot be read, length and hash.
+	body		BLOB NOT NULL
 ) STRICT;
 
--- One row an observation, until and after it has been delivered.
+-- The observations that are to be delivered, one in each row. sentry-deliver
+-- changes `state`; delivered rows stay until they are pruned.
 --
--- unmapped   no row of workspace_map fits yet
--- pending    to be sent when due_at has come
--- acked      taken by the sink, not yet known to be on its disk
+-- unmapped   no row of workspace_map matches yet
+-- pending    to be sent once due_at has come
+-- acked      the sink has it, but perhaps not on its disk yet
 -- delivered  done
 -- dead       given up; last_error says why
 CREATE TABLE outbox (
 	id		INTEGER PRIMARY KEY AUTOINCREMENT,
-	-- For the view `recent`, pruning and erasure; grows at its end.
+	-- The index is for the view `recent`, pruning and erasure; new entries
+	-- go to its end.
 	webhook_id	INTEGER NOT NULL UNIQUE REFERENCES webhook (id),
-	-- The same on every host: sentry- and dedupe_key in hex, so that it is
-	-- unique without an index of its own; -r2 and so on behind it once it
-	-- was replayed as new.
+	-- 'sentry-' and webhook.dedupe_key in hex: every host gives the same
+	-- id, and it is unique without an index of its own. A row that was
+	-- replayed with a new id has -r2, -r3 ... at its end.
 	event_id	TEXT NOT NULL,
-	created_at	INTEGER NOT NULL,	-- when the hook was received
+	created_at	INTEGER NOT NULL,	-- webhook.received_at
 	workspace_id	TEXT,
 	store_id	TEXT,
-	source_type	TEXT NOT NULL,		-- issue.created
-	source_id	TEXT NOT NULL,		-- issue:1234
+	source_type	TEXT NOT NULL,		-- such as issue.created
+	source_id	TEXT NOT NULL,		-- such as issue:1234
 	title		TEXT NOT NULL,
 	occurred_at	TEXT NOT NULL,	-- ISO 8601, as in source_event
 	project_id	TEXT,
@@ -126,22 +141,26 @@ CREATE TABLE outbox (
 	level		TEXT,
 	release		TEXT,
 	environment	TEXT,
+	-- The observation itself, in JSON: docs/observation.md.
 	source_event	TEXT NOT NULL CHECK (json_valid(source_event)),
 	state		TEXT NOT NULL CHECK (state IN
 		('pending', 'unmapped', 'acked', 'delivered', 'dead')),
 	attempts	INTEGER NOT NULL DEFAULT 0,
-	due_at		INTEGER NOT NULL,	-- pending: to be sent then;
-						-- acked: to be settled then
-	last_error	TEXT,			-- the sink's words
+	due_at		INTEGER NOT NULL,	-- pending: when to send it;
+						-- acked: when to ask the sink
+						-- whether it is still there
+	last_error	TEXT,			-- as the sink said it
 	delivered_at	INTEGER,
-	sink		TEXT,			-- who took it, or refused
-	sink_seq	INTEGER,		-- where it stands in a stream
+	sink		TEXT,			-- who took or refused it last
+	sink_seq	INTEGER,		-- acked: its number in a stream
 	CHECK (state = 'unmapped' OR workspace_id IS NOT NULL)
 ) STRICT;
 
--- Delivery scans these; a row that is done stands in none of them. A hook
--- enters one of the first two, at its end.
--- Rows that were never tried come first, under 0, whatever their due_at.
+-- sentry-deliver finds its rows by these; a delivered row is in none of them.
+-- A new hook goes into one of the first two, to its end.
+--
+-- Rows that were never tried come first in this one, in the order of their ids:
+-- their due_at counts as 0.
 CREATE INDEX outbox_pending
 	ON outbox (CASE attempts WHEN 0 THEN 0 ELSE max(due_at, 1) END, id)
 	WHERE state = 'pending';
@@ -149,12 +168,13 @@ CREATE INDEX outbox_unmapped ON outbox (id) WHERE state = 'unmapped';
 CREATE INDEX outbox_acked ON outbox (sink, due_at, sink_seq)
 	WHERE state = 'acked';
 CREATE INDEX outbox_dead ON outbox (id) WHERE state = 'dead';
--- For the view `release_issue` and sentry-replay --issue. Newer issues have
--- higher numbers, so that most hooks share its last pages.
+-- For the view `release_issue` and sentry-replay --issue. Most hooks are about
+-- new issues, which have the highest numbers: they share the last pages.
 CREATE INDEX outbox_issue ON outbox (issue_id) WHERE issue_id IS NOT NULL;
 
--- What error and event_alert hooks taught about an issue: the hooks about the
--- issue itself never name the release that it happened in.
+-- The releases in which an issue was seen. Hooks about an issue never name the
+-- release; error and event_alert hooks do. What those say is kept here, and a
+-- later hook about the same issue gets its release from here.
 CREATE TABLE issue_release (
 	issue_id	TEXT NOT NULL,
 	release		TEXT NOT NULL,
@@ -164,7 +184,8 @@ CREATE TABLE issue_release (
 	PRIMARY KEY (issue_id, release, environment)
 ) STRICT, WITHOUT ROWID;
 
--- What sentry-replay has put back into the queue.
+-- The log of sentry-replay: one row for each time that it put rows back into
+-- the queue.
 CREATE TABLE replay (
 	id		INTEGER PRIMARY KEY,
 	at		INTEGER NOT NULL,
@@ -174,9 +195,10 @@ CREATE TABLE replay (
 		CHECK (new_id IN (0, 1))
 ) STRICT;
 
--- ---- Views for people ----
+-- ---- Views, for people and their queries ----
 
--- The event as it is delivered.
+-- The event of each row of the outbox, as the sink gets it. Columns: the row's
+-- id; the JSON. (lib/sink/envelope.c writes the same.)
 CREATE VIEW outbox_event (id, event) AS
 	SELECT id, json_object(
 		'name', 'apps-console/neural/observation.capture',
@@ -188,7 +210,9 @@ CREATE VIEW outbox_event (id, event) AS
 			'sourceEvent', json(source_event)))
 	FROM outbox;
 
--- The newest hundred hooks and what became of them.
+-- The newest hundred hooks, the newest first, each with its row of the outbox:
+-- state, workspace and the rest are NULL for a hook that was not observed.
+-- `received` is in UTC.
 CREATE VIEW recent AS
 	SELECT w.id AS webhook_id, o.id AS outbox_id,
 		strftime('%Y-%m-%d %H:%M:%S', w.received_at / 1000,
@@ -199,15 +223,17 @@ CREATE VIEW recent AS
 	LEFT JOIN outbox o ON o.webhook_id = w.id
 	ORDER BY w.id DESC;
 
--- How much stands where, and for how long (seconds).
+-- How many rows of the outbox are in each state, and how many seconds ago the
+-- oldest of them was received.
 CREATE VIEW queue AS
 	SELECT state, count(*) AS count,
 		CAST(strftime('%s', 'now') AS INTEGER)
 			- min(created_at) / 1000 AS oldest_age
 	FROM outbox GROUP BY state;
 
--- Projects that no row of workspace_map fits, and the statement that maps
--- them: put your workspace in and run it.
+-- Projects whose rows are unmapped: how many rows, and the statement that maps
+-- them, ready to run once WORKSPACE is replaced. `project` is the slug, or else
+-- Sentry's number, or else the installation.
 CREATE VIEW unmapped_project AS
 	SELECT coalesce(slug, number, installation) AS project,
 		count(*) AS count,
@@ -233,7 +259,8 @@ CREATE VIEW unmapped_project AS
 		WHERE o.state = 'unmapped')
 	GROUP BY statement;
 
--- Which issues were seen in which release.
+-- Which issues were seen in which release, the last seen first. Short id, title
+-- and level are those of the newest hook that has a short id.
 CREATE VIEW release_issue AS
 	SELECT r.release, r.environment, r.issue_id, o.short_id, o.title,
 		o.level, r.first_seen_at, r.last_seen_at
