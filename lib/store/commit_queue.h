@@ -69,8 +69,8 @@ bool		 commit_queue_wait(struct commit_queue *, unsigned wait_ms);
 struct commit_job *commit_queue_take(struct commit_queue *, unsigned limit,
 		    size_t bytes);
 
-/* Gives a list that was taken back, with the result `f` of its commit, and
- * wakes the callers. The writer must not use the list any more. */
+/* Hands over a list from commit_queue_take(), with the result `f` of its
+ * commit, and wakes the callers. The writer must not use the list any more. */
 void		 commit_queue_finish(struct commit_queue *,
 		    struct commit_job *, enum fault f);
 

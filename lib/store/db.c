@@ -28,8 +28,8 @@
 #define OPEN_BUSY_MS	2000	/* the same while opening */
 #define BUSY_STEP_NS	300000	/* between two attempts at a lock */
 #define LOG_LIMIT_BYTES	"4194304"	/* a longer log is cut to this */
-/* Of memory for pages: with millions of rows each hook reads some page of the
- * indexes, and that had better not come from the disk. */
+/* Memory for pages. Each hook reads some pages of the indexes, anywhere in
+ * them: with millions of rows they should still be in memory. */
 #define OWNER_CACHE_KIB	"32768"
 
 const char *

@@ -26,8 +26,8 @@ int	db_files_remember(struct db_files *, const char *path,
 	    const char *real);
 
 /* Whether each path still leads to the file that was noted. Before writing,
- * call this with the write lock held: what respects the lock does not replace
- * the files meanwhile. */
+ * call this with the write lock held: a program that respects the lock does
+ * not replace the files meanwhile. */
 bool	db_files_same(const struct db_files *);
 
 /* Sets log and index aside when their database is no longer at its path:

@@ -6,8 +6,9 @@
 #include "hook/observation.h"
 
 /* The request that received it and the writer share it: each holds a reference.
- * Nobody changes it any more, except for the observation: only the thread that
- * stores it (the writer) may read or change that. */
+ * Nobody changes it, with one exception: once it is in the commit queue, the
+ * writer may replace the observation. Nobody else may read that before the
+ * result is FAULT_NONE. */
 struct received {
 	struct hook		hook;
 	struct observation	observation;

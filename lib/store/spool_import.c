@@ -17,8 +17,8 @@
 
 #define IMPORT_ROWS_MAX		64	/* hooks in a transaction */
 #define IMPORT_BYTES_MAX	1048576	/* of bodies; one may go beyond */
-#define LOOK_MS		5000	/* between looks for another process's files */
-#define REST_MS		1000	/* after a batch that was empty */
+#define IMPORT_LOOK_MS		5000	/* between looks for others' files */
+#define IMPORT_REST_MS		1000	/* after an empty batch */
 
 struct spool_import {
 	struct spool	*spool;
@@ -177,9 +177,9 @@ spool_import_next(struct spool_import *m, struct db *d, unsigned *count)
 	if (f == FAULT_NONE && m->count > 0)
 		f = import_batch(m, d, count);
 	else if (f == FAULT_NONE)
-		m->rest_until = clock_ms() + REST_MS;
+		m->rest_until = clock_ms() + IMPORT_REST_MS;
 	if (m->scan_ended)
-		m->look_at = clock_ms() + LOOK_MS;
+		m->look_at = clock_ms() + IMPORT_LOOK_MS;
 	while (m->count > 0)
 		received_drop(m->batch[--m->count].received);
 	return f;

@@ -1,3 +1,10 @@
+/* One scan, as spool_scan_next() does it, call by call:
+ *   1. begin_scan()	opens the folder, reads all names and sorts them; it
+ *			also removes temporary files that were left behind
+ *   2. read_hook()	reads the next file, checks and observes it
+ * For each file the caller then calls spool_scan_remove() or
+ * spool_scan_set_aside(). If that cannot be done, mark_stuck() notes the name,
+ * and add_name() leaves it out of the scans of the next minute. */
 #include "store/spool_scan.h"
 
 #include <errno.h>

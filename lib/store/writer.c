@@ -186,7 +186,7 @@ do_round(struct writer *w)
 	return f;
 }
 
-/* With the fault of the round; returns what it has come to. */
+/* `f` is how the round went; returns that, or a fault of the checkpoint. */
 static enum fault
 end_round(struct writer *w, enum fault f)
 {

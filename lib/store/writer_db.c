@@ -21,7 +21,7 @@
 
 /* Called by SQLite in the midst of a long statement. */
 static int
-set_alive(void *w)
+keep_alive(void *w)
 {
 	writer_set_alive(w);
 	return 0;
@@ -42,7 +42,7 @@ make_reliable(struct writer *w, char why[DB_WHY])
 		return f;
 	}
 	if ((f == FAULT_NONE || f == FAULT_BUSY) && w->suspect) {
-		db_interrupt(w->db, set_alive, w);
+		db_interrupt(w->db, keep_alive, w);
 		f = db_check_integrity(w->db);
 		db_interrupt(w->db, NULL, NULL);
 	}
