@@ -164,7 +164,7 @@ remember_files(struct db *d)
 
 /* Steps 2 to 7. */
 static enum fault
-open_all(struct db *d, const char *const *statements, unsigned count,
+open_database(struct db *d, const char *const *statements, unsigned count,
     char why[DB_WHY])
 {
 	enum fault f;
@@ -203,7 +203,7 @@ db_open(struct db **out, const char *path, enum db_mode mode,
 		snprintf(why, DB_WHY, "the log of another database is in its "
 		    "place: rename it after that one, or remove it");
 	else
-		f = open_all(d, statements, count, why);
+		f = open_database(d, statements, count, why);
 	f = sql_open_fault(d->db, d->path, f, why, DB_WHY);
 	if (f != FAULT_NONE && why[0] == '\0')
 		snprintf(why, DB_WHY, "%s", db_why(d));
