@@ -80,7 +80,7 @@ args_join(const char *a, const char *b)
 /* A word of the command line in a message of one line; not the value that
  * may stand behind its `='. */
 static const char *
-printable(const char *s)
+printable_word(const char *s)
 {
 	static char buf[48];
 	size_t i;
@@ -107,7 +107,7 @@ tell_version(void)
 
 /* --help works whatever else the command line holds. */
 static void
-help_first(int argc, char *argv[])
+help_wins_over_rest(int argc, char *argv[])
 {
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "--help") == 0)
@@ -116,7 +116,7 @@ help_first(int argc, char *argv[])
 
 /* `given` is told of each, by its place in `longs`. */
 static void
-read_options(int argc, char *argv[], const struct option *longs,
+args_read_options(int argc, char *argv[], const struct option *longs,
     bool *given, args_set *set, void *arg)
 {
 	int c, index = 0;
@@ -125,23 +125,24 @@ read_options(int argc, char *argv[], const struct option *longs,
 	while ((c = getopt_long(argc, argv, ":", longs, &index)) != -1) {
 		if (c == ':')
 			args_usage("%s wants a value",
-			    printable(argv[optind - 1]));
+			    printable_word(argv[optind - 1]));
 		if (c == '?')
 			args_usage("`%s' is no option, or takes no value",
-			    printable(argv[optind - 1]));
+			    printable_word(argv[optind - 1]));
 		if (c == ARGS_HELP)
 			tell_help();
 		if (c == ARGS_VERSION)
 			tell_version();
 		given[index] = true;
 		set(arg, c, argv[optind - 1] == optarg ? argv[optind - 2] :
-		    printable(argv[optind - 1]), optarg == NULL ? "" : optarg);
+		    printable_word(argv[optind - 1]),
+		    optarg == NULL ? "" : optarg);
 	}
 }
 
 /* What an option has set is not looked for, nor at. */
 static void
-read_variables(const struct setting *settings, size_t count,
+args_read_variables(const struct setting *settings, size_t count,
     const bool *given, args_set *set, void *arg)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -162,7 +163,7 @@ args_read(int argc, char *argv[], const struct setting *settings,
 	bool given[SETTINGS_MAX + 2] = { false };
 
 	assert(count <= SETTINGS_MAX);
-	help_first(argc, argv);
+	help_wins_over_rest(argc, argv);
 	for (size_t i = 0; i < count; i++)
 		longs[i] = (struct option){ settings[i].option,
 		    settings[i].kind == SETTING_FLAG ? no_argument :
@@ -171,7 +172,7 @@ args_read(int argc, char *argv[], const struct setting *settings,
 	    ARGS_HELP };
 	longs[count + 1] = (struct option){ "version", no_argument, NULL,
 	    ARGS_VERSION };
-	read_options(argc, argv, longs, given, set, arg);
-	read_variables(settings, count, given, set, arg);
+	args_read_options(argc, argv, longs, given, set, arg);
+	args_read_variables(settings, count, given, set, arg);
 	return optind;
 }

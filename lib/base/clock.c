@@ -3,7 +3,7 @@
 #include <time.h>
 
 static int64_t
-us(clockid_t clock)
+clock_read_us(clockid_t clock)
 {
 	struct timespec ts;
 
@@ -14,17 +14,17 @@ us(clockid_t clock)
 int64_t
 clock_ms(void)
 {
-	return us(CLOCK_MONOTONIC) / 1000;
+	return clock_read_us(CLOCK_MONOTONIC) / 1000;
 }
 
 int64_t
 clock_us(void)
 {
-	return us(CLOCK_MONOTONIC);
+	return clock_read_us(CLOCK_MONOTONIC);
 }
 
 int64_t
 clock_wall_ms(void)
 {
-	return us(CLOCK_REALTIME) / 1000;
+	return clock_read_us(CLOCK_REALTIME) / 1000;
 }

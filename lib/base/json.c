@@ -12,13 +12,13 @@
 /* The text that a float came with, or JavaScript's; an integer's that has a
  * dot behind it. */
 static struct span
-kept(struct json_object *node)
+json_kept_text(struct json_object *node)
 {
 	return span_of(json_object_get_userdata(node));
 }
 
 static struct json
-wrap(struct json_object *node)
+json_wrap(struct json_object *node)
 {
 	static const enum json_kind kinds[] = {
 		[json_type_null] = JSON_NULL,
@@ -32,7 +32,7 @@ wrap(struct json_object *node)
 	struct json v = { kinds[json_object_get_type(node)], node };
 	struct span text;
 
-	if (v.kind == JSON_FLOAT && (text = kept(node)).len > 0 &&
+	if (v.kind == JSON_FLOAT && (text = json_kept_text(node)).len > 0 &&
 	    text.at[text.len - 1] == '.')
 		v.kind = JSON_INT;
 	return v;
@@ -41,7 +41,7 @@ wrap(struct json_object *node)
 /* The tree of what is known to be JSON; NULL without memory, which json-c calls
  * an error since 0.17 only. */
 static struct json_object *
-tree(struct span s)
+json_parse_tree(struct span s)
 {
 	/* It counts what may be in the innermost object or array, too. */
 	struct json_tokener *tok = json_tokener_new_ex(JSON_DEPTH + 1);
@@ -80,10 +80,11 @@ json_open_but(struct json *root, struct span bytes, const char *const *but)
 	/* json-c counts in int; mending adds a byte to twenty at the most. */
 	good = bytes.len <= INT_MAX / 2 && json_scan(&mended, bytes, but);
 	if (good && !mended.broken)
-		node = tree(mended.len > 0 ? text_view(&mended) : bytes);
+		node = json_parse_tree(mended.len > 0 ? text_view(&mended) :
+		    bytes);
 	text_release(&mended);
 	if (node != NULL)
-		*root = wrap(node);
+		*root = json_wrap(node);
 	return node != NULL ? 0 : good ? -1 : 1;
 }
 
@@ -102,7 +103,7 @@ json_get(struct json v, const char *name)
 	if (v.kind != JSON_OBJECT ||
 	    !json_object_object_get_ex(v.node, name, &node))
 		return (struct json){ JSON_MISSING, NULL };
-	return wrap(node);
+	return json_wrap(node);
 }
 
 struct json
@@ -110,7 +111,7 @@ json_at(struct json v, size_t i)
 {
 	if (i >= json_count(v))
 		return (struct json){ JSON_MISSING, NULL };
-	return wrap(json_object_array_get_idx(v.node, i));
+	return json_wrap(json_object_array_get_idx(v.node, i));
 }
 
 size_t
@@ -133,7 +134,7 @@ json_next(struct json v, const void **at, struct span *name,
 		return false;
 	*at = e;
 	*name = span_of(e->k);
-	*value = wrap((struct json_object *)(uintptr_t)e->v);
+	*value = json_wrap((struct json_object *)(uintptr_t)e->v);
 	return true;
 }
 
@@ -181,8 +182,8 @@ json_scalar(struct json v)
 		return json_string(v);
 	case JSON_INT:
 		if (json_object_is_type(v.node, json_type_double))
-			return (struct span){ kept(v.node).at,
-			    kept(v.node).len - 1 };
+			return (struct span){ json_kept_text(v.node).at,
+			    json_kept_text(v.node).len - 1 };
 		return span_of(json_object_to_json_string_ext(v.node,
 		    JSON_C_TO_STRING_PLAIN));
 	case JSON_FLOAT:
@@ -290,7 +291,7 @@ write_members(struct text *t, struct json v, enum json_style style)
 		text_str(t, sep);
 		write_string(t, span_of(name), style);
 		text_str(t, style == JSON_SPACED_ASCII ? ": " : ":");
-		json_write(t, wrap(child), style);
+		json_write(t, json_wrap(child), style);
 		sep = style == JSON_SPACED_ASCII ? ", " : ",";
 	}
 }

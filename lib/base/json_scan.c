@@ -17,7 +17,7 @@ struct scan {
 };
 
 static void
-mend(struct scan *s, size_t at, size_t len, struct span with)
+scan_mend(struct scan *s, size_t at, size_t len, struct span with)
 {
 	if (s->left_depth > 0)		/* as a whole, at its end */
 		return;
@@ -32,14 +32,14 @@ mend(struct scan *s, size_t at, size_t len, struct span with)
  * it is kept out of skip_string()'s way. */
 __attribute__((noinline))
 static void
-write_anew(struct scan *s, size_t from)
+scan_write_anew(struct scan *s, size_t from)
 {
 	struct text says = { 0 }, anew = { 0 };
 	bool good = json_string_decode(
 	    &says, (struct span){s->in.at + from + 1, s->i - from - 2});
 
 	text_json(&anew, text_view(&says));
-	mend(s, from, s->i - from, text_view(&anew));
+	scan_mend(s, from, s->i - from, text_view(&anew));
 	s->out->broken |= !good || says.broken || anew.broken;
 	text_release(&says);
 	text_release(&anew);
@@ -53,7 +53,7 @@ skip_string(struct scan *s)
 
 	s->i = json_string_end(s->in, from, &s->odd);
 	if (s->odd && s->i > 0)
-		write_anew(s, from);
+		scan_write_anew(s, from);
 	return s->i > 0;
 }
 
@@ -104,7 +104,7 @@ skip_number(struct scan *s)
 			return false;
 	}
 	if (whole && s->i - from > INTEGER_SURE)
-		mend(s, s->i, 0, span_of("."));
+		scan_mend(s, s->i, 0, span_of("."));
 	return true;
 }
 
@@ -139,7 +139,7 @@ skip_scalar(struct scan *s, char c)
 /* Passes white space; the byte that is next, NUL at the end: it opens, closes
  * and separates nothing. */
 static char
-peek(struct scan *s)
+scan_peek(struct scan *s)
 {
 	while (s->i < s->in.len) {
 		char c = s->in.at[s->i];
@@ -167,7 +167,7 @@ is_left_out(const struct scan *s, size_t name, size_t end,
 /* json-c is not asked: what its strict mode refuses differs from version to
  * version. */
 static bool
-scan(struct scan *s, const char *const *but)
+scan_document(struct scan *s, const char *const *but)
 {
 	/* From MEMBER on, what is open may be closed. */
 	enum { NAME, VALUE, MEMBER, ELEMENT, MORE } next = VALUE;
@@ -175,16 +175,16 @@ scan(struct scan *s, const char *const *but)
 	size_t depth = 0, name = 0, end = 0;
 	bool named = false;		/* the value that comes is a member */
 
-	if (peek(s) != '{')
+	if (scan_peek(s) != '{')
 		return false;
 	do {
-		c = peek(s);
+		c = scan_peek(s);
 		if (next >= MEMBER && c == closing[depth]) {
 			s->i++, depth--;
 			next = MORE;
 			if (depth + 1 == s->left_depth) {
 				s->left_depth = 0;
-				mend(s, s->left_out, s->i - s->left_out,
+				scan_mend(s, s->left_out, s->i - s->left_out,
 				    span_of("null"));
 			}
 		} else if (next == MORE) {
@@ -197,7 +197,7 @@ scan(struct scan *s, const char *const *but)
 			if (c != '"' || !skip_string(s))
 				return false;
 			end = s->i;
-			if (peek(s) != ':')
+			if (scan_peek(s) != ':')
 				return false;
 			s->i++;
 			named = true;
@@ -221,7 +221,7 @@ scan(struct scan *s, const char *const *but)
 			next = MORE;
 		}
 	} while (depth > 0);
-	return peek(s) == '\0' && s->i == s->in.len;
+	return scan_peek(s) == '\0' && s->i == s->in.len;
 }
 
 bool
@@ -229,9 +229,9 @@ json_scan(struct text *out, struct span in, const char *const *but)
 {
 	struct scan s = { .in = in, .out = out };
 
-	if (!scan(&s, but))
+	if (!scan_document(&s, but))
 		return false;
 	if (s.run > 0)
-		mend(&s, in.len, 0, (struct span){ NULL, 0 });
+		scan_mend(&s, in.len, 0, (struct span){ NULL, 0 });
 	return true;
 }

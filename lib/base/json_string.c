@@ -15,7 +15,7 @@ hex_digit(char c)
 
 /* The four digits at `i`; -1 if they are none. */
 static int
-hex4(struct span s, size_t i)
+hex_quad(struct span s, size_t i)
 {
 	int n = 0;
 
@@ -46,13 +46,13 @@ add_point(struct text *t, unsigned c)
 static int
 take_point(struct span s, size_t *i)
 {
-	int c = hex4(s, *i), low = -1;
+	int c = hex_quad(s, *i), low = -1;
 
 	*i += 4;
 	if (c >= 0xd800 && c < 0xdc00 && *i + 1 < s.len && s.at[*i] == '\\' &&
 	    s.at[*i + 1] == 'u')
-		low = hex4(s, *i + 2);
-	/* cppcheck-suppress knownConditionTrueFalse; hex4() may set it. */
+		low = hex_quad(s, *i + 2);
+	/* cppcheck-suppress knownConditionTrueFalse; hex_quad() may set it. */
 	if (low >= 0xdc00 && low < 0xe000) {
 		c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
 		*i += 6;
@@ -97,7 +97,7 @@ json_string_decode(struct text *t, struct span s)
 /* How many of eight bytes come before the first that means something within a
  * string or is not ASCII: a control, quote, backslash. */
 static size_t
-plain(const unsigned char *p)
+plain_run(const unsigned char *p)
 {
 	const uint64_t ones = UINT64_MAX / 255, highs = ones << 7;
 	uint64_t v, quote, slash;
@@ -138,7 +138,7 @@ json_string_end(struct span s, size_t i, bool *odd)
 
 	for (i++; ; i = n) {
 		do {		/* nearly all of a hook is this */
-			n = i + 8 <= s.len ? plain(p + i) : 0;
+			n = i + 8 <= s.len ? plain_run(p + i) : 0;
 			i += n;
 		} while (n == 8);
 		if (i >= s.len || p[i] < 0x20)

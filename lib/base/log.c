@@ -26,7 +26,7 @@ static struct log_limit	 strangers;
 static unsigned long	 dropped, unsaid;	/* atomic */
 
 static void
-add(struct log *l, const char *at, size_t len)
+log_add_bytes(struct log *l, const char *at, size_t len)
 {
 	/* A byte is kept back for the newline. */
 	if (len > sizeof(l->buf) - 1 - l->len)
@@ -36,14 +36,14 @@ add(struct log *l, const char *at, size_t len)
 }
 
 static void
-add_str(struct log *l, const char *s)
+log_add_str(struct log *l, const char *s)
 {
-	add(l, s, strlen(s));
+	log_add_bytes(l, s, strlen(s));
 }
 
 /* "ts=2026-11-24T21:25:39.123Z"; the calendar is asked once a second. */
 static void
-add_time(struct log *l)
+log_add_time(struct log *l)
 {
 	static _Thread_local time_t second = -1;
 	static _Thread_local char calendar[64];
@@ -63,8 +63,8 @@ add_time(struct log *l)
 	ms[1] = (char)('0' + ts.tv_nsec / 100000000);
 	ms[2] = (char)('0' + ts.tv_nsec / 10000000 % 10);
 	ms[3] = (char)('0' + ts.tv_nsec / 1000000 % 10);
-	add_str(l, calendar);
-	add(l, ms, sizeof(ms) - 1);
+	log_add_str(l, calendar);
+	log_add_bytes(l, ms, sizeof(ms) - 1);
 }
 
 /* Whether standard error is still what systemd has connected to its journal,
@@ -83,7 +83,7 @@ is_journal(const struct stat *st)
 /* Whether a descriptor waits belongs to all who share it: a pipe is opened once
  * more for ourselves. */
 static void
-open_out(void)
+log_open_out(void)
 {
 	struct stat st;
 
@@ -105,7 +105,7 @@ open_out(void)
 
 /* As the journal wants it before a line: syslog's number. */
 static const char *
-priority(const char *level)
+log_priority(const char *level)
 {
 	return strcmp(level, "error") == 0 ? "<3>" :
 	    strcmp(level, "warning") == 0 ? "<4>" : "<6>";
@@ -114,17 +114,17 @@ priority(const char *level)
 void
 log_begin(struct log *l, const char *level, const char *event)
 {
-	pthread_once(&once, open_out);
+	pthread_once(&once, log_open_out);
 	l->len = 0;
 	if (journal)
-		add_str(l, priority(level));
-	add_time(l);
+		log_add_str(l, log_priority(level));
+	log_add_time(l);
 	log_str(l, "level", level);
 	log_str(l, "event", event);
 }
 
 static bool
-plain(struct span s)
+is_plain_value(struct span s)
 {
 	for (size_t i = 0; i < s.len; i++)
 		if (s.at[i] <= 0x20 || s.at[i] >= 0x7f || s.at[i] == '"' ||
@@ -140,16 +140,16 @@ log_span(struct log *l, const char *key, struct span s)
 
 	if (s.at == NULL)
 		return;
-	add_str(l, " ");
-	add_str(l, key);
-	add_str(l, "=");
+	log_add_str(l, " ");
+	log_add_str(l, key);
+	log_add_str(l, "=");
 	if (s.len > VALUE_MAX)
 		s.len = VALUE_MAX;
-	if (plain(s)) {
-		add(l, s.at, s.len);
+	if (is_plain_value(s)) {
+		log_add_bytes(l, s.at, s.len);
 		return;
 	}
-	add_str(l, "\"");
+	log_add_str(l, "\"");
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.at[i];
 
@@ -159,9 +159,9 @@ log_span(struct log *l, const char *key, struct span s)
 			snprintf(hex, sizeof(hex), "\\x%02x", c);
 		else
 			snprintf(hex, sizeof(hex), "%c", c);
-		add_str(l, hex);
+		log_add_str(l, hex);
 	}
-	add_str(l, "\"");
+	log_add_str(l, "\"");
 }
 
 void
@@ -181,7 +181,7 @@ log_int(struct log *l, const char *key, int64_t n)
 
 /* One write, so that lines of many threads do not mix. */
 static bool
-put(struct log *l)
+log_put(struct log *l)
 {
 	struct pollfd p = { .fd = out, .events = POLLOUT };
 
@@ -196,13 +196,13 @@ put(struct log *l)
 }
 
 static bool
-say_dropped(unsigned long lines)
+log_say_dropped(unsigned long lines)
 {
 	struct log l;
 
 	log_begin(&l, "warning", "log-dropped");
 	log_int(&l, "lines", (int64_t)lines);
-	return put(&l);
+	return log_put(&l);
 }
 
 void
@@ -211,10 +211,10 @@ log_end(struct log *l)
 	unsigned long lost;
 
 	lost = __atomic_exchange_n(&unsaid, 0, __ATOMIC_RELAXED);
-	if (lost > 0 && !say_dropped(lost))
+	if (lost > 0 && !log_say_dropped(lost))
 		__atomic_add_fetch(&unsaid, lost, __ATOMIC_RELAXED);
 	/* There is nowhere to complain about it. */
-	if (put(l))
+	if (log_put(l))
 		return;
 	__atomic_add_fetch(&unsaid, 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&dropped, 1, __ATOMIC_RELAXED);

@@ -92,7 +92,7 @@ process_guard_ours(const char *path, const char *db)
 
 /* Not by a descriptor: SQLite would lose its locks when that is closed. */
 static void
-close_one(const char *path, const char *db,
+close_to_others(const char *path, const char *db,
     void say(const char *path, bool closed))
 {
 	struct stat st;
@@ -112,7 +112,7 @@ process_guard_files(const char *db, const char *spool,
 
 	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
 		snprintf(path, sizeof(path), "%s%s", db, suffixes[i]);
-		close_one(path, db, say);
+		close_to_others(path, db, say);
 	}
-	close_one(spool, db, say);
+	close_to_others(spool, db, say);
 }

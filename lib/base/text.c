@@ -9,7 +9,7 @@
 #define DOUBLE_DIGITS	17	/* enough for every double */
 
 static bool
-reserve(struct text *t, size_t more)
+text_reserve(struct text *t, size_t more)
 {
 	size_t size;
 	char *at;
@@ -35,7 +35,7 @@ reserve(struct text *t, size_t more)
 void
 text_add(struct text *t, const char *at, size_t len)
 {
-	if (len == 0 || !reserve(t, len))
+	if (len == 0 || !text_reserve(t, len))
 		return;
 	memcpy(t->at + t->len, at, len);
 	t->len += len;
@@ -65,7 +65,7 @@ text_int(struct text *t, int64_t n)
 /* The fewest digits from which `d` can be read again; returns the place of
  * the decimal point behind the first of them. */
 static int
-shortest(char digits[DOUBLE_DIGITS + 1], double d)
+shortest_digits(char digits[DOUBLE_DIGITS + 1], double d)
 {
 	char buf[DOUBLE_DIGITS + 16], *e;
 	int n = 0, precision = 0;
@@ -92,7 +92,7 @@ text_number(struct text *t, double d)
 		text_str(t, isnan(d) ? "NaN" : "Infinity");
 		return;
 	}
-	point = shortest(digits, fabs(d));
+	point = shortest_digits(digits, fabs(d));
 	n = (int)strlen(digits);
 	if (point > 21 || point < -5) {
 		text_add(t, digits, 1);
@@ -112,7 +112,7 @@ text_number(struct text *t, double d)
 }
 
 static void
-escape(struct text *t, unsigned char c)
+text_add_escape(struct text *t, unsigned char c)
 {
 	static const char from[] = "\b\t\n\f\r\"\\", to[] = "btnfr\"\\";
 	const char *named = memchr(from, c, sizeof(from) - 1);
@@ -136,7 +136,7 @@ text_escaped(struct text *t, struct span s)
 		if (c >= 0x20 && c != '"' && c != '\\')
 			continue;
 		text_add(t, s.at + run, i - run);
-		escape(t, c);
+		text_add_escape(t, c);
 		run = i + 1;
 	}
 	if (s.len > run)

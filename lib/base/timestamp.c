@@ -10,7 +10,7 @@
 #define LAST_SECOND	253402300799LL		/* 9999-12-31T23:59:59Z */
 
 static bool
-print(struct timestamp *m, int64_t seconds, struct span fraction)
+timestamp_print(struct timestamp *m, int64_t seconds, struct span fraction)
 {
 	time_t t = (time_t)seconds;
 	struct tm tm;
@@ -32,7 +32,7 @@ print(struct timestamp *m, int64_t seconds, struct span fraction)
 
 /* Takes exactly n digits from the front of *s. */
 static bool
-digits(struct span *s, size_t n, int *value)
+take_digits(struct span *s, size_t n, int *value)
 {
 	size_t i;
 
@@ -49,7 +49,7 @@ digits(struct span *s, size_t n, int *value)
 }
 
 static bool
-take(struct span *s, const char *any)
+take_one_of(struct span *s, const char *any)
 {
 	if (s->len == 0 || s->at[0] == '\0' || strchr(any, s->at[0]) == NULL)
 		return false;
@@ -73,7 +73,7 @@ take_fraction(struct span *s)
 
 /* "", "Z", "+01:00", "-0130", "+01": seconds east of UTC. */
 static bool
-offset(struct span *s, int *east)
+take_offset(struct span *s, int *east)
 {
 	int hours, minutes = 0;
 	bool west;
@@ -81,14 +81,14 @@ offset(struct span *s, int *east)
 	*east = 0;
 	if (s->len == 0)
 		return true;
-	if (take(s, "Zz"))
+	if (take_one_of(s, "Zz"))
 		return s->len == 0;
 	west = s->at[0] == '-';
-	if (!take(s, "+-") || !digits(s, 2, &hours))
+	if (!take_one_of(s, "+-") || !take_digits(s, 2, &hours))
 		return false;
 	if (s->len > 0) {
-		(void)take(s, ":");
-		if (!digits(s, 2, &minutes))
+		(void)take_one_of(s, ":");
+		if (!take_digits(s, 2, &minutes))
 			return false;
 	}
 	if (s->len > 0 || hours > 23 || minutes > 59)
@@ -116,22 +116,22 @@ timestamp_iso(struct timestamp *m, struct span s)
 	int east;
 
 	m->iso[0] = '\0';
-	if (!digits(&s, 4, &tm.tm_year) || !take(&s, "-") ||
-	    !digits(&s, 2, &tm.tm_mon) || !take(&s, "-") ||
-	    !digits(&s, 2, &tm.tm_mday) || !take(&s, "Tt ") ||
-	    !digits(&s, 2, &tm.tm_hour) || !take(&s, ":") ||
-	    !digits(&s, 2, &tm.tm_min) || !take(&s, ":") ||
-	    !digits(&s, 2, &tm.tm_sec))
+	if (!take_digits(&s, 4, &tm.tm_year) || !take_one_of(&s, "-") ||
+	    !take_digits(&s, 2, &tm.tm_mon) || !take_one_of(&s, "-") ||
+	    !take_digits(&s, 2, &tm.tm_mday) || !take_one_of(&s, "Tt ") ||
+	    !take_digits(&s, 2, &tm.tm_hour) || !take_one_of(&s, ":") ||
+	    !take_digits(&s, 2, &tm.tm_min) || !take_one_of(&s, ":") ||
+	    !take_digits(&s, 2, &tm.tm_sec))
 		return false;
-	if (take(&s, ".,") && (fraction = take_fraction(&s)).len == 0)
+	if (take_one_of(&s, ".,") && (fraction = take_fraction(&s)).len == 0)
 		return false;
-	if (!offset(&s, &east) ||
+	if (!take_offset(&s, &east) ||
 	    !valid_day(tm.tm_year, tm.tm_mon, tm.tm_mday) ||
 	    tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 59)
 		return false;
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
-	return print(m, (int64_t)timegm(&tm) - east, fraction);
+	return timestamp_print(m, (int64_t)timegm(&tm) - east, fraction);
 }
 
 bool
@@ -150,14 +150,14 @@ timestamp_seconds(struct timestamp *m, struct span s)
 		return false;
 	s.at += i;
 	s.len -= i;
-	if (s.len > 0 && (!take(&s, ".") ||
+	if (s.len > 0 && (!take_one_of(&s, ".") ||
 	    (fraction = take_fraction(&s)).len == 0 || s.len > 0))
 		return false;
 	for (i = 0; i < fraction.len && fraction.at[i] == '0'; i++)
 		;
 	if (i == fraction.len)
 		fraction.len = 0;
-	return print(m, seconds, fraction);
+	return timestamp_print(m, seconds, fraction);
 }
 
 bool
@@ -170,7 +170,7 @@ timestamp_ms(struct timestamp *m, int64_t ms)
 		return false;
 	}
 	snprintf(fraction, sizeof(fraction), "%03d", (int)(ms % 1000));
-	return print(m, ms / 1000, span_of(fraction));
+	return timestamp_print(m, ms / 1000, span_of(fraction));
 }
 
 bool

@@ -51,7 +51,7 @@ is_scrubbed(struct span s)
 
 /* A text of the user that tells who it is; else { NULL, 0 }. */
 static struct span
-known(struct json user, const char *name)
+known_text(struct json user, const char *name)
 {
 	struct span s = json_get_scalar(user, name);
 
@@ -61,9 +61,10 @@ known(struct json user, const char *name)
 static bool
 add_event_user(struct text *t, struct json user)
 {
-	struct span id = known(user, "id"), email = known(user, "email");
-	struct span username = known(user, "username");
-	struct span name = known(user, "name");
+	struct span id = known_text(user, "id");
+	struct span email = known_text(user, "email");
+	struct span username = known_text(user, "username");
+	struct span name = known_text(user, "name");
 	struct span who = facts_first(facts_first(id, email),
 	    facts_first(username, name));
 

@@ -27,8 +27,15 @@ body_line_add_filled(struct text *t, const char *label, struct span value,
 }
 
 void
-body_line_add_pair(
-    struct text *t, const char *label, struct span a, struct span b)
+body_line_add_member(struct text *t, const char *label, struct json v,
+    const char *name)
+{
+	body_line_add_filled(t, label, json_get_scalar(v, name), "");
+}
+
+void
+body_line_add_pair(struct text *t, const char *label, struct span a,
+    struct span b)
 {
 	if (a.len == 0 || b.len == 0) {
 		body_line_add_filled(t, label, a.len > 0 ? a : b, "");

@@ -16,7 +16,7 @@ facts_either(struct json v, const char *a, const char *b)
 
 /* The value of a tag: [[k, v]], [{key, value}] or {k: v}. */
 static struct span
-tag(struct json event, const char *name)
+event_tag(struct json event, const char *name)
 {
 	struct json tags = json_get(event, "tags");
 
@@ -43,13 +43,13 @@ facts_release(struct json event)
 
 	if (json_truthy(version))
 		r = facts_first(r, json_scalar(version));
-	r = facts_first(r, tag(event, "release"));
-	r = facts_first(r, tag(event, "sentry:release"));
+	r = facts_first(r, event_tag(event, "release"));
+	r = facts_first(r, event_tag(event, "sentry:release"));
 	return r.len > 0 ? r : nothing;
 }
 
 static struct span
-find(struct span in, const char *what)
+text_behind(struct span in, const char *what)
 {
 	size_t n = strlen(what);
 	const char *at = in.at == NULL ? NULL :
@@ -73,7 +73,7 @@ up_to_slash(struct span s)
 static struct span
 issue_in_url(struct span url)
 {
-	struct span id = find(url, "/issues/");
+	struct span id = text_behind(url, "/issues/");
 
 	for (size_t i = 0; i < id.len; i++)
 		if (id.at[i] < '0' || id.at[i] > '9')
@@ -85,7 +85,8 @@ issue_in_url(struct span url)
 static struct span
 slug_in_url(struct span url)
 {
-	struct span rest = find(url, "/projects/"), org = up_to_slash(rest);
+	struct span rest = text_behind(url, "/projects/");
+	struct span org = up_to_slash(rest);
 
 	if (org.len == 0 || org.len == rest.len)
 		return nothing;
@@ -96,7 +97,7 @@ slug_in_url(struct span url)
 
 /* Null, empty and missing are the same: an event without. */
 static struct json
-occurrence(struct json event)
+event_occurrence(struct json event)
 {
 	struct json v = json_get(event, "occurrence");
 	struct json member;
@@ -109,7 +110,7 @@ occurrence(struct json event)
 
 /* On `assigned` the issue may have lost its assignee again. */
 static struct json
-assignee(const struct facts *f)
+issue_assignee(const struct facts *f)
 {
 	struct json to = json_get(f->issue, "assignedTo");
 
@@ -130,7 +131,7 @@ facts_start(struct facts *f, const struct resource *r, const struct hook *hook,
 	f->data = json_get(root, "data");
 	f->issue = json_get(f->data, "issue");
 	f->event = json_get(f->data, "event");
-	f->assignee = assignee(f);
+	f->assignee = issue_assignee(f);
 }
 
 void
@@ -139,7 +140,7 @@ facts_of_event(struct facts *f, struct json e)
 	struct json project = json_get(e, "project");
 
 	f->event = e;
-	f->occurrence = occurrence(e);
+	f->occurrence = event_occurrence(e);
 	f->issue_id = facts_first(json_get_scalar(e, "issue_id"),
 	    facts_first(issue_in_url(json_string(json_get(e, "issue_url"))),
 	    issue_in_url(json_string(json_get(e, "web_url")))));
@@ -151,13 +152,13 @@ facts_of_event(struct facts *f, struct json e)
 	    json_get_scalar(f->occurrence, "level"));
 	f->release = facts_release(e);
 	f->environment = facts_first(json_get_scalar(e, "environment"),
-	    tag(e, "environment"));
+	    event_tag(e, "environment"));
 	f->url = json_string(json_get(e, "web_url"));
 }
 
 /* Without an issue. */
 static void
-of_data(struct facts *f)
+facts_of_data(struct facts *f)
 {
 	f->issue_id = facts_either(f->data, "issue_id", "group_id");
 	f->project_id = facts_either(f->data, "projectId", "project_id");
@@ -174,7 +175,7 @@ facts_of_issue(struct facts *f)
 	struct json i = f->issue, project = json_get(i, "project");
 
 	if (i.kind != JSON_OBJECT) {
-		of_data(f);
+		facts_of_data(f);
 		return;
 	}
 	f->issue_id = json_get_scalar(i, "id");

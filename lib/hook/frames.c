@@ -5,7 +5,7 @@
 #define TOP_FRAMES	3
 
 static struct json
-exceptions(const struct facts *f)
+event_exceptions(const struct facts *f)
 {
 	return json_get(json_get(f->event, "exception"), "values");
 }
@@ -20,7 +20,7 @@ struct json
 frames_main_exception(const struct facts *f)
 {
 	struct span id = json_get_scalar(f->event, "main_exception_id");
-	struct json values = exceptions(f);
+	struct json values = event_exceptions(f);
 
 	for (size_t i = 0; i < json_count(values) && id.at != NULL; i++) {
 		struct json v = json_at(values, i);
@@ -45,7 +45,7 @@ last_with_frames(struct json values)
 struct json
 frames_raised(const struct facts *f)
 {
-	struct json values = exceptions(f), v;
+	struct json values = event_exceptions(f), v;
 
 	if (f->prints_null)
 		return json_at(values, 0);
@@ -58,7 +58,7 @@ frames_raised(const struct facts *f)
 }
 
 static struct json
-threads(const struct facts *f)
+event_threads(const struct facts *f)
 {
 	return json_get(json_get(f->event, "threads"), "values");
 }
@@ -68,8 +68,9 @@ threads(const struct facts *f)
 static struct json
 thread_frames(const struct facts *f, const char *so, struct span id)
 {
-	for (size_t i = 0; i < json_count(threads(f)); i++) {
-		struct json t = json_at(threads(f), i), v = json_get(t, so);
+	for (size_t i = 0; i < json_count(event_threads(f)); i++) {
+		struct json t = json_at(event_threads(f), i);
+		struct json v = json_get(t, so);
 
 		if (json_count(frames_of(t)) > 0 && (id.at == NULL ?
 		    json_truthy(v) : span_same(json_scalar(v), id)))
@@ -93,13 +94,13 @@ frames_elsewhere(const struct facts *f)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) &&
 	    json_count(frames) == 0; i++)
 		frames = thread_frames(f, kinds[i], none);
-	if (json_count(frames) == 0 && json_count(threads(f)) == 1)
-		frames = frames_of(json_at(threads(f), 0));
+	if (json_count(frames) == 0 && json_count(event_threads(f)) == 1)
+		frames = frames_of(json_at(event_threads(f), 0));
 	return json_count(frames) > 0 ? frames : frames_of(f->event);
 }
 
 static struct json
-find_frames(const struct facts *f)
+frames_find(const struct facts *f)
 {
 	struct json frames = frames_of(frames_raised(f));
 
@@ -108,7 +109,7 @@ find_frames(const struct facts *f)
 }
 
 static bool
-any_stack(struct json values)
+any_has_stack(struct json values)
 {
 	for (size_t i = 0; i < json_count(values); i++)
 		if (json_truthy(json_get(json_at(values, i), "stacktrace")))
@@ -119,8 +120,8 @@ any_stack(struct json values)
 bool
 frames_exist(const struct facts *f)
 {
-	return any_stack(exceptions(f)) || (!f->prints_null &&
-	    (any_stack(threads(f)) ||
+	return any_has_stack(event_exceptions(f)) || (!f->prints_null &&
+	    (any_has_stack(event_threads(f)) ||
 	    json_truthy(json_get(f->event, "stacktrace"))));
 }
 
@@ -160,7 +161,7 @@ add_frame(struct text *t, const struct facts *f, struct json frame)
 }
 
 static bool
-in_app(struct json frame)
+is_in_app(struct json frame)
 {
 	struct json v = json_get(frame, "in_app");
 
@@ -173,13 +174,13 @@ void
 frames_add(struct text *t, const struct facts *f)
 {
 	static const char heading[] = "\n**Stack Trace** (top frames):";
-	struct json frames = find_frames(f);
+	struct json frames = frames_find(f);
 	size_t i, shown = 0;
 
 	if (f->prints_null && json_count(frames) > 0)
 		body_line_add(t, heading, span_of(""), "");
 	for (i = json_count(frames); i > 0 && shown < TOP_FRAMES; i--) {
-		if (!in_app(json_at(frames, i - 1)))
+		if (!is_in_app(json_at(frames, i - 1)))
 			continue;
 		if (!f->prints_null && shown == 0)
 			body_line_add(t, heading, span_of(""), "");

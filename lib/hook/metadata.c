@@ -5,7 +5,7 @@
 #include "base/json_member.h"
 
 static void
-error_value(struct text *t, struct json v)
+metadata_error_value(struct text *t, struct json v)
 {
 	struct span s = json_string(v);
 	size_t fit = text_fit_bytes(s, MESSAGE_MAX);
@@ -37,7 +37,7 @@ metadata_of_error(struct text *t, const struct facts *f, struct json meta,
 	else
 		json_member_or_null(t, "environment", f->environment);
 	json_member_value_or_null(t, "errorType", json_get(meta, "type"));
-	error_value(t, json_get(meta, "value"));
+	metadata_error_value(t, json_get(meta, "value"));
 	if (f->prints_null)
 		json_member_value(t, "culprit", culprit);
 	else

@@ -26,7 +26,7 @@ outcome_name(enum outcome o)
 
 /* A field of the observation; NUL becomes U+FFFD. */
 static void
-set(struct observation *o, enum observation_field f, struct span s)
+set_field(struct observation *o, enum observation_field f, struct span s)
 {
 	size_t from = o->bytes.len;
 	const char *nul;
@@ -47,7 +47,7 @@ set(struct observation *o, enum observation_field f, struct span s)
 
 /* A field that is everything added since `from`. */
 static void
-set_since(struct observation *o, enum observation_field f, size_t from)
+set_field_since(struct observation *o, enum observation_field f, size_t from)
 {
 	o->field[f].at = from;
 	o->field[f].len = o->bytes.len - from;
@@ -75,12 +75,12 @@ set_joined(struct observation *o, enum observation_field f, struct joined j)
 {
 	size_t from = o->bytes.len;
 
-	set(o, f, j.head);
+	set_field(o, f, j.head);
 	if (j.tail.at != NULL) {
 		text_str(&o->bytes, j.sep);
-		set(o, f, j.tail);
+		set_field(o, f, j.tail);
 	}
-	set_since(o, f, from);
+	set_field_since(o, f, from);
 }
 
 static void
@@ -119,13 +119,13 @@ set_fields(struct observation *o, const struct facts *f)
 {
 	set_joined(o, OBSERVED_SOURCE_TYPE, source_type(f));
 	set_joined(o, OBSERVED_SOURCE_ID, source_id(f));
-	set(o, OBSERVED_PROJECT_ID, f->project_id);
-	set(o, OBSERVED_PROJECT_SLUG, f->project_slug);
-	set(o, OBSERVED_ISSUE_ID, f->issue_id);
-	set(o, OBSERVED_SHORT_ID, f->short_id);
-	set(o, OBSERVED_LEVEL, f->level);
-	set(o, OBSERVED_RELEASE, f->release);
-	set(o, OBSERVED_ENVIRONMENT, f->environment);
+	set_field(o, OBSERVED_PROJECT_ID, f->project_id);
+	set_field(o, OBSERVED_PROJECT_SLUG, f->project_slug);
+	set_field(o, OBSERVED_ISSUE_ID, f->issue_id);
+	set_field(o, OBSERVED_SHORT_ID, f->short_id);
+	set_field(o, OBSERVED_LEVEL, f->level);
+	set_field(o, OBSERVED_RELEASE, f->release);
+	set_field(o, OBSERVED_ENVIRONMENT, f->environment);
 }
 
 static void
@@ -168,10 +168,10 @@ set_source_event(struct observation *o, const struct facts *f)
 	f->resource->metadata(&event, f);
 	actor_add_envelopes(&event, f);
 	text_str(&event, "}}");
-	set(o, OBSERVED_TITLE, text_view(&title));
-	set(o, OBSERVED_OCCURRED_AT, span_of(occurred.iso));
+	set_field(o, OBSERVED_TITLE, text_view(&title));
+	set_field(o, OBSERVED_OCCURRED_AT, span_of(occurred.iso));
 	/* There is no NUL in JSON text: it goes in as it is. */
-	set(o, OBSERVED_SOURCE_EVENT, text_view(&event));
+	set_field(o, OBSERVED_SOURCE_EVENT, text_view(&event));
 	o->bytes.broken |= title.broken | body.broken | event.broken;
 	text_release(&title);
 	text_release(&body);
@@ -186,13 +186,13 @@ set_keys(struct observation *o, const struct facts *f)
 	struct text id_text = { 0 };
 
 	dedupe_key(&o->bytes, f);
-	set_since(o, OBSERVED_DEDUPE_KEY, from);
+	set_field_since(o, OBSERVED_DEDUPE_KEY, from);
 	if (o->bytes.broken)
 		return;
 	signature_fingerprint(hex, observation_get(o, OBSERVED_DEDUPE_KEY));
 	text_str(&id_text, "sentry-");
 	text_str(&id_text, hex);
-	set(o, OBSERVED_EVENT_ID, text_view(&id_text));
+	set_field(o, OBSERVED_EVENT_ID, text_view(&id_text));
 	o->bytes.broken |= id_text.broken;
 	text_release(&id_text);
 }
@@ -223,9 +223,9 @@ observe_root(struct observation *o, const struct hook *hook, struct json root,
 		f.release = learned;
 		f.learned = true;
 	}
-	set(o, OBSERVED_RESOURCE, name);
-	set(o, OBSERVED_ACTION, f.action);
-	set(o, OBSERVED_INSTALLATION, dedupe_key_installation(root));
+	set_field(o, OBSERVED_RESOURCE, name);
+	set_field(o, OBSERVED_ACTION, f.action);
+	set_field(o, OBSERVED_INSTALLATION, dedupe_key_installation(root));
 	set_keys(o, &f);
 	if (!readable)
 		return;

@@ -34,7 +34,7 @@ observe_list_word(struct span list, struct span word)
 }
 
 static bool
-matches(struct span e, struct span resource, struct span action)
+entry_matches(struct span e, struct span resource, struct span action)
 {
 	if (span_is(e, "*"))
 		return true;
@@ -54,7 +54,7 @@ observe_list_has(struct span list, struct span resource, struct span action)
 	struct span e;
 
 	while ((e = next_entry(&list)).len > 0)
-		if (matches(e, resource, action))
+		if (entry_matches(e, resource, action))
 			return true;
 	return false;
 }

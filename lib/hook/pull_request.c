@@ -4,7 +4,7 @@
 
 /* The digits behind the last slash. */
 static struct span
-number_in(struct span url)
+number_in_url(struct span url)
 {
 	size_t at = url.len;
 
@@ -16,13 +16,13 @@ number_in(struct span url)
 }
 
 static struct span
-string_of(struct json v, const char *name)
+get_string(struct json v, const char *name)
 {
 	return json_string(json_get(v, name));
 }
 
 static struct pull_request
-read_one(struct json entry)
+read_entry(struct json entry)
 {
 	struct json inner = json_get(entry, "pull_request");
 	struct json v = inner.kind == JSON_OBJECT ? inner : entry;
@@ -31,12 +31,12 @@ read_one(struct json entry)
 		    json_get_scalar(v, "repo_name")),
 		.number = facts_either(v, "pr_number", "number"),
 		.id = facts_either(v, "pr_id", "id"),
-		.url = facts_first(string_of(v, "pr_url"),
-		    facts_first(string_of(v, "url"),
-		    string_of(v, "web_url"))),
+		.url = facts_first(get_string(v, "pr_url"),
+		    facts_first(get_string(v, "url"),
+		    get_string(v, "web_url"))),
 	};
 
-	p.number = facts_first(p.number, number_in(p.url));
+	p.number = facts_first(p.number, number_in_url(p.url));
 	return p;
 }
 
@@ -48,10 +48,10 @@ read_holder(struct json v)
 		.repository = span_filled(json_get_scalar(v, "repo_name")),
 		.number = span_filled(json_get_scalar(v, "pr_number")),
 		.id = span_filled(json_get_scalar(v, "pr_id")),
-		.url = span_filled(string_of(v, "pr_url")),
+		.url = span_filled(get_string(v, "pr_url")),
 	};
 
-	p.number = facts_first(p.number, number_in(p.url));
+	p.number = facts_first(p.number, number_in_url(p.url));
 	return p;
 }
 
@@ -75,7 +75,7 @@ pull_request_id(const struct pull_request *p)
 
 /* By the URL where one has it, else by all that is known. */
 static bool
-same(const struct pull_request *a, const struct pull_request *b)
+pull_request_same(const struct pull_request *a, const struct pull_request *b)
 {
 	if (a->url.at != NULL || b->url.at != NULL)
 		return span_same(a->url, b->url);
@@ -84,31 +84,33 @@ same(const struct pull_request *a, const struct pull_request *b)
 }
 
 static size_t
-add(struct pull_request *found, size_t n, size_t limit, struct pull_request p)
+pull_request_add(struct pull_request *found, size_t n, size_t limit,
+    struct pull_request p)
 {
 	if (n == limit || pull_request_id(&p).at == NULL)
 		return n;
 	for (size_t i = 0; i < n; i++)
-		if (same(&found[i], &p))
+		if (pull_request_same(&found[i], &p))
 			return n;
 	found[n] = p;
 	return n + 1;
 }
 
 size_t
-pull_request_find_all(
-    const struct facts *f, struct pull_request *found, size_t limit)
+pull_request_find_all(const struct facts *f, struct pull_request *found,
+    size_t limit)
 {
 	struct json list = json_get(f->pulls, "pull_requests");
 	struct json one = json_get(f->pulls, "pull_request");
 	size_t n = 0;
 
 	for (size_t i = 0; i < json_count(list); i++)
-		n = add(found, n, limit, read_one(json_at(list, i)));
+		n = pull_request_add(found, n, limit,
+		    read_entry(json_at(list, i)));
 	if (one.kind == JSON_OBJECT)
-		n = add(found, n, limit, read_one(one));
-	n = add(found, n, limit, read_holder(f->pulls));
-	return add(found, n, limit, read_git(f->git));
+		n = pull_request_add(found, n, limit, read_entry(one));
+	n = pull_request_add(found, n, limit, read_holder(f->pulls));
+	return pull_request_add(found, n, limit, read_git(f->git));
 }
 
 void

@@ -5,7 +5,7 @@
 /* What users give feedback by comes as a context, too, and becomes null; but
  * who they are is learned from it. */
 static enum redact_rule
-care_of_context(struct span name)
+rule_of_context(struct span name)
 {
 	static const char *const from_sdk[] = {
 		"app", "browser", "client_os", "cloud_resource", "culture",
@@ -26,7 +26,7 @@ care_of_context(struct span name)
 
 /* The team's own doings stand in four places, counted from the root. */
 static bool
-team(struct span name, unsigned depth)
+is_teams(struct span name, unsigned depth)
 {
 	return (depth == 1 && span_is(name, "actor")) ||
 	    (depth == 2 && span_is(name, "assignee")) ||
@@ -37,7 +37,7 @@ team(struct span name, unsigned depth)
 /* Words that Sentry, a program or the team has chosen, and by which hooks are
  * told apart: who calls himself "error" does not change them. */
 static bool
-program(struct span name, unsigned depth)
+is_programs_word(struct span name, unsigned depth)
 {
 	static const char *const words[] = { "action", "environment",
 	    "function", "id", "level", "logger", "module", "platform",
@@ -53,7 +53,7 @@ program(struct span name, unsigned depth)
 
 /* Where nothing is said about the object around it. */
 static enum redact_rule
-care_of_name(struct span name, unsigned depth)
+rule_of_name(struct span name, unsigned depth)
 {
 	static const char *const kept[] = { "issue_url", "permalink",
 	    "project_url", "release", "web_url", NULL };
@@ -62,7 +62,7 @@ care_of_name(struct span name, unsigned depth)
 	char buf[PII_FOLDED];
 	struct span folded = pii_fold(buf, name);
 
-	if (team(name, depth) || pii_listed(name, kept))
+	if (is_teams(name, depth) || pii_listed(name, kept))
 		return REDACT_KEEP;
 	if (span_is(folded, "user"))
 		return REDACT_USER;
@@ -76,11 +76,11 @@ care_of_name(struct span name, unsigned depth)
 		return REDACT_EVIDENCE;
 	if (pii_member(folded))
 		return pii_name(folded) ? REDACT_NAME : REDACT_DROP;
-	return program(name, depth) ? REDACT_PROGRAM : REDACT_TEXT;
+	return is_programs_word(name, depth) ? REDACT_PROGRAM : REDACT_TEXT;
 }
 
 static bool
-is(struct span name, const char *folded)
+folds_to(struct span name, const char *folded)
 {
 	char buf[PII_FOLDED];
 
@@ -93,7 +93,7 @@ is_whole_name(struct span name)
 {
 	char folded[PII_FOLDED];
 
-	return is(name, "name") || pii_name(pii_fold(folded, name));
+	return folds_to(name, "name") || pii_name(pii_fold(folded, name));
 }
 
 enum redact_rule
@@ -120,15 +120,15 @@ redact_rule_of_member(enum redact_rule around, struct span name, unsigned depth)
 		return span_is(name, "method") ? REDACT_TEXT :
 		    span_is(name, "url") ? REDACT_URL : REDACT_DROP;
 	case REDACT_CONTEXTS:
-		return care_of_context(name);
+		return rule_of_context(name);
 	case REDACT_UNNAMED:
 	case REDACT_PERSON:
-		if (is(name, "name"))
+		if (folds_to(name, "name"))
 			return around == REDACT_PERSON ? REDACT_NAME
 						       : REDACT_DROP;
 		break;
 	case REDACT_EVIDENCE:
-		c = care_of_name(name, depth);
+		c = rule_of_name(name, depth);
 		return c == REDACT_TEXT || c == REDACT_PROGRAM ? around : c;
 	case REDACT_PROGRAM:	/* a project, say */
 		if (span_is(name, "name"))
@@ -139,7 +139,7 @@ redact_rule_of_member(enum redact_rule around, struct span name, unsigned depth)
 	case REDACT_URL:
 		break;
 	}
-	return care_of_name(name, depth);
+	return rule_of_name(name, depth);
 }
 
 enum redact_rule
@@ -151,7 +151,7 @@ redact_rule_of_pair(enum redact_rule around, struct span name, unsigned depth)
 	if (says & REDACT_ENTRY_NAME)
 		return REDACT_NAME;
 	/* Of a user the id stays, in a pair as elsewhere. */
-	if ((says & REDACT_ENTRY) && !is(name, "user"))
+	if ((says & REDACT_ENTRY) && !folds_to(name, "user"))
 		return REDACT_DROP;
 	return redact_rule_of_member(around, name, depth);
 }

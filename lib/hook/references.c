@@ -16,7 +16,7 @@ open_reference(struct text *t, const char *type)
 }
 
 static void
-reference(struct text *t, const char *type, struct span what)
+add_reference(struct text *t, const char *type, struct span what)
 {
 	if (what.len == 0)
 		return;
@@ -28,7 +28,7 @@ reference(struct text *t, const char *type, struct span what)
 /* The 40 hex digits that a release is, or that end it behind @ or +: by them
  * a deployment is known that was built from that commit. */
 static struct span
-commit_of(struct span release)
+commit_in_release(struct span release)
 {
 	struct span sha = release;
 
@@ -45,7 +45,7 @@ commit_of(struct span release)
 }
 
 static void
-assignee(struct text *t, struct json to)
+add_assignee_reference(struct text *t, struct json to)
 {
 	if (to.kind != JSON_OBJECT)
 		return;
@@ -55,7 +55,7 @@ assignee(struct text *t, struct json to)
 }
 
 static void
-issue_reference(struct text *t, const struct facts *f)
+add_issue_reference(struct text *t, const struct facts *f)
 {
 	struct json i = f->issue;
 
@@ -75,7 +75,7 @@ issue_reference(struct text *t, const struct facts *f)
 
 /* Where a repository shows a commit; github and gitlab agree on the path. */
 static void
-commit_url(struct text *t, struct json commit)
+add_commit_url(struct text *t, struct json commit)
 {
 	struct json repository = json_get(commit, "repository");
 	struct json provider = json_get(repository, "provider");
@@ -103,25 +103,25 @@ commit_url(struct text *t, struct json commit)
 }
 
 static void
-resolution(struct text *t, const struct facts *f)
+add_resolution(struct text *t, const struct facts *f)
 {
 	struct json details = json_get(f->issue, "statusDetails");
 	struct json commit = json_get(details, "inCommit");
 	struct span sha = commit.kind == JSON_OBJECT ?
 	    json_get_scalar(commit, "id") : json_string(commit);
 
-	reference(t, "resolved_in_release",
+	add_reference(t, "resolved_in_release",
 	    json_get_scalar(details, "inRelease"));
 	if (sha.len == 0)
 		return;
 	open_reference(t, "resolved_in_commit");
 	json_member_string(t, "id", sha);
-	commit_url(t, commit);
+	add_commit_url(t, commit);
 	text_str(t, "}");
 }
 
 static void
-pull_request_references(struct text *t, const struct facts *f)
+add_pull_request_references(struct text *t, const struct facts *f)
 {
 	struct pull_request found[PULL_REQUESTS_MAX];
 	size_t n = pull_request_find_all(f, found, PULL_REQUESTS_MAX);
@@ -145,15 +145,15 @@ references_add(struct text *t, const struct facts *f)
 {
 	json_member(t, "references");
 	text_str(t, "[");
-	reference(t, "release", f->release);
-	assignee(t, f->assignee);
-	issue_reference(t, f);
-	reference(t, "commit", f->commit.len > 0 ? f->commit :
-	    commit_of(f->release));
-	resolution(t, f);
-	reference(t, "project", facts_first(f->project_slug,
+	add_reference(t, "release", f->release);
+	add_assignee_reference(t, f->assignee);
+	add_issue_reference(t, f);
+	add_reference(t, "commit", f->commit.len > 0 ? f->commit :
+	    commit_in_release(f->release));
+	add_resolution(t, f);
+	add_reference(t, "project", facts_first(f->project_slug,
 	    f->project_id));
-	reference(t, "alert_rule", facts_first(f->rule, f->rule_id));
-	pull_request_references(t, f);
+	add_reference(t, "alert_rule", facts_first(f->rule, f->rule_id));
+	add_pull_request_references(t, f);
 	text_str(t, "]");
 }

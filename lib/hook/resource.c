@@ -49,7 +49,7 @@ resource_named(struct span name)
 
 /* `data.event` beside `data.issue` makes an issue hook, not an alert. */
 static const struct resource *
-guessed(struct json data)
+resource_guess(struct json data)
 {
 	for (unsigned i = 0; i < RESOURCES; i++)
 		if (all[i]->guessed && has_shape(data, all[i]))
@@ -85,7 +85,7 @@ resource_of(const struct hook *hook, struct json root, struct span *name,
 	struct span action = json_string(json_get(root, "action"));
 	struct span header = resource_header(hook);
 	const struct resource *said = resource_named(header);
-	const struct resource *is = guessed(data);
+	const struct resource *is = resource_guess(data);
 
 	*name = header;
 	*mismatch = false;

@@ -7,15 +7,15 @@
 #include "hook/title.h"
 
 static struct span
-number(const struct facts *f)
+comment_number(const struct facts *f)
 {
 	return json_get_scalar(f->data, "comment_id");
 }
 
 static bool
-key(struct text *t, const struct facts *f)
+comment_key(struct text *t, const struct facts *f)
 {
-	return dedupe_key_of_body(t, f, number(f));
+	return dedupe_key_of_body(t, f, comment_number(f));
 }
 
 static struct span
@@ -28,7 +28,7 @@ first_line(struct span s)
 }
 
 static void
-title(struct text *t, const struct facts *f)
+comment_title(struct text *t, const struct facts *f)
 {
 	struct span says = first_line(json_get_scalar(f->data, "comment"));
 
@@ -45,19 +45,19 @@ title(struct text *t, const struct facts *f)
 }
 
 static void
-body(struct text *t, const struct facts *f)
+comment_body(struct text *t, const struct facts *f)
 {
 	text_span(t, json_get_scalar(f->data, "comment"));
 }
 
 static void
-metadata(struct text *t, const struct facts *f)
+comment_metadata(struct text *t, const struct facts *f)
 {
-	json_member_string(t, "commentId", number(f));
+	json_member_string(t, "commentId", comment_number(f));
 	json_member_string(t, "issueId", f->issue_id);
 	json_member_string(t, "projectSlug", f->project_slug);
-	json_member_string(
-	    t, "commentedAt", json_get_scalar(f->data, "timestamp"));
+	metadata_texts(t, f->data, (const char *const[]){ "commentedAt",
+	    "timestamp", NULL });
 }
 
 const struct resource resource_comment = {
@@ -66,9 +66,9 @@ const struct resource resource_comment = {
 	.guessed = true,
 	.actions = "created updated deleted",
 	.find = facts_of_issue,
-	.number = number,
-	.key = key,
-	.title = title,
-	.body = body,
-	.metadata = metadata,
+	.number = comment_number,
+	.key = comment_key,
+	.title = comment_title,
+	.body = comment_body,
+	.metadata = comment_metadata,
 };

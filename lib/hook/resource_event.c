@@ -9,13 +9,13 @@
 #include "hook/title.h"
 
 static struct span
-number(const struct facts *f)
+event_number(const struct facts *f)
 {
 	return json_get_scalar(f->event, "event_id");
 }
 
 static bool
-occurred(struct timestamp *m, const struct facts *f)
+event_occurred(struct timestamp *m, const struct facts *f)
 {
 	struct json timestamp = json_get(f->event, "timestamp");
 
@@ -26,10 +26,11 @@ occurred(struct timestamp *m, const struct facts *f)
 
 /* ---- the body ---- */
 
-/* What says the type of the exception, and its value: the main exception, else
- * metadata, else the exception that was raised. JSON_MISSING: nothing does. */
+/* The object that has the type and value of the exception: the main exception,
+ * else the event's metadata, else the exception that was raised. JSON_MISSING
+ * if none of the three has a type. */
 static struct json
-typed(const struct facts *f)
+event_typed_exception(const struct facts *f)
 {
 	struct json v = frames_main_exception(f);
 
@@ -44,9 +45,10 @@ typed(const struct facts *f)
 /* `**TYPE**: VALUE`; `**Error**: TITLE` of what is no exception. Returns the
  * value. */
 static struct span
-error_line(struct text *t, const struct facts *f)
+event_error_line(struct text *t, const struct facts *f)
 {
-	struct json says = typed(f), value = json_get(says, "value");
+	struct json says = event_typed_exception(f);
+	struct json value = json_get(says, "value");
 	struct span shown;
 
 	if (json_nullish(value))
@@ -66,7 +68,7 @@ error_line(struct text *t, const struct facts *f)
 
 /* The evidence that is important, or the rest of it. */
 static void
-evidence_lines(struct text *t, const struct facts *f, bool important)
+event_evidence_lines(struct text *t, const struct facts *f, bool important)
 {
 	struct json list = json_get(f->occurrence, "evidenceDisplay");
 
@@ -76,14 +78,14 @@ evidence_lines(struct text *t, const struct facts *f, bool important)
 
 		if (json_truthy(json_get(e, "important")) == important &&
 		    value.len > 0)
-			body_line_add_pair(
-			    t, "- ", json_get_scalar(e, "name"), value);
+			body_line_add_pair(t, "- ", json_get_scalar(e, "name"),
+			    value);
 	}
 }
 
 /* `**TITLE**: SUBTITLE` and the evidence. Returns the subtitle. */
 static struct span
-occurrence_lines(struct text *t, const struct facts *f)
+event_occurrence_lines(struct text *t, const struct facts *f)
 {
 	struct span title = facts_event_title(f);
 	struct span subtitle = json_get_scalar(f->occurrence, "subtitle");
@@ -97,14 +99,16 @@ occurrence_lines(struct text *t, const struct facts *f)
 	} else {
 		body_line_add_filled(t, "", subtitle, "");
 	}
-	evidence_lines(t, f, true);
-	evidence_lines(t, f, false);
+	event_evidence_lines(t, f, true);
+	event_evidence_lines(t, f, false);
 	return subtitle;
 }
 
-/* Whether the lines above have said it, `head` in the first of them. */
+/* Whether the lines above show the message: the first of them, which ends with
+ * `head`, or a line of evidence. */
 static bool
-told(const struct facts *f, struct span message, struct span head)
+event_shows_message(const struct facts *f, struct span message,
+    struct span head)
 {
 	struct json list = json_get(f->occurrence, "evidenceDisplay");
 
@@ -119,7 +123,7 @@ told(const struct facts *f, struct span message, struct span head)
 
 /* Sentry cuts titles after 100 characters, and at the first line's end. */
 static void
-message_line(struct text *t, const struct facts *f, struct span head)
+event_message_line(struct text *t, const struct facts *f, struct span head)
 {
 	struct json entry = json_get(f->event, "logentry");
 	struct span m = facts_first(facts_first(json_get_scalar(entry,
@@ -127,7 +131,8 @@ message_line(struct text *t, const struct facts *f, struct span head)
 	    json_get_scalar(entry, "message"));
 	size_t fit = text_fit_bytes(m, MESSAGE_MAX);
 
-	if (m.len <= facts_event_title(f).len || told(f, m, head))
+	if (m.len <= facts_event_title(f).len ||
+	    event_shows_message(f, m, head))
 		return;
 	body_line_add(t, f->occurrence.kind == JSON_OBJECT ? "\n**Message**: " :
 	    "**Message**: ", (struct span){ m.at, fit },
@@ -135,27 +140,27 @@ message_line(struct text *t, const struct facts *f, struct span head)
 }
 
 static void
-body(struct text *t, const struct facts *f)
+event_body(struct text *t, const struct facts *f)
 {
 	bool occurrence = f->occurrence.kind == JSON_OBJECT;
 
 	body_line_add_filled(t, "**Rule**: ", f->rule, "");
-	message_line(t, f, occurrence ? occurrence_lines(t, f) :
-	    error_line(t, f));
+	event_message_line(t, f, occurrence ? event_occurrence_lines(t, f) :
+	    event_error_line(t, f));
 	body_line_add_filled(t, "\n**Location**: `", facts_first(
 	    json_get_scalar(f->event, "culprit"),
 	    json_get_scalar(f->occurrence, "culprit")), "`");
 	body_line_add_filled(t, "\n**Release**: ", f->release, "");
-	/* Not a part of the last evidence. */
+	/* Without an empty line before it, Markdown would make it a part of
+	 * the list of evidence. */
 	body_line_add_filled(t, occurrence && f->release.len == 0 ?
 	    "\n**Environment**: " : "**Environment**: ", f->environment, "");
 	frames_add(t, f);
-	body_line_add_filled(t, "\n**Platform**: ",
-	    json_get_scalar(f->event, "platform"), "");
+	body_line_add_member(t, "\n**Platform**: ", f->event, "platform");
 }
 
 static void
-metadata(struct text *t, const struct facts *f)
+event_metadata(struct text *t, const struct facts *f)
 {
 	struct json main_exception = frames_main_exception(f);
 
@@ -163,13 +168,13 @@ metadata(struct text *t, const struct facts *f)
 	json_member_string(t, "permalink", f->url);
 	json_member_string(t, "projectSlug", f->project_slug);
 	json_member_string(t, "projectId", f->project_id);
-	json_member_string(
-	    t, "platform", json_get_scalar(f->event, "platform"));
+	metadata_texts(t, f->event, (const char *const[]){ "platform",
+	    "platform", NULL });
 	json_member_string(t, "level", f->level);
 	metadata_of_error(t, f, json_get_scalar(main_exception, "type").len >
 	    0 ? main_exception : json_get(f->event, "metadata"),
 	    json_get(f->event, "culprit"));
-	json_member_string(t, "eventId", json_get_scalar(f->event, "event_id"));
+	json_member_string(t, "eventId", event_number(f));
 	json_member_extra(t, "occurrenceType", json_get(f->occurrence, "type"));
 	metadata_release_from(t, f);
 	json_member_string(t, "rule", f->rule);
@@ -180,7 +185,7 @@ metadata(struct text *t, const struct facts *f)
 /* ---- error ---- */
 
 static void
-find_error(struct facts *f)
+error_find(struct facts *f)
 {
 	facts_of_event(f, json_get(f->data, "error"));
 }
@@ -189,10 +194,10 @@ find_error(struct facts *f)
 static bool
 error_key(struct text *t, const struct facts *f)
 {
-	if (number(f).len == 0)
+	if (event_number(f).len == 0)
 		return false;
 	dedupe_key_part(t, "project:", f->project_id);
-	dedupe_key_part(t, ":event:", number(f));
+	dedupe_key_part(t, ":event:", event_number(f));
 	return true;
 }
 
@@ -210,19 +215,19 @@ const struct resource resource_error = {
 	.guessed = true,
 	.event = true,
 	.actions = "created",
-	.find = find_error,
-	.number = number,
+	.find = error_find,
+	.number = event_number,
 	.key = error_key,
-	.occurred = occurred,
+	.occurred = event_occurred,
 	.title = error_title,
-	.body = body,
-	.metadata = metadata,
+	.body = event_body,
+	.metadata = event_metadata,
 };
 
 /* ---- event_alert ---- */
 
 static void
-find_alert(struct facts *f)
+event_alert_find(struct facts *f)
 {
 	facts_of_event(f, json_get(f->data, "event"));
 	f->rule = span_filled(json_string(json_get(f->data,
@@ -231,16 +236,16 @@ find_alert(struct facts *f)
 
 /* One event may belong to several issues, and set off several rules. */
 static bool
-alert_key(struct text *t, const struct facts *f)
+event_alert_key(struct text *t, const struct facts *f)
 {
 	struct span alert = json_get_scalar(json_get(f->data, "issue_alert"),
 	    "id");
 
-	if (number(f).len == 0)
+	if (event_number(f).len == 0)
 		return false;
 	dedupe_key_part(t, "project:", f->project_id);
 	dedupe_key_part(t, ":issue:", f->issue_id);
-	dedupe_key_part(t, ":event:", number(f));
+	dedupe_key_part(t, ":event:", event_number(f));
 	if (f->rule.len > 0)
 		dedupe_key_part(t, ":rule:", f->rule);
 	if (alert.len > 0)
@@ -249,7 +254,7 @@ alert_key(struct text *t, const struct facts *f)
 }
 
 static void
-alert_title(struct text *t, const struct facts *f)
+event_alert_title(struct text *t, const struct facts *f)
 {
 	text_str(t, title_level(f->level));
 	text_str(t, " [Alert]");
@@ -267,11 +272,11 @@ const struct resource resource_event_alert = {
 	.guessed = true,
 	.event = true,
 	.actions = "triggered",
-	.find = find_alert,
-	.number = number,
-	.key = alert_key,
-	.occurred = occurred,
-	.title = alert_title,
-	.body = body,
-	.metadata = metadata,
+	.find = event_alert_find,
+	.number = event_number,
+	.key = event_alert_key,
+	.occurred = event_occurred,
+	.title = event_alert_title,
+	.body = event_body,
+	.metadata = event_metadata,
 };

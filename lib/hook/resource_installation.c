@@ -6,36 +6,36 @@
 #include "hook/title.h"
 
 static struct json
-installation(const struct facts *f)
+installation_object(const struct facts *f)
 {
 	return json_get(f->data, "installation");
 }
 
 static struct span
-app_slug(const struct facts *f)
+installation_app_slug(const struct facts *f)
 {
-	return json_get_scalar(json_get(installation(f), "app"), "slug");
+	return json_get_scalar(json_get(installation_object(f), "app"), "slug");
 }
 
 static struct span
-number(const struct facts *f)
+installation_number(const struct facts *f)
 {
-	return facts_first(json_get_scalar(installation(f), "uuid"),
+	return facts_first(json_get_scalar(installation_object(f), "uuid"),
 	    dedupe_key_installation(f->root));
 }
 
 static bool
-key(struct text *t, const struct facts *f)
+installation_key(struct text *t, const struct facts *f)
 {
-	if (f->action.len == 0 || number(f).len == 0)
+	if (f->action.len == 0 || installation_number(f).len == 0)
 		return false;
 	dedupe_key_part(t, "", f->action);
-	dedupe_key_part(t, ":", number(f));
+	dedupe_key_part(t, ":", installation_number(f));
 	return true;
 }
 
 static void
-title(struct text *t, const struct facts *f)
+installation_title(struct text *t, const struct facts *f)
 {
 	static const struct title_lead leads[] = {
 		{ "created", "\U0001F50C [Installed]" },
@@ -43,25 +43,26 @@ title(struct text *t, const struct facts *f)
 		{ NULL, NULL }
 	};
 
-	if (!title_add_by_action(t, f, leads, span_filled(app_slug(f))))
+	if (!title_add_by_action(t, f, leads,
+	    span_filled(installation_app_slug(f))))
 		title_add_found(t, f);
 }
 
 /* Never `code`: it is a secret, an OAuth grant. */
 static void
-body(struct text *t, const struct facts *f)
+installation_body(struct text *t, const struct facts *f)
 {
-	body_line_add_filled(t, "**Organization**: ", json_get_scalar(json_get(
-	    installation(f), "organization"), "slug"), "");
-	body_line_add_filled(t, "**App**: ", app_slug(f), "");
-	body_line_add_filled(t, "**Status**: ",
-	    json_get_scalar(installation(f), "status"), "");
+	body_line_add_member(t, "**Organization**: ",
+	    json_get(installation_object(f), "organization"), "slug");
+	body_line_add_filled(t, "**App**: ", installation_app_slug(f), "");
+	body_line_add_member(t, "**Status**: ", installation_object(f),
+	    "status");
 }
 
 static void
-metadata(struct text *t, const struct facts *f)
+installation_metadata(struct text *t, const struct facts *f)
 {
-	struct json i = installation(f);
+	struct json i = installation_object(f);
 
 	metadata_texts(t, i, (const char *const[]){ "installationId", "uuid",
 	    "status", "status", NULL });
@@ -78,9 +79,9 @@ const struct resource resource_installation = {
 	.guessed = true,
 	.actions = "created deleted",
 	.find = facts_of_issue,
-	.number = number,
-	.key = key,
-	.title = title,
-	.body = body,
-	.metadata = metadata,
+	.number = installation_number,
+	.key = installation_key,
+	.title = installation_title,
+	.body = installation_body,
+	.metadata = installation_metadata,
 };

@@ -9,7 +9,7 @@
 #include "hook/title.h"
 
 static void
-find(struct facts *f)
+issue_find(struct facts *f)
 {
 	f->prints_null = true;
 	facts_of_issue(f);
@@ -18,7 +18,7 @@ find(struct facts *f)
 }
 
 static struct span
-number(const struct facts *f)
+issue_number(const struct facts *f)
 {
 	return facts_shown(f, f->issue, "id");
 }
@@ -26,7 +26,7 @@ number(const struct facts *f)
 /* Later actions have nothing that tells them apart: resolve, regress, resolve
  * may be three equal bodies, and are three hooks. */
 static bool
-key(struct text *t, const struct facts *f)
+issue_key(struct text *t, const struct facts *f)
 {
 	if (!span_is(f->action, "created") || f->issue_id.len == 0)
 		return false;
@@ -35,13 +35,13 @@ key(struct text *t, const struct facts *f)
 }
 
 static bool
-occurred(struct timestamp *m, const struct facts *f)
+issue_occurred(struct timestamp *m, const struct facts *f)
 {
 	return facts_date(m, json_get(f->issue, "lastSeen"));
 }
 
 static void
-title(struct text *t, const struct facts *f)
+issue_title(struct text *t, const struct facts *f)
 {
 	static const struct title_lead leads[] = {
 		{ "resolved", "\u2705 [Resolved]" },
@@ -61,7 +61,7 @@ title(struct text *t, const struct facts *f)
 }
 
 static void
-what_happened(struct text *t, const struct facts *f)
+issue_error_line(struct text *t, const struct facts *f)
 {
 	struct json meta = json_get(f->issue, "metadata");
 	struct json type = json_get(meta, "type");
@@ -82,7 +82,7 @@ what_happened(struct text *t, const struct facts *f)
 }
 
 static void
-counts(struct text *t, const struct facts *f)
+issue_count_line(struct text *t, const struct facts *f)
 {
 	struct span count = facts_shown(f, f->issue, "count");
 	struct span users = facts_shown(f, f->issue, "userCount");
@@ -95,15 +95,15 @@ counts(struct text *t, const struct facts *f)
 }
 
 static void
-body(struct text *t, const struct facts *f)
+issue_body(struct text *t, const struct facts *f)
 {
 	struct json culprit = json_get(f->issue, "culprit");
 
-	what_happened(t, f);
+	issue_error_line(t, f);
 	if (json_truthy(culprit))
-		body_line_add(
-		    t, "\n**Location**: `", json_scalar(culprit), "`");
-	counts(t, f);
+		body_line_add(t, "\n**Location**: `", json_scalar(culprit),
+		    "`");
+	issue_count_line(t, f);
 	body_line_add(t, "**First seen**: ",
 	    facts_shown(f, f->issue, "firstSeen"), "");
 	body_line_add(t, "**Last seen**: ",
@@ -117,7 +117,7 @@ body(struct text *t, const struct facts *f)
 }
 
 static void
-metadata(struct text *t, const struct facts *f)
+issue_metadata(struct text *t, const struct facts *f)
 {
 	static const char *const more[] = { "substatus", "priority",
 	    "issueType", "issueCategory" };
@@ -151,11 +151,11 @@ const struct resource resource_issue = {
 	.guessed = true,
 	.learns = true,
 	.actions = "created resolved assigned ignored archived unresolved",
-	.find = find,
-	.number = number,
-	.key = key,
-	.occurred = occurred,
-	.title = title,
-	.body = body,
-	.metadata = metadata,
+	.find = issue_find,
+	.number = issue_number,
+	.key = issue_key,
+	.occurred = issue_occurred,
+	.title = issue_title,
+	.body = issue_body,
+	.metadata = issue_metadata,
 };

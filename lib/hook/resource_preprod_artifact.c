@@ -9,7 +9,7 @@
 #include "hook/title.h"
 
 static struct json
-object_of(struct json v, const char *name, const char *shorter)
+object_by_names(struct json v, const char *name, const char *shorter)
 {
 	struct json o = json_get(v, name);
 
@@ -17,44 +17,44 @@ object_of(struct json v, const char *name, const char *shorter)
 }
 
 static struct json
-app(const struct facts *f)
+build_app(const struct facts *f)
 {
-	return object_of(f->data, "appInfo", "app");
+	return object_by_names(f->data, "appInfo", "app");
 }
 
 static struct span
-state(const struct facts *f)
+build_state(const struct facts *f)
 {
 	return facts_either(f->data, "state", "status");
 }
 
 static void
-find(struct facts *f)
+build_find(struct facts *f)
 {
 	facts_of_issue(f);
-	f->git = object_of(f->data, "gitInfo", "git");
+	f->git = object_by_names(f->data, "gitInfo", "git");
 	f->commit = json_get_scalar(f->git, "headSha");
 }
 
 static struct span
-number(const struct facts *f)
+build_number(const struct facts *f)
 {
 	return json_get_scalar(f->data, "buildId");
 }
 
 static bool
-key(struct text *t, const struct facts *f)
+build_key(struct text *t, const struct facts *f)
 {
-	return dedupe_key_of_body(t, f, number(f));
+	return dedupe_key_of_body(t, f, build_number(f));
 }
 
 /* The application and its version. */
 static void
-build(struct text *t, const struct facts *f)
+build_name(struct text *t, const struct facts *f)
 {
-	struct span version = json_get_scalar(app(f), "version");
+	struct span version = json_get_scalar(build_app(f), "version");
 
-	text_span(t, facts_first(facts_either(app(f), "name", "appId"),
+	text_span(t, facts_first(facts_either(build_app(f), "name", "appId"),
 	    json_get_scalar(f->data, "projectSlug")));
 	if (version.len == 0)
 		return;
@@ -64,26 +64,26 @@ build(struct text *t, const struct facts *f)
 }
 
 static void
-title(struct text *t, const struct facts *f)
+build_title(struct text *t, const struct facts *f)
 {
 	struct text says = { 0 };
 
-	build(&says, f);
-	if (says.len > 0 && state(f).len > 0)
+	build_name(&says, f);
+	if (says.len > 0 && build_state(f).len > 0)
 		text_str(&says, ": ");
-	text_span(&says, state(f));
+	text_span(&says, build_state(f));
 	title_add_plain(t, f, span_filled(text_view(&says)));
 	t->broken |= says.broken;
 	text_release(&says);
 }
 
 static void
-build_line(struct text *t, const struct facts *f)
+build_name_line(struct text *t, const struct facts *f)
 {
-	struct span nth = json_get_scalar(app(f), "buildNumber");
+	struct span nth = json_get_scalar(build_app(f), "buildNumber");
 	struct text name = { 0 };
 
-	build(&name, f);
+	build_name(&name, f);
 	body_line_add_filled(t, "**Build**: ", text_view(&name), "");
 	if (name.len > 0 && nth.len > 0) {
 		text_str(t, " (");
@@ -96,7 +96,8 @@ build_line(struct text *t, const struct facts *f)
 
 /* `, WHAT: BASE to HEAD bytes` */
 static void
-growth(struct text *t, const char *what, struct span base, struct span head)
+build_growth(struct text *t, const char *what, struct span base,
+    struct span head)
 {
 	if (base.len == 0 || head.len == 0)
 		return;
@@ -109,7 +110,7 @@ growth(struct text *t, const char *what, struct span base, struct span head)
 
 /* `- comparison of TYPE: STATE: CODE: MESSAGE`, and by how much it grew. */
 static void
-comparison_line(struct text *t, struct json c)
+build_comparison_line(struct text *t, struct json c)
 {
 	struct span kind = json_get_scalar(c, "metricsArtifactType");
 	struct json diff = json_get(c, "sizeMetricDiff");
@@ -119,66 +120,64 @@ comparison_line(struct text *t, struct json c)
 
 	if (c.kind != JSON_OBJECT)
 		return;
-	body_line_add(
-	    t, "- comparison", span_of(kind.len > 0 ? " of " : ""), "");
+	body_line_add(t, "- comparison", span_of(kind.len > 0 ? " of " : ""),
+	    "");
 	text_span(t, kind);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (parts[i].len > 0) {
 			text_str(t, ": ");
 			text_span(t, parts[i]);
 		}
-	growth(t, ", download: ", json_get_scalar(diff, "baseDownloadSize"),
+	build_growth(t, ", download: ",
+	    json_get_scalar(diff, "baseDownloadSize"),
 	    json_get_scalar(diff, "headDownloadSize"));
-	growth(t, ", installed: ", json_get_scalar(diff, "baseInstallSize"),
+	build_growth(t, ", installed: ",
+	    json_get_scalar(diff, "baseInstallSize"),
 	    json_get_scalar(diff, "headInstallSize"));
 }
 
 static void
-body(struct text *t, const struct facts *f)
+build_body(struct text *t, const struct facts *f)
 {
 	struct json d = f->data, comparisons = json_get(d, "comparisons");
 
-	build_line(t, f);
-	body_line_add_filled(t, "**State**: ", state(f), "");
+	build_name_line(t, f);
+	body_line_add_filled(t, "**State**: ", build_state(f), "");
 	body_line_add_pair(t, "**Failure**: ", json_get_scalar(d, "errorCode"),
 	    json_get_scalar(d, "errorMessage"));
-	body_line_add_filled(
-	    t, "**Platform**: ", json_get_scalar(d, "platform"), "");
+	body_line_add_member(t, "**Platform**: ", d, "platform");
 	body_line_add_filled(t, "**Download size**: ",
 	    json_get_scalar(d, "downloadSize"), " bytes");
 	body_line_add_filled(t, "**Install size**: ",
 	    json_get_scalar(d, "installSize"), " bytes");
-	body_line_add_filled(t, "**Installable**: ",
-	    json_get_scalar(d, "isInstallable"), "");
-	body_line_add_filled(t, "**Code signature valid**: ",
-	    json_get_scalar(d, "isCodeSignatureValid"), "");
-	body_line_add_filled(
-	    t, "**Install**: ", json_get_scalar(d, "installUrl"), "");
+	body_line_add_member(t, "**Installable**: ", d, "isInstallable");
+	body_line_add_member(t, "**Code signature valid**: ", d,
+	    "isCodeSignatureValid");
+	body_line_add_member(t, "**Install**: ", d, "installUrl");
 	for (size_t i = 0; i < json_count(comparisons); i++)
-		comparison_line(t, json_at(comparisons, i));
-	comparison_line(t, json_get(d, "comparison"));
+		build_comparison_line(t, json_at(comparisons, i));
+	build_comparison_line(t, json_get(d, "comparison"));
 	body_line_add_filled(t, "\n**Commit**: ", f->commit, "");
-	body_line_add_filled(
-	    t, "**Branch**: ", json_get_scalar(f->git, "headRef"), "");
+	body_line_add_member(t, "**Branch**: ", f->git, "headRef");
 	pull_request_lines(t, f);
 }
 
 static void
-metadata(struct text *t, const struct facts *f)
+build_metadata(struct text *t, const struct facts *f)
 {
 	metadata_ids(t, f);
-	json_member_string(t, "state", span_filled(state(f)));
+	json_member_string(t, "state", span_filled(build_state(f)));
 	metadata_texts(t, f->data, (const char *const[]){ "errorCode",
 	    "errorCode", "errorMessage", "errorMessage", "platform",
 	    "platform", NULL });
-	metadata_texts(t, app(f), (const char *const[]){ "appName", "name",
-	    "appVersion", "version", NULL });
+	metadata_texts(t, build_app(f), (const char *const[]){ "appName",
+	    "name", "appVersion", "version", NULL });
 }
 
 #define BUILD(called) { \
 	.name = (called), .members = { "buildId" }, .actions = "", \
-	.find = find, .number = number, .key = key, \
-	.title = title, .body = body, .metadata = metadata, \
+	.find = build_find, .number = build_number, .key = build_key, \
+	.title = build_title, .body = build_body, .metadata = build_metadata, \
 }
 const struct resource resource_preprod_artifact = BUILD("preprod_artifact");
 const struct resource resource_size_analysis = BUILD("size_analysis");

@@ -9,27 +9,27 @@
 #include "hook/title.h"
 
 static void
-find(struct facts *f)
+seer_find(struct facts *f)
 {
 	facts_of_issue(f);
 	f->pulls = f->data;
 }
 
 static struct span
-number(const struct facts *f)
+seer_number(const struct facts *f)
 {
 	return json_get_scalar(f->data, "run_id");
 }
 
 static bool
-key(struct text *t, const struct facts *f)
+seer_key(struct text *t, const struct facts *f)
 {
-	return dedupe_key_of_body(t, f, number(f));
+	return dedupe_key_of_body(t, f, seer_number(f));
 }
 
 /* A list of texts, or of steps. */
 static void
-list_lines(struct text *t, struct json list)
+seer_list_lines(struct text *t, struct json list)
 {
 	for (size_t i = 0; i < json_count(list); i++) {
 		struct json v = json_at(list, i);
@@ -42,7 +42,7 @@ list_lines(struct text *t, struct json list)
 
 /* As they were told in 2025. */
 static void
-change_lines(struct text *t, struct json changes)
+seer_change_lines(struct text *t, struct json changes)
 {
 	for (size_t i = 0; i < json_count(changes); i++) {
 		struct json c = json_at(changes, i);
@@ -53,34 +53,32 @@ change_lines(struct text *t, struct json changes)
 }
 
 static void
-body(struct text *t, const struct facts *f)
+seer_body(struct text *t, const struct facts *f)
 {
 	struct json cause = json_get(f->data, "root_cause");
 	struct json solution = json_get(f->data, "solution");
 	struct json steps = json_get(cause, "reproduction_steps");
 
 	body_line_add_filled(t, "**Seer**: ", f->action, "");
-	body_line_add_filled(t, "**Iteration**: ",
-	    json_get_scalar(f->data, "iteration_index"), "");
+	body_line_add_member(t, "**Iteration**: ", f->data, "iteration_index");
 	body_line_add_filled(t, "\n**Root cause**: ", facts_either(cause,
 	    "one_line_description", "description"), "");
-	list_lines(t, json_get(cause, "five_whys"));
-	list_lines(t, json_get(cause, "steps"));
+	seer_list_lines(t, json_get(cause, "five_whys"));
+	seer_list_lines(t, json_get(cause, "steps"));
 	if (json_count(steps) > 0)
 		body_line_add(t, "\n**To reproduce**:", span_of(""), "");
-	list_lines(t, steps);
-	body_line_add_filled(t, "\n**Repository**: ",
-	    json_get_scalar(cause, "relevant_repo"), "");
+	seer_list_lines(t, steps);
+	body_line_add_member(t, "\n**Repository**: ", cause, "relevant_repo");
 	body_line_add_filled(t, "\n**Solution**: ", facts_either(solution,
 	    "one_line_summary", "description"), "");
-	list_lines(t, json_get(solution, "steps"));
+	seer_list_lines(t, json_get(solution, "steps"));
 	pull_request_code_change_lines(t, json_get(f->data, "code_changes"));
-	change_lines(t, json_get(f->data, "changes"));
+	seer_change_lines(t, json_get(f->data, "changes"));
 	pull_request_lines(t, f);
 }
 
 static void
-metadata(struct text *t, const struct facts *f)
+seer_metadata(struct text *t, const struct facts *f)
 {
 	metadata_ids(t, f);
 	json_member_extra(t, "iteration", json_get(f->data, "iteration_index"));
@@ -90,10 +88,10 @@ const struct resource resource_seer = {
 	.name = "seer",
 	.members = { "run_id", "group_id" },
 	.actions = "",
-	.find = find,
-	.number = number,
-	.key = key,
+	.find = seer_find,
+	.number = seer_number,
+	.key = seer_key,
 	.title = title_add_found,
-	.body = body,
-	.metadata = metadata,
+	.body = seer_body,
+	.metadata = seer_metadata,
 };

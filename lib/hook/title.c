@@ -55,7 +55,7 @@ title_add_plain(struct text *t, const struct facts *f, struct span title)
 
 /* The first of many places that holds a title; they end with a NULL. */
 static struct span
-in_its_place(struct json data)
+title_of_body(struct json data)
 {
 	static const char *const places[][4] = {
 		{ "issue", "title" }, { "event", "title" },
@@ -84,7 +84,7 @@ in_its_place(struct json data)
 void
 title_found(struct text *t, const struct facts *f)
 {
-	struct span title = in_its_place(f->data);
+	struct span title = title_of_body(f->data);
 	struct pull_request pull;
 
 	if (title.len > 0)
