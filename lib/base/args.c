@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
+
 #define SETTINGS_MAX	32
 
 enum { ARGS_HELP = 1000, ARGS_VERSION };
@@ -44,7 +46,7 @@ args_number(const char *name, const char *s, int base, unsigned long least,
 
 	errno = 0;
 	n = strtoul(s, &end, base);
-	if (*s < '0' || *s > '9' || *end != '\0' || errno != 0 || n < least ||
+	if (!ascii_is_digit(*s) || *end != '\0' || errno != 0 || n < least ||
 	    n > most) {
 		if (base == 8)
 			args_usage("%s wants an octal mode up to %lo", name,

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/ascii.h"
+
 void
 json_member(struct text *t, const char *n)
 {
@@ -100,7 +102,7 @@ json_member_integer(struct text *t, const char *n, struct json v)
 
 	s = skip_space(s);
 	sign = s.len > 0 && (s.at[0] == '-' || s.at[0] == '+');
-	for (i = sign; i < s.len && s.at[i] >= '0' && s.at[i] <= '9'; i++)
+	for (i = sign; i < s.len && ascii_is_digit(s.at[i]); i++)
 		;
 	if (i > sign) {
 		text_add(&digits, s.at, i);

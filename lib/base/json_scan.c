@@ -1,5 +1,6 @@
 #include "base/json_scan.h"
 
+#include "base/ascii.h"
 #include "base/json_string.h"
 
 #define INTEGER_SURE	18	/* digits, or a sign and 17: 64 bits do */
@@ -63,7 +64,7 @@ skip_digits(struct scan *s)
 {
 	size_t from = s->i, i = from;
 
-	while (i < s->in.len && s->in.at[i] >= '0' && s->in.at[i] <= '9')
+	while (i < s->in.len && ascii_is_digit(s->in.at[i]))
 		i++;
 	s->i = i;
 	return i > from;
@@ -141,14 +142,9 @@ skip_scalar(struct scan *s, char c)
 static char
 scan_peek(struct scan *s)
 {
-	while (s->i < s->in.len) {
-		char c = s->in.at[s->i];
-
-		if (c != ' ' && c != '\t' && c != '\n' && c != '\r')
-			return c;
+	while (s->i < s->in.len && span_is_white(s->in.at[s->i]))
 		s->i++;
-	}
-	return '\0';
+	return s->i < s->in.len ? s->in.at[s->i] : '\0';
 }
 
 /* Whether the object or list behind this name is to be left out. */

@@ -3,15 +3,9 @@
 #include <endian.h>
 #include <stdint.h>
 
-#define NAMED "bfnrt\"\\/"	/* behind a backslash */
+#include "base/ascii.h"
 
-static int
-hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' :
-	    (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 :
-	    -1;
-}
+#define NAMED "bfnrt\"\\/"	/* behind a backslash */
 
 /* The four digits at `i`; -1 if they are none. */
 static int
@@ -20,7 +14,7 @@ hex_quad(struct span s, size_t i)
 	int n = 0;
 
 	for (size_t k = i; k < i + 4; k++) {
-		int d = k < s.len ? hex_digit(s.at[k]) : -1;
+		int d = k < s.len ? ascii_hex_value(s.at[k]) : -1;
 
 		if (d < 0)
 			return -1;

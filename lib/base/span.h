@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* `at` is NULL where there is nothing at all, which is not the same as an
+/* `at` is NULL where there is no text at all, which is not the same as an
  * empty text. The bytes belong to somebody else and may hold NULs. */
 struct span {
 	const char	*at;
@@ -26,7 +26,7 @@ span_is(struct span a, const char *s)
 	    memcmp(a.at, s, a.len) == 0;
 }
 
-/* Whether two texts are equal; none is as good as an empty one. */
+/* Whether two texts are equal. A missing text equals an empty one. */
 static inline bool
 span_same(struct span a, struct span b)
 {
@@ -35,29 +35,73 @@ span_same(struct span a, struct span b)
 	return a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
 }
 
-/* Without white space (blank, tab, CR, LF) around it. */
-static inline struct span
-span_trimmed(struct span s)
-{
-	static const char white[] = { ' ', '\t', '\r', '\n' };
-
-	if (s.at == NULL)
-		return s;
-	while (s.len > 0 && memchr(white, s.at[0], sizeof(white)) != NULL) {
-		s.at++;
-		s.len--;
-	}
-	while (s.len > 0 &&
-	    memchr(white, s.at[s.len - 1], sizeof(white)) != NULL)
-		s.len--;
-	return s;
-}
-
-/* Nothing instead of an empty text. */
+/* A missing text instead of an empty one. */
 static inline struct span
 span_filled(struct span s)
 {
 	return s.len > 0 ? s : (struct span){ NULL, 0 };
+}
+
+/* Without its first n bytes; it has as many. */
+static inline struct span
+span_behind(struct span s, size_t n)
+{
+	return (struct span){ s.at + n, s.len - n };
+}
+
+/* ---- white space, words, lines ---- */
+
+/* Blank, tab, CR, LF: the white space of JSON (RFC 8259) and of our files. */
+static inline bool
+span_is_white(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Without white space around it. */
+static inline struct span
+span_trimmed(struct span s)
+{
+	while (s.len > 0 && span_is_white(s.at[0]))
+		s = span_behind(s, 1);
+	while (s.len > 0 && span_is_white(s.at[s.len - 1]))
+		s.len--;
+	return s;
+}
+
+/* Takes the next word off the front of a list. White space separates words,
+ * and so does `separator`, which may be a blank. Of no bytes at the list's
+ * end. */
+static inline struct span
+span_take_word(struct span *list, char separator)
+{
+	struct span word;
+
+	while (list->len > 0 && (span_is_white(list->at[0]) ||
+	    list->at[0] == separator))
+		*list = span_behind(*list, 1);
+	word = (struct span){ list->at, 0 };
+	while (list->len > 0 && !span_is_white(list->at[0]) &&
+	    list->at[0] != separator) {
+		*list = span_behind(*list, 1);
+		word.len++;
+	}
+	return word;
+}
+
+/* Takes the first line, and its newline, off the front of a text. Returns the
+ * line without its newline. */
+static inline struct span
+span_take_line(struct span *text)
+{
+	const char *end = text->len == 0 ? NULL :
+	    memchr(text->at, '\n', text->len);
+	struct span line = *text;
+
+	if (end != NULL)
+		line.len = (size_t)(end - text->at);
+	*text = span_behind(*text, line.len + (end != NULL));
+	return line;
 }
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/ascii.h"
+
 #define TEXT_FIRST	256	/* bytes of the first allocation */
 #define DOUBLE_DIGITS	17	/* enough for every double */
 
@@ -74,7 +76,7 @@ shortest_digits(char digits[DOUBLE_DIGITS + 1], double d)
 		snprintf(buf, sizeof(buf), "%.*e", precision, d);
 	} while (strtod(buf, NULL) != d && ++precision < DOUBLE_DIGITS);
 	for (e = buf; *e != 'e'; e++)
-		if (*e >= '0' && *e <= '9')
+		if (ascii_is_digit(*e))
 			digits[n++] = *e;
 	digits[n] = '\0';
 	return (int)strtol(e + 1, NULL, 10) + 1;

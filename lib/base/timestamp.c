@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/ascii.h"
+
 #define FRACTION_MAX	40			/* digits */
 #define FIRST_SECOND	(-62167219200LL)	/* 0000-01-01T00:00:00Z */
 #define LAST_SECOND	253402300799LL		/* 9999-12-31T23:59:59Z */
@@ -39,12 +41,11 @@ take_digits(struct span *s, size_t n, int *value)
 	if (s->len < n)
 		return false;
 	for (*value = 0, i = 0; i < n; i++) {
-		if (s->at[i] < '0' || s->at[i] > '9')
+		if (!ascii_is_digit(s->at[i]))
 			return false;
 		*value = *value * 10 + (s->at[i] - '0');
 	}
-	s->at += n;
-	s->len -= n;
+	*s = span_behind(*s, n);
 	return true;
 }
 
@@ -53,8 +54,7 @@ take_one_of(struct span *s, const char *any)
 {
 	if (s->len == 0 || s->at[0] == '\0' || strchr(any, s->at[0]) == NULL)
 		return false;
-	s->at++;
-	s->len--;
+	*s = span_behind(*s, 1);
 	return true;
 }
 
@@ -63,9 +63,8 @@ take_fraction(struct span *s)
 {
 	struct span fraction = { s->at, 0 };
 
-	while (s->len > 0 && s->at[0] >= '0' && s->at[0] <= '9') {
-		s->at++;
-		s->len--;
+	while (s->len > 0 && ascii_is_digit(s->at[0])) {
+		*s = span_behind(*s, 1);
 		fraction.len++;
 	}
 	return fraction;
@@ -142,14 +141,13 @@ timestamp_seconds(struct timestamp *m, struct span s)
 	size_t i;
 
 	m->iso[0] = '\0';
-	for (i = 0; i < s.len && s.at[i] >= '0' && s.at[i] <= '9'; i++) {
+	for (i = 0; i < s.len && ascii_is_digit(s.at[i]); i++) {
 		if ((seconds = seconds * 10 + (s.at[i] - '0')) > LAST_SECOND)
 			return false;
 	}
 	if (i == 0)
 		return false;
-	s.at += i;
-	s.len -= i;
+	s = span_behind(s, i);
 	if (s.len > 0 && (!take_one_of(&s, ".") ||
 	    (fraction = take_fraction(&s)).len == 0 || s.len > 0))
 		return false;

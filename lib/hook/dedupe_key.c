@@ -1,5 +1,6 @@
 #include "hook/dedupe_key.h"
 
+#include "base/ascii.h"
 #include "hook/signature.h"
 
 #define KEY_PART_MAX	128	/* bytes; longer parts are hashed */
@@ -50,20 +51,16 @@ dedupe_key_of_body(struct text *key, const struct facts *f, struct span id)
 
 /* 32 hex digits, added in lower case. */
 static bool
-idempotency_key(struct text *key, struct span s)
+add_idempotency_key(struct text *key, struct span s)
 {
 	char hex[IDEMPOTENCY_HEX];
 
 	if (s.len != IDEMPOTENCY_HEX)
 		return false;
 	for (size_t i = 0; i < s.len; i++) {
-		char c = s.at[i];
-
-		if (c >= 'A' && c <= 'F')
-			c = (char)(c - 'A' + 'a');
-		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+		if (ascii_hex_value(s.at[i]) < 0)
 			return false;
-		hex[i] = c;
+		hex[i] = ascii_lower(s.at[i]);
 	}
 	text_str(key, "idempotency-key:");
 	text_add(key, hex, sizeof(hex));
@@ -71,7 +68,7 @@ idempotency_key(struct text *key, struct span s)
 }
 
 void
-dedupe_key(struct text *key, const struct facts *f)
+dedupe_key_add(struct text *key, const struct facts *f)
 {
 	const struct hook *hook = f->hook;
 
@@ -83,7 +80,7 @@ dedupe_key(struct text *key, const struct facts *f)
 	text_str(key, ":");
 	text_span(key, f->name);
 	text_str(key, ":");
-	if (idempotency_key(key, hook->idempotency_key) ||
+	if (add_idempotency_key(key, hook->idempotency_key) ||
 	    (f->resource->key != NULL && f->resource->key(key, f)))
 		return;
 	if (hook->request_id.len > 0) {

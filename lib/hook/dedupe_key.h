@@ -7,7 +7,7 @@
 
 /* Appends the key. Of a body that could not be read, only `hook` and `name` of
  * the facts are there, and the resource is resource_other. */
-void		dedupe_key(struct text *, const struct facts *);
+void		dedupe_key_add(struct text *, const struct facts *);
 
 /* For a resource's own part of it. A part is appended as it is where it is
  * short and plain and has no colon, which is what stands between them, else as

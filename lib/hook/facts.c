@@ -1,5 +1,7 @@
 #include "hook/facts.h"
 
+#include "base/ascii.h"
+
 static const struct span nothing = { NULL, 0 };
 
 struct span
@@ -45,7 +47,7 @@ facts_release(struct json event)
 		r = facts_first(r, json_scalar(version));
 	r = facts_first(r, event_tag(event, "release"));
 	r = facts_first(r, event_tag(event, "sentry:release"));
-	return r.len > 0 ? r : nothing;
+	return span_filled(r);
 }
 
 static struct span
@@ -57,7 +59,7 @@ text_behind(struct span in, const char *what)
 
 	if (at == NULL)
 		return nothing;
-	return (struct span){ at + n, in.len - (size_t)(at + n - in.at) };
+	return span_behind(in, (size_t)(at - in.at) + n);
 }
 
 static struct span
@@ -76,9 +78,9 @@ issue_in_url(struct span url)
 	struct span id = text_behind(url, "/issues/");
 
 	for (size_t i = 0; i < id.len; i++)
-		if (id.at[i] < '0' || id.at[i] > '9')
+		if (!ascii_is_digit(id.at[i]))
 			id.len = i;
-	return id.len > 0 ? id : nothing;
+	return span_filled(id);
 }
 
 /* SLUG in `/projects/ORG/SLUG/`: an event holds its project's number only. */
@@ -90,9 +92,7 @@ slug_in_url(struct span url)
 
 	if (org.len == 0 || org.len == rest.len)
 		return nothing;
-	rest.at += org.len + 1;
-	rest.len -= org.len + 1;
-	return up_to_slash(rest).len > 0 ? up_to_slash(rest) : nothing;
+	return span_filled(up_to_slash(span_behind(rest, org.len + 1)));
 }
 
 /* Null, empty and missing are the same: an event without. */

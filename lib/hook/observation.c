@@ -185,7 +185,7 @@ set_keys(struct observation *o, const struct facts *f)
 	char hex[SIGNATURE_FINGERPRINT_HEX + 1];
 	struct text id_text = { 0 };
 
-	dedupe_key(&o->bytes, f);
+	dedupe_key_add(&o->bytes, f);
 	set_field_since(o, OBSERVED_DEDUPE_KEY, from);
 	if (o->bytes.broken)
 		return;

@@ -10,14 +10,14 @@
 	"issue.created issue.resolved issue.assigned error.created " \
 	"event_alert.triggered metric_alert.*"
 
-/* Whether the list lets this one in. */
+/* Whether an entry of the list names this resource and action. */
 bool	observe_list_has(struct span list, struct span resource,
 	    struct span action);
 
 /* Whether every entry is of that form. */
 bool	observe_list_valid(struct span list);
 
-/* Whether a list of plain words holds this one. */
+/* Whether a list of plain words holds this word. */
 bool	observe_list_word(struct span list, struct span word);
 
 #endif

@@ -1,5 +1,6 @@
 #include "hook/pull_request.h"
 
+#include "base/ascii.h"
 #include "hook/body_line.h"
 
 /* The digits behind the last slash. */
@@ -8,11 +9,11 @@ number_in_url(struct span url)
 {
 	size_t at = url.len;
 
-	while (at > 0 && url.at[at - 1] >= '0' && url.at[at - 1] <= '9')
+	while (at > 0 && ascii_is_digit(url.at[at - 1]))
 		at--;
 	if (at == 0 || at == url.len || url.at[at - 1] != '/')
 		return (struct span){ NULL, 0 };
-	return (struct span){ url.at + at, url.len - at };
+	return span_behind(url, at);
 }
 
 static struct span

@@ -1,5 +1,6 @@
 #include "hook/references.h"
 
+#include "base/ascii.h"
 #include "base/json_member.h"
 #include "hook/pull_request.h"
 #include "hook/resource.h"
@@ -30,14 +31,13 @@ add_reference(struct text *t, const char *type, struct span what)
 static struct span
 commit_in_release(struct span release)
 {
-	struct span sha = release;
+	struct span sha;
 
 	if (release.len < SHA_HEX)
 		return (struct span){ NULL, 0 };
-	sha.at += release.len - SHA_HEX;
-	sha.len = SHA_HEX;
+	sha = span_behind(release, release.len - SHA_HEX);
 	for (size_t i = 0; i < sha.len; i++)
-		if (memchr("0123456789abcdefABCDEF", sha.at[i], 22) == NULL)
+		if (ascii_hex_value(sha.at[i]) < 0)
 			return (struct span){ NULL, 0 };
 	if (release.len > SHA_HEX && sha.at[-1] != '@' && sha.at[-1] != '+')
 		return (struct span){ NULL, 0 };

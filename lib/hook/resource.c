@@ -1,5 +1,6 @@
 #include "hook/resource.h"
 
+#include "base/ascii.h"
 #include "hook/observe_list.h"
 
 #define HEADER_NAME_MAX	64	/* bytes of a resource's name */
@@ -57,13 +58,6 @@ resource_guess(struct json data)
 	return &resource_other;
 }
 
-static bool
-name_byte(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	    (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
-}
-
 struct span
 resource_header(const struct hook *hook)
 {
@@ -72,7 +66,7 @@ resource_header(const struct hook *hook)
 	if (name.len > HEADER_NAME_MAX)
 		return span_of("");
 	for (size_t i = 0; i < name.len; i++)
-		if (!name_byte(name.at[i]))
+		if (!ascii_is_name(name.at[i]))
 			return span_of("");
 	return name.at == NULL ? span_of("") : name;
 }

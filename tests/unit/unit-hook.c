@@ -109,7 +109,7 @@ keys(const char *body, const char *resource, struct hook h, const char *want)
 	facts_start(&f, resource_of(&h, root, &name, &mismatch), &h, root,
 	    name);
 	f.resource->find(&f);
-	dedupe_key(&key, &f);
+	dedupe_key_add(&key, &f);
 	ok(span_is(text_view(&key), want), "the key %s", want);
 	text_release(&key);
 	json_close(&root);
