@@ -1,8 +1,9 @@
 #include "server/plain_cgi.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "base/file.h"
 
 static struct span
 param(void *arg, const char *name)
@@ -14,35 +15,10 @@ param(void *arg, const char *name)
 static size_t
 read_body(void *arg, char *buf, size_t n)
 {
-	size_t got = 0;
-	ssize_t rc;
+	ssize_t got = file_read(STDIN_FILENO, buf, n);
 
 	(void)arg;
-	while (got < n) {
-		rc = read(STDIN_FILENO, buf + got, n - got);
-		if (rc < 0 && errno == EINTR)
-			continue;
-		if (rc <= 0)
-			break;
-		got += (size_t)rc;
-	}
-	return got;
-}
-
-static int
-write_all(struct span s)
-{
-	while (s.len > 0) {
-		ssize_t n = write(STDOUT_FILENO, s.at, s.len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		s.at += n;
-		s.len -= (size_t)n;
-	}
-	return 0;
+	return got < 0 ? 0 : (size_t)got;
 }
 
 int
@@ -55,7 +31,8 @@ plain_cgi_serve(const struct handler *h)
 
 	h->answer(h->arg, &q, &reply, 1);
 	exchange_write_reply(&t, &reply);
-	rc = t.broken || reply.body.broken ? -1 : write_all(text_view(&t));
+	rc = !t.broken && !reply.body.broken &&
+	    file_write(STDOUT_FILENO, text_view(&t)) ? 0 : -1;
 	text_release(&t);
 	text_release(&reply.body);
 	return rc;

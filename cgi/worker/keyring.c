@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 
 #define FILE_MAX	65536	/* bytes of a secrets file */
@@ -73,23 +74,20 @@ stamp_of(const struct stat *st)
 	    st->st_mtim, st->st_ctim };
 }
 
-/* NULL with errno set, or without memory. Nothing but a regular file: who opens
- * a FIFO waits for its writer. */
+/* NULL with errno set, or without memory. */
 static struct secrets *
 read_secrets(const char *path, struct stamp *stamp)
 {
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	struct secrets *set = NULL;
 	struct stat st;
+	int fd = file_open_regular(AT_FDCWD, path, 0, &st);
+	struct secrets *set = NULL;
 	char *buf = NULL;
 	ssize_t n = -1;
 
 	if (fd < 0)
 		return NULL;
-	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
-		errno = EINVAL;
-	else if ((buf = malloc(FILE_MAX)) != NULL)
-		n = read(fd, buf, FILE_MAX);
+	if ((buf = malloc(FILE_MAX)) != NULL)
+		n = file_read(fd, buf, FILE_MAX);
 	if (n >= 0) {
 		*stamp = stamp_of(&st);
 		set = secrets_read((struct span){ buf, (size_t)n },

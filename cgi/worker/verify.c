@@ -1,8 +1,11 @@
 #include "worker/verify.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "base/json.h"
 
 #define BODY_MAX	(128ul << 20)	/* bytes */
@@ -10,26 +13,21 @@
 static int
 read_all(struct text *t, const char *file)
 {
-	FILE *f = file == NULL ? stdin : fopen(file, "rb");
-	char buf[65536];
-	size_t n;
-	int bad;
+	int fd = file == NULL ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
+	bool bad;
 
-	if (f == NULL) {
+	if (fd < 0) {
 		fprintf(stderr, "sentry-webhooks: %s: %s\n", file,
 		    strerror(errno));
 		return -1;
 	}
-	do {
-		n = fread(buf, 1, sizeof(buf), f);
-		text_add(t, buf, n);
-	} while (n == sizeof(buf) && t->len <= BODY_MAX);
-	bad = ferror(f) || t->broken || t->len > BODY_MAX;
+	bad = !file_read_text(fd, t, BODY_MAX) || t->broken ||
+	    t->len > BODY_MAX;
 	if (bad)
 		fputs("sentry-webhooks: the body cannot be read whole\n",
 		    stderr);
 	if (file != NULL)
-		fclose(f);
+		close(fd);
 	return bad ? -1 : 0;
 }
 

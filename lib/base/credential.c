@@ -1,32 +1,29 @@
 #include "base/credential.h"
 
 #include <errno.h>
-#include <stdbool.h>
-#include <stdio.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
 
 char *
 credential_read(const char *path, const char **why)
 {
 	char buf[CREDENTIAL_BYTES + 1], *line;
-	size_t n = 0;
-	FILE *in = fopen(path, "re");
-	bool bad = in == NULL;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : file_read(fd, buf, CREDENTIAL_BYTES);
+	struct span trimmed;
 
-	if (in != NULL) {
-		n = fread(buf, 1, CREDENTIAL_BYTES, in);
-		bad = ferror(in);
-	}
-	*why = strerror(errno);
-	if (in != NULL)
-		fclose(in);
-	if (bad)
+	*why = n < 0 ? strerror(errno) : "out of memory";
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
 		return NULL;
 	buf[n] = '\0';
 	line = buf + strspn(buf, " \t\r\n");
-	n = strcspn(line, "\r\n");
-	while (n > 0 && (line[n - 1] == ' ' || line[n - 1] == '\t'))
-		n--;
-	*why = n > 0 ? "out of memory" : "there is nothing in it";
-	return n > 0 ? strndup(line, n) : NULL;
+	trimmed = span_trimmed((struct span){ line, strcspn(line, "\r\n") });
+	if (trimmed.len == 0)
+		*why = "there is nothing in it";
+	return trimmed.len > 0 ? strndup(trimmed.at, trimmed.len) : NULL;
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 #define PRINT_ROOM	1000	/* rows between two writes */
 
 /* Standard output: an envelope a line. */
@@ -36,45 +38,21 @@ print_give(struct sink *sink, struct row *rows)
 	}
 }
 
-/* All that was given, or an error; a slow reader is waited for. */
-static int
-print_out(struct sink_print *p)
-{
-	struct span s = text_view(&p->lines);
-
-	if (p->lines.broken)
-		return ENOMEM;
-	while (s.len > 0) {
-		ssize_t n = write(p->fd, s.at, s.len);
-
-		if (n < 0 && errno == EAGAIN) {
-			struct pollfd pfd = { p->fd, POLLOUT, 0 };
-
-			(void)poll(&pfd, 1, 1000);
-			continue;
-		}
-		if (n < 0 && errno != EINTR)
-			return errno;
-		if (n > 0) {
-			s.at += n;
-			s.len -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
 static struct row *
 print_wait(struct sink *sink, int ms)
 {
 	struct sink_print *p = (struct sink_print *)sink;
 	struct row *rows = p->rows, *r;
-	int error;
+	int error = 0;
 
 	if (rows == NULL) {
 		(void)poll(NULL, 0, ms);
 		return NULL;
 	}
-	error = print_out(p);
+	if (p->lines.broken)
+		error = ENOMEM;
+	else if (!file_write(p->fd, text_view(&p->lines)))
+		error = errno;
 	p->lines.len = 0;
 	p->rows = NULL;
 	p->tail = &p->rows;

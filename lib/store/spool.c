@@ -18,10 +18,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "store/spool_file.h"
 
 #define FILE_BYTES_MAX	(129l << 20)	/* above any limit of a body */
-#define READ_BYTES	16384	/* in one call */
 #define PUT_TRIES	3	/* when somebody deletes the temporary file */
 #define PROBE_BYTES	16384	/* as long as an ordinary hook */
 
@@ -199,22 +199,6 @@ spool_count_removed(struct spool *s, bool bad)
 
 /* ---- putting a hook ---- */
 
-static bool
-write_bytes(int fd, struct span s)
-{
-	while (s.len > 0) {
-		ssize_t n = write(fd, s.at, s.len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		s.at += n;
-		s.len -= (size_t)n;
-	}
-	return true;
-}
-
 /* Leaves a whole, synced file, or none. */
 static enum fault
 write_temporary(int dir, const char *temporary, struct span bytes)
@@ -225,7 +209,7 @@ write_temporary(int dir, const char *temporary, struct span bytes)
 
 	if (fd < 0)
 		return fault_errno(errno);
-	if (!write_bytes(fd, bytes) || fsync(fd) != 0)
+	if (!file_write(fd, bytes) || fsync(fd) != 0)
 		f = fault_errno(errno);
 	if (close(fd) != 0 && f == FAULT_NONE)
 		f = fault_errno(errno);
@@ -335,29 +319,19 @@ spool_check(struct spool *s)
 enum fault
 spool_read(int dir, const char *name, struct text *file)
 {
-	/* O_NONBLOCK: opening a FIFO would wait for somebody to write to it. */
-	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
-	    O_CLOEXEC);
-	enum fault f = FAULT_NONE;
-	char buf[READ_BYTES];
 	struct stat st;
-	ssize_t n = 0;
+	int fd = file_open_regular(dir, name, O_NOFOLLOW, &st);
+	enum fault f = FAULT_NONE;
 
 	if (fd < 0)
 		return errno == ENOENT ? FAULT_GONE : errno == ELOOP ||
-		    errno == ENXIO ? FAULT_REFUSED : errno == EMFILE ||
-		    errno == ENFILE ? FAULT_BUSY : fault_errno(errno);
-	if (fstat(fd, &st) != 0)
-		f = fault_errno(errno);
-	else if (!S_ISREG(st.st_mode) || st.st_size > FILE_BYTES_MAX)
+		    errno == ENXIO || errno == EINVAL ? FAULT_REFUSED :
+		    errno == EMFILE || errno == ENFILE ? FAULT_BUSY :
+		    fault_errno(errno);
+	if (st.st_size > FILE_BYTES_MAX)
 		f = FAULT_REFUSED;
-	while (f == FAULT_NONE && file->len <= FILE_BYTES_MAX &&
-	    (n = read(fd, buf, sizeof(buf))) != 0) {
-		if (n < 0 && errno != EINTR)
-			f = fault_errno(errno);
-		else if (n > 0)
-			text_add(file, buf, (size_t)n);
-	}
+	else if (!file_read_text(fd, file, FILE_BYTES_MAX))
+		f = fault_errno(errno);
 	close(fd);
 	return file->broken ? FAULT_MEMORY : f;
 }
