@@ -1,38 +1,52 @@
+/* The walk over a body that redact() and redact_mentions() share. It copies
+ * JSON byte by byte, and lets each value's place decide (redact_rule.h) what
+ * becomes of it:
+ *
+ *  1. walk_body()       the whole body, again until nothing new is learned;
+ *  2. walk_value()      one value, after its kind:
+ *  3. walk_container()  an object or list: walk_member(), walk_element();
+ *  4. walk_label()      a member that says what its neighbours are;
+ *  5. walk_string()     a text: put_text() writes what is left of it
+ *                       (redact_text.h), a person is looked for in it
+ *                       (redact_person.h);
+ *  6. walk_scalar()     a number, true, false or null. */
 #include "hook/redact.h"
 
-#include "hook/redact_rule.h"
-#include "hook/person_names.h"
-#include "hook/pii.h"
 #include "base/json_string.h"
+#include "hook/person_names.h"
+#include "hook/redact_person.h"
+#include "hook/redact_rule.h"
+#include "hook/redact_text.h"
 #include "hook/signature.h"
 
-#define ROUNDS	4	/* over a text; two do for what people write */
+#define MARKS_STEP	64	/* objects that get memory at once */
 
 struct walk {
 	struct span	 in;
-	size_t		 i;		/* how far it has come */
-	unsigned	 depth;
+	size_t		 i;		/* of the next byte */
+	unsigned	 depth;		/* open objects and lists */
 	bool		 bad;		/* not JSON */
 	struct text	*out;
-	/* What a walk learns the next one needs from its beginning on: names,
-	 * and of each object, in the order in which they begin, what its
-	 * members say about it, redact_rule_marks(). */
+	/* What one walk learns, the next one needs from its beginning on:
+	 * names, and what each object's members say about the object
+	 * (redact_rule_marks()), a byte an object, in the order in which
+	 * objects begin. */
 	struct person_names	*names;
 	struct text	 marks;
 	size_t		 objects;	/* begun so far */
-	bool		 learned;
+	bool		 learned;	/* something, on this walk */
 	bool		 again;		/* not the first walk */
-	struct span	 who;		/* looked for, if at all */
-	bool		 address;	/* `who` is one */
-	bool		 found;
+	const struct redact_person *person;	/* looked for, or NULL */
+	bool		 found;		/* the person */
 };
 
-static void	value(struct walk *, enum redact_rule);
-static void	container(struct walk *, enum redact_rule, bool pair);
+static void	walk_value(struct walk *, enum redact_rule);
+static void	walk_container(struct walk *, enum redact_rule, bool pair);
 
 /* ---- texts ---- */
 
-/* Off the walk: what stands between the quotes of the string that is next. */
+/* Takes the next string off the walk: what stands between its quotes. Not by
+ * json_string_end(): a person is also looked for in a body with bad UTF-8. */
 static struct span
 take_string(struct walk *w)
 {
@@ -49,100 +63,12 @@ take_string(struct walk *w)
 	return (struct span){ w->in.at + from, i - from };
 }
 
-/* Most texts hold no address: nothing is done about those. */
-static bool
-may_hold_address(struct span raw)
+/* The names that texts are searched for. All are known from the second walk
+ * on. */
+static const struct person_names *
+known_names(const struct walk *w)
 {
-	return memchr(raw.at, '.', raw.len) || memchr(raw.at, ':', raw.len) ||
-	    memchr(raw.at, '\\', raw.len);
-}
-
-/* Whether `text` had an address in it; then `clean` is it without. */
-static bool
-take_addresses(struct text *clean, struct span text)
-{
-	size_t from = 0, done = 0;
-	enum pii kind;
-	struct span what;
-
-	while ((kind = pii_find(text, &from, &what)) != PII_NONE) {
-		text_add(clean, text.at + done,
-		    (size_t)(what.at - text.at) - done);
-		text_str(clean, kind == PII_EMAIL ? "[email]" : "[ip]");
-		done = from;
-	}
-	if (done > 0)
-		text_add(clean, text.at + done, text.len - done);
-	return done > 0;
-}
-
-/* Once: addresses, or if there are none names. */
-static bool
-take_some(const struct walk *w, struct text *clean, struct span text,
-    enum redact_rule rule)
-{
-	return take_addresses(clean, text) || (w->again &&
-	    w->names->count > 0 && person_names_replace(w->names, clean, text,
-	    rule == REDACT_PROGRAM));
-}
-
-/* Whether `text` had anything in it that goes; then `clean` is it without.
- * What has gone may uncover something beside it, which would go if all were
- * redacted again: it goes now. Who makes that an endless work is left none of
- * the text. */
-static bool
-take_out(const struct walk *w, struct text *clean, struct span text,
-    enum redact_rule rule)
-{
-	struct text next = { 0 };
-	int rounds;
-
-	for (rounds = 0; rounds < ROUNDS &&
-	    take_some(w, &next, text, rule); rounds++) {
-		text_release(clean);
-		*clean = next;
-		if (clean->broken)
-			return true;
-		text = text_view(clean);
-		next = (struct text){ 0 };
-	}
-	clean->broken |= next.broken;
-	if (rounds == ROUNDS) {
-		clean->len = 0;
-		text_str(clean, "[removed]");
-	}
-	return rounds > 0;
-}
-
-static bool
-holds_address(struct span text, struct span who)
-{
-	struct span what;
-	size_t from = 0;
-
-	while (pii_find(text, &from, &what) != PII_NONE)
-		if (pii_same(what, who))
-			return true;
-	return false;
-}
-
-/* Whether this text, so to be dealt with, names the person. */
-static bool
-tells(const struct walk *w, struct span text, enum redact_rule rule)
-{
-	const char *colon;
-
-	if (w->address)
-		return holds_address(text, w->who);
-	if (pii_same(text, w->who))
-		return rule == REDACT_CALLED || redact_rule_drops(rule) ||
-		    rule == REDACT_USER || rule == REDACT_ID;
-	if (rule != REDACT_USER || text.len == 0 ||
-	    (colon = memchr(text.at, ':', text.len)) == NULL)
-		return false;
-	colon++;
-	return pii_same((struct span){ colon,
-	    text.len - (size_t)(colon - text.at) }, w->who);
+	return w->again && w->names->count > 0 ? w->names : NULL;
 }
 
 static bool
@@ -152,23 +78,25 @@ is_kept(enum redact_rule rule)
 }
 
 static void
-put_string(struct walk *w, struct span raw)
+put_raw_string(struct walk *w, struct span raw)
 {
 	text_str(w->out, "\"");
 	text_span(w->out, raw);
 	text_str(w->out, "\"");
 }
 
+/* A tag's value `id:1`. */
 static bool
-is_id(struct span text)
+is_id_tag(struct span text)
 {
 	return text.len > 3 && memcmp(text.at, "id:", 3) == 0;
 }
 
-/* Writes the string as it is, or what is left of it; `text` is what it says. */
+/* Writes a string: as it came (`raw`) if nothing of its text goes, else what is
+ * left of the text. */
 static void
-put_text(
-    struct walk *w, struct span raw, struct span text, enum redact_rule rule)
+put_text(struct walk *w, struct span raw, struct span text,
+    enum redact_rule rule)
 {
 	struct text clean = { 0 };
 	struct span cut = text;
@@ -177,51 +105,54 @@ put_text(
 		for (cut.len = 0; cut.len < text.len; cut.len++)
 			if (text.at[cut.len] == '?' || text.at[cut.len] == '#')
 				break;
-	if (take_out(w, &clean, cut, rule))
+	if (redact_text_clean(&clean, cut, known_names(w),
+	    rule == REDACT_PROGRAM))
 		cut = text_view(&clean);
-	/* A tag's value: `id:1`, `ip:...`; what became of the first as well. */
-	if (rule == REDACT_USER && (!is_id(text) || !is_id(cut)))
+	/* Of a user's tag only `id:...` stays, if it still is one now. */
+	if (rule == REDACT_USER && (!is_id_tag(text) || !is_id_tag(cut)))
 		text_str(w->out, "null");
 	else if (clean.len > 0 || cut.len < text.len)
 		text_json(w->out, cut);
 	else
-		put_string(w, raw);
+		put_raw_string(w, raw);
 	w->out->broken |= clean.broken;
 	text_release(&clean);
 }
 
-/* Whether a string goes on as it is, unless somebody wants its text. */
+/* Whether a string is written as it came, without being decoded, unless the
+ * caller needs its text. */
 static bool
-passes(const struct walk *w, struct span raw, enum redact_rule rule)
+needs_no_text(const struct walk *w, struct span raw, enum redact_rule rule)
 {
 	if (is_kept(rule))
 		return true;
 	if (redact_rule_drops(rule))
 		return rule != REDACT_NAME;
-	return redact_rule_enters(rule) && !may_hold_address(raw) &&
-	    !(w->again && w->names->count > 0);
+	return redact_rule_enters(rule) &&
+	    !redact_text_may_hold_address(raw) && known_names(w) == NULL;
 }
 
-/* A string that is next; *says, if it is wanted, is its text. */
+/* The next string. If `says` is not NULL, *says becomes its text. */
 static void
-string(struct walk *w, enum redact_rule rule, struct text *says)
+walk_string(struct walk *w, enum redact_rule rule, struct text *says)
 {
 	struct span raw = take_string(w), view;
 	struct text text = { 0 };
 
-	if (says == NULL && w->who.at == NULL && passes(w, raw, rule)) {
-		put_string(w, raw);
+	if (says == NULL && w->person == NULL && needs_no_text(w, raw, rule)) {
+		put_raw_string(w, raw);
 		return;
 	}
 	w->bad |= !json_string_decode(&text, raw);
 	view = text.len > 0 ? text_view(&text) : span_of("");
-	w->found |= w->who.at != NULL && tells(w, view, rule);
+	w->found |= w->person != NULL &&
+	    redact_person_in_text(w->person, view, rule);
 	if (rule == REDACT_NAME)
 		w->learned |= person_names_learn(w->names, view);
 	if (redact_rule_drops(rule))
 		text_str(w->out, "null");
 	else if (is_kept(rule))
-		put_string(w, raw);
+		put_raw_string(w, raw);
 	else
 		put_text(w, raw, view, rule);
 	w->out->broken |= text.broken;
@@ -234,12 +165,11 @@ string(struct walk *w, enum redact_rule rule, struct text *says)
 /* ---- values ---- */
 
 static void
-space(struct walk *w)
+walk_space(struct walk *w)
 {
 	size_t from = w->i;
 
-	while (w->i < w->in.len && w->in.at[w->i] != '\0' &&
-	    strchr(" \t\r\n", w->in.at[w->i]) != NULL)
+	while (w->i < w->in.len && span_is_white(w->in.at[w->i]))
 		w->i++;
 	text_add(w->out, w->in.at + from, w->i - from);
 }
@@ -261,11 +191,12 @@ expect(struct walk *w, char c)
 	text_add(w->out, &c, 1);
 }
 
-/* Remembers for the next walk what an object says of itself. */
+/* Remembers for the next walk what an object says of itself. Most bodies have
+ * no such object, and need no memory for marks. */
 static void
-mark(struct walk *w, size_t object, unsigned marks)
+remember_marks(struct walk *w, size_t object, unsigned marks)
 {
-	static const char none[64];
+	static const char none[MARKS_STEP];
 
 	while (w->marks.len <= object && !w->marks.broken)
 		text_add(&w->marks, none, sizeof(none));
@@ -283,13 +214,13 @@ struct object {
 
 /* The value of a member that says what another one of the object is. */
 static void
-label(struct walk *w, struct object *o, enum redact_rule rule,
+walk_label(struct walk *w, struct object *o, enum redact_rule rule,
     enum redact_part part)
 {
 	struct text text = { 0 };
 
 	if (next_is(w, '"')) {
-		string(w, rule, &text);
+		walk_string(w, rule, &text);
 		o->seen |= part == REDACT_PART_NAME ? REDACT_HAS_NAME : 0;
 		if (text.len > 0)
 			o->seen |= redact_rule_label(o->rule, text_view(&text));
@@ -299,36 +230,36 @@ label(struct walk *w, struct object *o, enum redact_rule rule,
 	/* No text: it may be anything. */
 	if (o->rule == REDACT_EVIDENCE && (next_is(w, '{') || next_is(w, '[')))
 		o->seen |= REDACT_ENTRY;
-	value(w, rule);
+	walk_value(w, rule);
 }
 
 static void
-member(struct walk *w, struct object *o)
+walk_member(struct walk *w, struct object *o)
 {
 	struct text text = { 0 };
 	struct span name;
 	enum redact_part part;
 	enum redact_rule rule;
 
-	space(w);
+	walk_space(w);
 	if (!next_is(w, '"')) {
 		w->bad = true;
 		return;
 	}
-	string(w, is_kept(o->rule) ? REDACT_KEEP : REDACT_PROGRAM, &text);
+	walk_string(w, is_kept(o->rule) ? REDACT_KEEP : REDACT_PROGRAM, &text);
 	name = text.len > 0 ? text_view(&text) : span_of("");
-	space(w);
+	walk_space(w);
 	expect(w, ':');
-	space(w);
+	walk_space(w);
 	rule = redact_rule_of_marked(o->marks, o->rule,
 	    redact_rule_of_member(o->rule, name, w->depth), name);
 	part = redact_rule_enters(o->rule) ? redact_rule_part(name) :
 	    REDACT_PART_OTHER;
 	if (part == REDACT_PART_NAME || part == REDACT_PART_KEY)
-		label(w, o, rule, part);
+		walk_label(w, o, rule, part);
 	else
-		value(w, rule);
-	space(w);
+		walk_value(w, rule);
+	walk_space(w);
 	o->seen |= part == REDACT_PART_VALUE ? REDACT_HAS_VALUE :
 	    part == REDACT_PART_CONTACT ? REDACT_OF_PERSON : 0;
 	text_release(&text);
@@ -337,29 +268,29 @@ member(struct walk *w, struct object *o)
 /* An element of a list. A pair's first is a text that says what is to be done
  * with the others. Evidence is a pair also if it is no list of lists. */
 static void
-element(struct walk *w, enum redact_rule *rule, bool pair, bool first)
+walk_element(struct walk *w, enum redact_rule *rule, bool pair, bool first)
 {
 	struct text name = { 0 };
 
-	space(w);
+	walk_space(w);
 	if (redact_rule_enters(*rule) && !pair && next_is(w, '[')) {
-		container(w, *rule, true);
+		walk_container(w, *rule, true);
 	} else if (redact_rule_enters(*rule) && first && next_is(w, '"') &&
 	    (pair || *rule == REDACT_EVIDENCE)) {
-		string(w, REDACT_PROGRAM, &name);
+		walk_string(w, REDACT_PROGRAM, &name);
 		if (name.len > 0)
 			*rule = redact_rule_of_pair(*rule, text_view(&name),
 			    w->depth);
 		text_release(&name);
 	} else {
-		value(w, *rule);
+		walk_value(w, *rule);
 	}
-	space(w);
+	walk_space(w);
 }
 
 /* An object, or a list, which may be a pair. */
 static void
-container(struct walk *w, enum redact_rule rule, bool pair)
+walk_container(struct walk *w, enum redact_rule rule, bool pair)
 {
 	bool object = next_is(w, '{'), first = true;
 	size_t number = w->objects;
@@ -370,25 +301,26 @@ container(struct walk *w, enum redact_rule rule, bool pair)
 	expect(w, object ? '{' : '[');
 	if (++w->depth > JSON_DEPTH)
 		w->bad = true;
-	space(w);
+	walk_space(w);
 	while (!w->bad && !next_is(w, object ? '}' : ']')) {
 		if (!first)
 			expect(w, ',');
 		if (object)
-			member(w, &o);
+			walk_member(w, &o);
 		else
-			element(w, &rule, pair, first);
+			walk_element(w, &rule, pair, first);
 		first = false;
 	}
 	w->depth--;
 	expect(w, object ? '}' : ']');
 	if (object && (redact_rule_marks(o.rule, o.seen) & ~o.marks) != 0)
-		mark(w, number, redact_rule_marks(o.rule, o.seen) | o.marks);
+		remember_marks(w, number,
+		    redact_rule_marks(o.rule, o.seen) | o.marks);
 }
 
 /* A number, true, false or null. */
 static void
-scalar(struct walk *w, enum redact_rule rule)
+walk_scalar(struct walk *w, enum redact_rule rule)
 {
 	size_t from = w->i;
 	struct span s;
@@ -397,38 +329,38 @@ scalar(struct walk *w, enum redact_rule rule)
 		w->i++;
 	s = (struct span){ w->in.at + from, w->i - from };
 	w->bad |= s.len == 0;
-	w->found |= (rule == REDACT_USER || rule == REDACT_ID) &&
-	    w->who.at != NULL && pii_same(s, w->who);
+	w->found |= w->person != NULL &&
+	    redact_person_in_scalar(w->person, s, rule);
 	if (rule == REDACT_USER || redact_rule_drops(rule))
 		s = span_of("null");
 	text_span(w->out, s);
 }
 
 static void
-value(struct walk *w, enum redact_rule rule)
+walk_value(struct walk *w, enum redact_rule rule)
 {
 	size_t from;
 
-	space(w);
+	walk_space(w);
 	from = w->out->len;
 	if (next_is(w, '{') || next_is(w, '['))
-		container(w, rule, false);
+		walk_container(w, rule, false);
 	else if (next_is(w, '"'))
-		string(w, rule, NULL);
+		walk_string(w, rule, NULL);
 	else
-		scalar(w, rule);
+		walk_scalar(w, rule);
 	if (redact_rule_drops(rule) && !w->out->broken) {
 		w->out->len = from;
 		text_str(w->out, "null");
 	}
-	space(w);
+	walk_space(w);
 }
 
-/* From the beginning, until nothing is learned that was not known before: once
- * where there is nothing to learn. The second walk knows all marks, the third
- * the names in what they mark. */
+/* Walks until nothing new is learned: once where there is nothing to learn. The
+ * second walk knows all marks, the third the names in what they mark. Returns
+ * 0, 1 if the body is not JSON, -1 without memory. */
 static int
-walk(struct walk *w)
+walk_body(struct walk *w)
 {
 	size_t start = w->out->len;
 
@@ -437,7 +369,7 @@ walk(struct walk *w)
 		w->i = w->objects = 0;
 		w->out->len = start;
 		w->learned = false;
-		value(w, REDACT_TEXT);
+		walk_value(w, REDACT_TEXT);
 		w->again = true;
 		w->bad |= w->i < w->in.len;
 	} while (w->learned && !w->bad && !w->out->broken);
@@ -453,7 +385,7 @@ redact(struct text *out, struct span body)
 	struct person_names names;
 	struct walk w = { .in = body, .out = out, .names = &names };
 
-	return walk(&w);
+	return walk_body(&w);
 }
 
 void
@@ -469,32 +401,18 @@ redact_unreadable(struct text *out, struct span body)
 	text_str(out, "...\n");
 }
 
-/* In what cannot be read: as bytes. */
-static bool
-holds_bytes(struct span body, struct span who)
-{
-	for (size_t i = 0; i + who.len <= body.len; i++)
-		if (pii_same((struct span){ body.at + i, who.len }, who))
-			return true;
-	return false;
-}
-
 int
 redact_mentions(struct span body, struct span who)
 {
 	struct text unused = { 0 };
 	struct person_names names;
+	struct redact_person person = redact_person_of(who);
 	struct walk w = { .in = body, .out = &unused, .names = &names,
-	    .who = who };
-	struct span what;
-	size_t from = 0;
-	int rc;
+	    .person = &person };
+	int rc = walk_body(&w);
 
-	w.address = pii_find(who, &from, &what) != PII_NONE &&
-	    what.len == who.len;
-	rc = walk(&w);
 	text_release(&unused);
 	if (rc < 0)
 		return -1;
-	return w.found || (rc > 0 && holds_bytes(body, who)) ? 1 : 0;
+	return w.found || (rc > 0 && redact_person_in_bytes(&person, body));
 }

@@ -17,23 +17,24 @@
  *     it goes but what it is called and whether it is important;
  *  6. in all texts that are left, and in the names of members, an e-mail
  *     address becomes [email], an IP address [ip];
- *  7. what the body itself says is somebody's name becomes [name] in all texts
- *     that are left: a user's `name`, what rule 4 drops, and of what rule 5
- *     drops a `full_name` or `contact_name` and evidence called `name`. Not a
- *     `username`, nor the parts of a name: those are often words like "admin"
- *     or "will". names.h says how a name is found in a text. One that is a
- *     single word is left in the names of members and where a program or
- *     Sentry has chosen the word (`type`, `level`, `slug`, ids, ...: care.c):
- *     whoever calls himself "error" changes no hook's kind or project.
- * Left as it is: who of the team did it (the hook's `actor`, `data.assignee`,
- * an issue's `assignedTo` and `statusDetails`), `release`, and the links into
- * Sentry (`permalink`, `web_url`, `issue_url`, `project_url`). The team stays
- * under rule 7, too: a member with the name of one who gave feedback is
- * another person, as far as anybody can tell, and a hook without its actor is
- * worth little; where a member gives feedback himself, what he wrote and
- * signed goes. An occurrence's `assignee` is "user:12", and needs no rule.
- * Any other name within a free text, an exception's message say, cannot be
- * told from other words.
+ *  7. a name that the body itself says is a person's becomes [name] in all
+ *     texts that are left. Such names are a user's `name`, what rule 4 drops,
+ *     and of what rule 5 drops a `full_name` or `contact_name` and evidence
+ *     called `name`. A `username` and the parts of a name are none: they are
+ *     often words like "admin" or "will". person_names.h says how a name is
+ *     found in a text. A name of a single word is left in the names of
+ *     members, and where a program or Sentry has chosen the word (`type`,
+ *     `level`, `slug`, ids, ...: redact_rule.c): a user who is called "error"
+ *     changes no hook's kind or project.
+ *
+ * The team's own names stay: the hook's `actor`, `data.assignee`, an issue's
+ * `assignedTo` and `statusDetails`. So do `release` and the links into Sentry
+ * (`permalink`, `web_url`, `issue_url`, `project_url`). Rule 7 does not change
+ * this: nobody can tell whether a member of the team and a user with the same
+ * name are one person, and a hook without its actor is worth little. Feedback
+ * that a member of the team gives is redacted as any other. An occurrence's
+ * `assignee` is "user:12", and needs no rule. Any other name within a free
+ * text, an exception's message say, cannot be told from other words.
  *
  * Everything else is kept to the byte: order, numbers, white space. */
 #ifndef REDACT_H
@@ -41,12 +42,12 @@
 
 #include "base/json.h"
 
-/* Appends `body`, redacted. What has been redacted does not change when it is
- * redacted again. Whether it is JSON others judge (json_open()), but nothing
- * gets past here that the rules were not seen to allow. A body is walked
- * through once if there is nothing to learn from it, up to three times if its
- * end says what its beginning holds. Returns 0; 1 when it
- * cannot be JSON: what was appended is of no use; -1 without memory. */
+/* Appends `body`, redacted. A body that was redacted does not change when it is
+ * redacted again. json_open() is the judge of what is JSON, not this; but a
+ * byte is appended only where a rule allows it. The body is walked through once
+ * if there is nothing to learn from it, up to three times if its end says what
+ * its beginning holds. Returns 0; 1 when it cannot be JSON, and what was
+ * appended is of no use; -1 without memory. */
 int	redact(struct text *, struct span body)
 	    __attribute__((warn_unused_result));
 
@@ -54,9 +55,9 @@ int	redact(struct text *, struct span body)
 void	redact_unreadable(struct text *, struct span body);
 
 /* Whether `body` names the person `who`. An e-mail or IP address is looked for
- * in every text; anything else has to be, whole, an id or a name of a user, a
- * text that redact() would drop, or the name of somebody of the team. In what
- * is no JSON it is looked for as bytes. 1, 0, or -1 without memory. */
+ * in every text. Anything else has to equal an id or a name of a user, a text
+ * that redact() would drop, or the name of somebody of the team. A body that is
+ * not JSON is searched byte by byte. 1, 0, or -1 without memory. */
 int	redact_mentions(struct span body, struct span who)
 	    __attribute__((warn_unused_result));
 
