@@ -139,7 +139,7 @@ check_learned(struct observation *o, const struct hook_file *f,
 	struct json event, metadata;
 
 	claim(observation_set_release(o, &f->hook, release) == 0);
-	claim(!o->lacks_release);
+	claim(!o->needs_release);
 	claim(equal(observation_get(o, OBSERVED_RELEASE), release));
 	check_event(o, body + release.len);
 	claim(json_open(&event, observation_get(o, OBSERVED_SOURCE_EVENT)) ==
@@ -195,7 +195,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	same_again(&o, &f);
 	if (o.outcome == OUTCOME_OBSERVED) {
 		check_event(&o, size);
-		if (o.lacks_release)
+		if (o.needs_release)
 			check_learned(&o, &f, f.learned.len > 0 &&
 			    fuzz_points(f.learned) >= 0 &&
 			    memchr(f.learned.at, '\0', f.learned.len) == NULL ?

@@ -231,8 +231,8 @@ observe_root(struct observation *o, const struct hook *hook, struct json root,
 		return;
 	o->outcome = observe_list_has(list, name, f.action) ?
 	    OUTCOME_OBSERVED : OUTCOME_IGNORED;
-	o->tells_release = r->event;
-	o->lacks_release = r->learns && f.release.len == 0 &&
+	o->is_event = r->is_event;
+	o->needs_release = r->needs_release && f.release.len == 0 &&
 	    f.issue.kind == JSON_OBJECT && f.issue_id.len > 0;
 	set_fields(o, &f);
 	if (o->outcome == OUTCOME_OBSERVED && !o->bytes.broken)

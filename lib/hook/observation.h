@@ -1,4 +1,4 @@
-/* A hook's bytes -> an observation: a value, and nothing but a value. */
+/* A hook's bytes -> an observation: a value without references to anything. */
 #ifndef OBSERVATION_H
 #define OBSERVATION_H
 
@@ -12,9 +12,9 @@ enum outcome {
 
 const char	*outcome_name(enum outcome);
 
-/* What an observation says, field by field; the first ones are there for
- * every outcome. In all but SOURCE_EVENT a NUL has become U+FFFD: tools that
- * show columns stop at it. */
+/* The fields of an observation. The first five are there for every outcome. In
+ * all but SOURCE_EVENT a NUL has become U+FFFD: tools that show columns stop at
+ * a NUL. */
 enum observation_field {
 	OBSERVED_RESOURCE,
 	OBSERVED_ACTION,
@@ -38,9 +38,11 @@ enum observation_field {
 
 struct observation {
 	enum outcome	outcome;
-	bool		mismatch;	/* the header was overruled */
-	bool		tells_release;	/* an event, about its issue */
-	bool		lacks_release;		/* an issue without a release */
+	bool		mismatch;	/* the body overruled the header */
+	bool		is_event;	/* its release becomes known of its
+					 * issue */
+	bool		needs_release;	/* an issue's, whose hook names no
+					 * release */
 	struct text	bytes;		/* all fields, one behind the other */
 	struct {
 		size_t	at, len;
@@ -48,20 +50,21 @@ struct observation {
 	} field[OBSERVED_FIELDS];
 };
 
-/* Turns a hook into an observation. `list` says which resources and actions
- * are observed (observe_list.h). It depends on its arguments alone. Returns 0,
- * or -1 without memory. observation_release() in either case. */
-int observation_make(struct observation *, const struct hook *,
-    struct span list) __attribute__((warn_unused_result));
+/* Turns a hook into an observation; the result depends on the arguments alone.
+ * `list` says which resources and actions are observed (observe_list.h).
+ * Returns 0, or -1 without memory; observation_release() in either case. */
+int	observation_make(struct observation *, const struct hook *,
+	    struct span list) __attribute__((warn_unused_result));
 void	observation_release(struct observation *);
 
 /* A field's bytes, { NULL, 0 } where it is not there; until the observation
  * changes. */
-struct span observation_get(const struct observation *, enum observation_field);
+struct span	observation_get(const struct observation *,
+		    enum observation_field);
 
-/* Makes the observation of an issue that `lacks_release` anew, from the same
- * hook, with the release that was last learned for it. Returns 0, or -1 without
- * memory and with nothing changed. */
+/* Makes an observation that `needs_release` anew, from the same hook, with the
+ * release that is known of its issue: that of the last event that named one.
+ * Returns 0, or -1 without memory and with nothing changed. */
 int	observation_set_release(struct observation *, const struct hook *,
 	    struct span release) __attribute__((warn_unused_result));
 

@@ -59,7 +59,7 @@ add_issue_reference(struct text *t, const struct facts *f)
 {
 	struct json i = f->issue;
 
-	if (f->resource->event || i.kind != JSON_OBJECT) {
+	if (f->resource->is_event || i.kind != JSON_OBJECT) {
 		if (f->issue_id.len == 0)
 			return;
 		open_reference(t, "sentry_issue");

@@ -1,12 +1,13 @@
-/* The resources that Sentry sends hooks about. A file each; what is said here
- * of one is all that the others know of it. */
+/* The resources that Sentry sends hooks about, a file each. The members of
+ * struct resource are all that the other files know of one. */
 #ifndef RESOURCE_H
 #define RESOURCE_H
 
 #include "hook/facts.h"
 
-/* A row is a resource, resource_NAME.c or a neighbour's file. The order is that
- * in which a body is guessed; the last takes what no other wants. */
+/* A row is a resource. It is in resource_NAME.c; error and event_alert share
+ * resource_event.c, size_analysis is in resource_preprod_artifact.c. A body's
+ * resource is guessed in this order; the last row fits every body. */
 #define RESOURCE_LIST(row) \
 	row(issue) row(error) row(event_alert) row(metric_alert) \
 	row(comment) row(installation) row(activity_alert) row(seer) \
@@ -16,13 +17,14 @@ struct resource {
 	const char	*name;		/* as Sentry-Hook-Resource says it */
 	const char	*members[2];	/* of `data`: either makes it one ... */
 	bool		 object;	/* ... as an object, else as a text */
-	bool		 guessed;	/* from the body, where the header says
-					 * something else */
-	bool		 event;		/* tells of an event: its release is
-					 * what its issue's hooks learn */
-	bool		 learns;	/* takes that release */
-	const char	*actions;	/* known ones; guessed by these alone
-					 * where the header's name is new */
+	bool		 guessed;	/* from the body, where the header is
+					 * missing or does not fit */
+	bool		 is_event;	/* about an event; its release becomes
+					 * known of its issue */
+	bool		 needs_release;	/* takes the release known of the
+					 * issue, if the hook names none */
+	const char	*actions;	/* known ones; a header with an unknown
+					 * name is overruled only by these */
 	const char	*source;	/* KIND of sourceId; NULL: the name */
 
 	/* What the hook is about. */
@@ -31,11 +33,13 @@ struct resource {
 	/* Its own number, the second part of sourceId. */
 	struct span	(*number)(const struct facts *);
 
-	/* Appends what in the body tells this delivery from all others. False:
-	 * there is nothing of the kind, nothing was appended. NULL: never. */
+	/* Appends the part of the body that tells this delivery from all
+	 * others. False, and nothing is appended, if this body has no such
+	 * part; NULL if none has. */
 	bool		(*key)(struct text *, const struct facts *);
 
-	/* When it happened. False: as when it was sent. NULL: always so. */
+	/* When it happened. False if this body does not say; NULL if none
+	 * does: then it happened when it was sent (facts_sent()). */
 	bool		(*occurred)(struct timestamp *, const struct facts *);
 
 	/* The title, the lines of the body, the members of metadata. */

@@ -278,11 +278,11 @@ store_put(struct db *d, const struct hook *h, struct observation *o,
 		stored->duplicate = true;
 		return count_seen(d, h, o, origin, &stored->differs);
 	}
-	if (o->outcome == OUTCOME_OBSERVED && o->lacks_release)
+	if (o->outcome == OUTCOME_OBSERVED && o->needs_release)
 		f = find_issue_release(d, h, o);
 	if (o->outcome == OUTCOME_OBSERVED && f == FAULT_NONE)
 		f = put_outbox(d, h, o, &stored->unmapped);
-	return f == FAULT_NONE && o->tells_release ?
+	return f == FAULT_NONE && o->is_event ?
 	    put_issue_release(d, h, o) : f;
 }
 

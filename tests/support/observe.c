@@ -106,7 +106,7 @@ run(const char *path)
 	}
 	if (observation_make(&o, &h.hook, h.observe) != 0)
 		return 1;
-	if (h.learned.at != NULL && o.lacks_release &&
+	if (h.learned.at != NULL && o.needs_release &&
 	    o.outcome == OUTCOME_OBSERVED &&
 	    observation_set_release(&o, &h.hook, h.learned) != 0)
 		return 1;

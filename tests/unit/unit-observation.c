@@ -44,11 +44,11 @@ learns(void)
 	int rc;
 
 	observed(&o, issue);
-	ok(o.lacks_release && !o.tells_release && holds(&o, "\"release\":null"),
+	ok(o.needs_release && !o.is_event && holds(&o, "\"release\":null"),
 	    "an issue without a release asks for one");
 	rc = observation_set_release(&o, &h, span_of("web@01234567890123456789"
 	    "01234567890123456789"));
-	ok(rc == 0 && !o.lacks_release,
+	ok(rc == 0 && !o.needs_release,
 	    "what was learned is not asked for again");
 	ok(json_open(&root, observation_get(&o, OBSERVED_SOURCE_EVENT)) == 0,
 	    "the event that has learned is still JSON");
