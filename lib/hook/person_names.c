@@ -1,36 +1,28 @@
+/* Names and the texts they are looked for in are compared folded: in small
+ * letters, with a space for every white space and plus.
+ *
+ *  1. person_names_learn()    takes the addresses out of a text that is a
+ *                             name, and learns the pieces: learn_name();
+ *  2. person_names_replace()  folds a text, marks each name in the folded
+ *                             copy (mark_name()), and writes the text anew
+ *                             with what is marked left out. */
 #include "hook/person_names.h"
 
+#include "base/ascii.h"
 #include "hook/pii.h"
 
-#define NAME_MIN	3	/* bytes */
+#define NAME_MIN	3	/* bytes of a name */
 
-/* In a folded text, which has no controls: a name begins; it goes on. */
-#define BEGINS		'\1'
-#define GOES_ON		'\2'
-
-static bool
-small(char c)
-{
-	return c >= 'a' && c <= 'z';
-}
-
-static bool
-digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool
-hex(char c)
-{
-	return digit(c) || (c >= 'a' && c <= 'f');
-}
+/* Marks in a folded text, which has no control characters. */
+#define MARK_FIRST	'\1'	/* a name's first byte */
+#define MARK_REST	'\2'	/* its other bytes */
 
 /* ---- folding ---- */
 
-/* A letter of two bytes' small one, which has two bytes as well. */
+/* The small letter of a letter that UTF-8 writes with two bytes. The small one
+ * has two bytes as well. */
 static unsigned
-small_point(unsigned c)
+small_letter(unsigned c)
 {
 	if ((c >= 0xc0 && c <= 0xde && c != 0xd7) ||	/* Latin */
 	    (c >= 0x391 && c <= 0x3ab) ||		/* Greek */
@@ -45,17 +37,17 @@ small_point(unsigned c)
 	return c;
 }
 
-/* Whether a letter of two bytes begins with this one. Those of U+0080 and a
- * little further are no letters; those of three bytes may be anything. */
+/* Whether this is the first byte of a letter of two bytes. What begins with
+ * 0xc2 (U+0080 to U+00BF) is no letter. */
 static bool
-leads_two(char c)
+leads_two_bytes(char c)
 {
 	return (unsigned char)c >= 0xc3 && (unsigned char)c <= 0xdf;
 }
 
-/* In place: every byte stays where it is. */
+/* Folds in place: what is at a place in the text stays at that place. */
 static void
-fold(char *s, size_t len)
+fold_text(char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)s[i];
@@ -64,9 +56,9 @@ fold(char *s, size_t len)
 			s[i] = ' ';
 		} else if (c >= 'A' && c <= 'Z') {
 			s[i] = (char)(c - 'A' + 'a');
-		} else if (leads_two(s[i]) && i + 1 < len &&
+		} else if (leads_two_bytes(s[i]) && i + 1 < len &&
 		    (s[i + 1] & 0xc0) == 0x80) {
-			unsigned point = small_point((c & 0x1fu) << 6 |
+			unsigned point = small_letter((c & 0x1fu) << 6 |
 			    ((unsigned char)s[i + 1] & 0x3fu));
 
 			s[i++] = (char)(0xc0 | point >> 6);
@@ -78,7 +70,7 @@ fold(char *s, size_t len)
 /* ---- learning ---- */
 
 static bool
-nobody(struct span folded)
+is_nobody(struct span folded)
 {
 	static const char *const list[] = { "anonymous", "anonymous user",
 	    "customer", "email", "guest", "name", "none", "null", "undefined",
@@ -86,7 +78,7 @@ nobody(struct span folded)
 	bool letter = false;
 
 	for (size_t i = 0; i < folded.len; i++)
-		letter |= small(folded.at[i]) ||
+		letter |= ascii_is_letter(folded.at[i]) ||
 		    (unsigned char)folded.at[i] >= 0x80;
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
 		if (span_is(folded, list[i]))
@@ -94,9 +86,10 @@ nobody(struct span folded)
 	return !letter || folded.len < NAME_MIN;
 }
 
-/* How far to go back, from behind each byte of the name. */
+/* Fills in `back`: how many bytes of the name still match where the next byte
+ * does not. */
 static void
-prepare(struct person_name *n)
+set_back(struct person_name *n)
 {
 	size_t k = 0;
 
@@ -110,7 +103,7 @@ prepare(struct person_name *n)
 }
 
 static bool
-add(struct person_names *names, const struct person_name *new)
+person_names_add(struct person_names *names, const struct person_name *new)
 {
 	size_t i;
 
@@ -122,13 +115,14 @@ add(struct person_names *names, const struct person_name *new)
 	    names->list[i - 1].len < new->len; i--)
 		names->list[i] = names->list[i - 1];
 	names->list[i] = *new;
-	prepare(&names->list[i]);
+	set_back(&names->list[i]);
 	return true;
 }
 
-/* As a URL has it: with all but the plainest bytes as %xx. */
+/* The name as a URL has it: all but the unreserved characters of RFC 3986 as
+ * %xx. */
 static void
-encode(struct person_name *n, struct span s)
+encode_for_url(struct person_name *n, struct span s)
 {
 	static const char digits[] = "0123456789abcdef";
 
@@ -136,7 +130,7 @@ encode(struct person_name *n, struct span s)
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.at[i];
 
-		if (small((char)(c | 0x20)) || digit(s.at[i]) ||
+		if (ascii_is_letter(s.at[i]) || ascii_is_digit(s.at[i]) ||
 		    memchr("-._~", c, 4) != NULL) {
 			n->folded[n->len++] = s.at[i];
 		} else {
@@ -145,44 +139,42 @@ encode(struct person_name *n, struct span s)
 			n->folded[n->len++] = digits[c & 15];
 		}
 	}
-	fold(n->folded, n->len);
+	fold_text(n->folded, n->len);
 }
 
-/* What a name neither begins nor ends with: spaces, quotes, brackets. */
+/* Whether no name begins or ends with this: spaces, quotes, brackets. */
 static bool
-around(char c)
+is_edge(char c)
 {
-	return (unsigned char)c < 0x80 && !small((char)(c | 0x20)) &&
-	    !digit(c);
+	return (unsigned char)c < 0x80 && !ascii_is_letter(c) &&
+	    !ascii_is_digit(c);
 }
 
 static bool
-learn_whole(struct person_names *names, struct span s)
+learn_name(struct person_names *names, struct span s)
 {
 	struct person_name n = { .len = 0 };
 
-	while (s.len > 0 && around(s.at[0])) {
-		s.at++;
-		s.len--;
-	}
+	while (s.len > 0 && is_edge(s.at[0]))
+		s = span_behind(s, 1);
 	if (s.len > PERSON_NAME_BYTES)
 		for (s.len = PERSON_NAME_BYTES; s.len > 0 &&
 		    (unsigned char)s.at[s.len] > ' '; s.len--)
 			;
-	while (s.len > 0 && around(s.at[s.len - 1]))
+	while (s.len > 0 && is_edge(s.at[s.len - 1]))
 		s.len--;
 	if (s.len < NAME_MIN || names->people == PERSON_NAMES_MAX)
 		return false;
 	memcpy(n.folded, s.at, n.len = s.len);
-	fold(n.folded, n.len);
-	if (nobody((struct span){ n.folded, n.len }))
+	fold_text(n.folded, n.len);
+	if (is_nobody((struct span){ n.folded, n.len }))
 		return false;
 	n.words = memchr(n.folded, ' ', n.len) != NULL;
-	if (!add(names, &n))
+	if (!person_names_add(names, &n))
 		return false;
 	names->people++;
-	encode(&n, s);
-	add(names, &n);
+	encode_for_url(&n, s);
+	person_names_add(names, &n);
 	return true;
 }
 
@@ -194,53 +186,59 @@ person_names_learn(struct person_names *names, struct span text)
 	bool new = false;
 
 	while (pii_find(text, &from, &what) != PII_NONE) {
-		new |= learn_whole(names, (struct span){ text.at + done,
+		new |= learn_name(names, (struct span){ text.at + done,
 		    (size_t)(what.at - text.at) - done });
 		done = from;
 	}
-	return learn_whole(names, (struct span){ text.at + done,
+	return learn_name(names, (struct span){ text.at + done,
 	    text.len - done }) || new;
 }
 
-/* ---- taking out ---- */
+/* ---- replacing ---- */
 
-/* Whether a word's character ends before `i`. What a URL writes %20, or in
- * any such way, is none. */
 static bool
-word_before(const char *s, size_t i)
+is_word_byte(char folded)
 {
-	if (i == 0 || (i > 2 && s[i - 3] == '%' && hex(s[i - 2]) &&
-	    hex(s[i - 1])))
+	return ascii_is_letter(folded) || ascii_is_digit(folded) ||
+	    folded == '_';
+}
+
+/* Whether the character before `i` belongs to a word. An escape of a URL, as
+ * %20, does not. */
+static bool
+is_word_before(const char *s, size_t i)
+{
+	if (i == 0 || (i > 2 && s[i - 3] == '%' &&
+	    ascii_hex_value(s[i - 2]) >= 0 && ascii_hex_value(s[i - 1]) >= 0))
 		return false;
 	if ((unsigned char)s[i - 1] >= 0x80)
-		return i > 1 && leads_two(s[i - 2]);
-	return small(s[i - 1]) || digit(s[i - 1]) || s[i - 1] == '_';
+		return i > 1 && leads_two_bytes(s[i - 2]);
+	return is_word_byte(s[i - 1]);
 }
 
 static bool
-word_at(struct span s, size_t i)
+is_word_at(struct span s, size_t i)
 {
-	return i < s.len && (small(s.at[i]) || digit(s.at[i]) ||
-	    s.at[i] == '_' || leads_two(s.at[i]));
+	return i < s.len && (is_word_byte(s.at[i]) || leads_two_bytes(s.at[i]));
 }
 
-/* Whether what stands from `i` up to `end` is no part of a longer word. A
- * character of three bytes or more needs nothing around it: in the scripts
- * that have no spaces nothing is. */
+/* Whether the bytes from `i` up to `end` are no part of a longer word. At an
+ * edge with a character of three bytes or more that is not asked: scripts with
+ * such characters may have no spaces between words. */
 static bool
-whole(struct span s, size_t i, size_t end)
+is_whole_word(struct span s, size_t i, size_t end)
 {
 	size_t last = end - 1;
 
 	while (last > i && (s.at[last] & 0xc0) == 0x80)
 		last--;
-	return ((unsigned char)s.at[i] >= 0xe0 || !word_before(s.at, i)) &&
-	    ((unsigned char)s.at[last] >= 0xe0 || !word_at(s, end));
+	return ((unsigned char)s.at[i] >= 0xe0 || !is_word_before(s.at, i)) &&
+	    ((unsigned char)s.at[last] >= 0xe0 || !is_word_at(s, end));
 }
 
-/* Marks the name in a folded text. Whether it was there. */
+/* Marks the name wherever it is in a folded text. Whether it was there. */
 static bool
-mark(struct text *folded, const struct person_name *n)
+mark_name(struct text *folded, const struct person_name *n)
 {
 	size_t matched = 0;
 	bool found = false;
@@ -259,9 +257,9 @@ mark(struct text *folded, const struct person_name *n)
 		matched += n->folded[matched] == folded->at[i];
 		if (matched < n->len)
 			continue;
-		if (whole(text_view(folded), i + 1 - n->len, i + 1)) {
-			memset(folded->at + i + 1 - n->len, GOES_ON, n->len);
-			folded->at[i + 1 - n->len] = BEGINS;
+		if (is_whole_word(text_view(folded), i + 1 - n->len, i + 1)) {
+			memset(folded->at + i + 1 - n->len, MARK_REST, n->len);
+			folded->at[i + 1 - n->len] = MARK_FIRST;
 			found = true;
 			matched = 0;
 		} else {
@@ -271,20 +269,20 @@ mark(struct text *folded, const struct person_name *n)
 	return found;
 }
 
-/* `text` without what is marked in its folded copy. */
+/* Appends `text` with [name] in the place of each marked name. */
 static void
-leave_out(struct text *clean, struct span text, struct span folded)
+leave_out_names(struct text *clean, struct span text, struct span folded)
 {
 	size_t i = 0, run;
 
 	while (i < text.len) {
-		for (run = i; i < text.len && folded.at[i] != BEGINS; i++)
+		for (run = i; i < text.len && folded.at[i] != MARK_FIRST; i++)
 			;
 		text_add(clean, text.at + run, i - run);
 		if (i == text.len)
 			break;
 		text_str(clean, "[name]");
-		for (i++; i < text.len && folded.at[i] == GOES_ON; i++)
+		for (i++; i < text.len && folded.at[i] == MARK_REST; i++)
 			;
 	}
 }
@@ -298,12 +296,12 @@ person_names_replace(const struct person_names *names, struct text *clean,
 
 	text_span(&folded, text);
 	if (!folded.broken)
-		fold(folded.at, folded.len);
+		fold_text(folded.at, folded.len);
 	for (size_t i = 0; i < names->count && !folded.broken; i++)
 		if (names->list[i].words || !program)
-			found |= mark(&folded, &names->list[i]);
+			found |= mark_name(&folded, &names->list[i]);
 	if (found)
-		leave_out(clean, text, text_view(&folded));
+		leave_out_names(clean, text, text_view(&folded));
 	clean->broken |= folded.broken;
 	text_release(&folded);
 	return found;

@@ -2,8 +2,8 @@
 
 #include "hook/pii.h"
 
-/* What users give feedback by comes as a context, too, and becomes null; but
- * who they are is learned from it. */
+/* Of a context. Feedback of users comes as a context, too: it becomes null, but
+ * their names are learned from it. */
 static enum redact_rule
 rule_of_context(struct span name)
 {
@@ -24,7 +24,8 @@ rule_of_context(struct span name)
 	return pii_listed(name, from_sdk) ? REDACT_TEXT : REDACT_DROP;
 }
 
-/* The team's own doings stand in four places, counted from the root. */
+/* Whether this member, at this depth, is one of the four in which Sentry says
+ * who of the team did something. */
 static bool
 is_teams(struct span name, unsigned depth)
 {
@@ -34,8 +35,9 @@ is_teams(struct span name, unsigned depth)
 	    span_is(name, "statusDetails")));
 }
 
-/* Words that Sentry, a program or the team has chosen, and by which hooks are
- * told apart: who calls himself "error" does not change them. */
+/* Whether the text of this member is a word that Sentry, a program or the team
+ * has chosen. Hooks are told apart by such words: a user who is called "error"
+ * must not change them. */
 static bool
 is_programs_word(struct span name, unsigned depth)
 {
@@ -51,7 +53,8 @@ is_programs_word(struct span name, unsigned depth)
 	    pii_listed(name, words);
 }
 
-/* Where nothing is said about the object around it. */
+/* By the member's own name, where the object around it has no rule of its own
+ * for it. */
 static enum redact_rule
 rule_of_name(struct span name, unsigned depth)
 {
@@ -87,7 +90,8 @@ folds_to(struct span name, const char *folded)
 	return span_is(pii_fold(buf, name), folded);
 }
 
-/* A name in an object that is a person's. */
+/* Whether a member of this name, in an object about a person, holds the whole
+ * name of the person. */
 static bool
 is_whole_name(struct span name)
 {
@@ -99,7 +103,7 @@ is_whole_name(struct span name)
 enum redact_rule
 redact_rule_of_member(enum redact_rule around, struct span name, unsigned depth)
 {
-	enum redact_rule c;
+	enum redact_rule rule;
 
 	switch (around) {
 	case REDACT_KEEP:
@@ -110,12 +114,10 @@ redact_rule_of_member(enum redact_rule around, struct span name, unsigned depth)
 	case REDACT_NAME:
 		return around;
 	case REDACT_CONTACT:
-		return is_whole_name(name) ? REDACT_NAME :
-		    around;
+		return is_whole_name(name) ? REDACT_NAME : around;
 	case REDACT_USER:
 		return span_is(name, "id") ? REDACT_ID :
-		    is_whole_name(name) ? REDACT_NAME :
-		    REDACT_DROP;
+		    is_whole_name(name) ? REDACT_NAME : REDACT_DROP;
 	case REDACT_REQUEST:
 		return span_is(name, "method") ? REDACT_TEXT :
 		    span_is(name, "url") ? REDACT_URL : REDACT_DROP;
@@ -124,12 +126,13 @@ redact_rule_of_member(enum redact_rule around, struct span name, unsigned depth)
 	case REDACT_UNNAMED:
 	case REDACT_PERSON:
 		if (folds_to(name, "name"))
-			return around == REDACT_PERSON ? REDACT_NAME
-						       : REDACT_DROP;
+			return around == REDACT_PERSON ? REDACT_NAME :
+			    REDACT_DROP;
 		break;
 	case REDACT_EVIDENCE:
-		c = rule_of_name(name, depth);
-		return c == REDACT_TEXT || c == REDACT_PROGRAM ? around : c;
+		rule = rule_of_name(name, depth);
+		return rule == REDACT_TEXT || rule == REDACT_PROGRAM ? around :
+		    rule;
 	case REDACT_PROGRAM:	/* a project, say */
 		if (span_is(name, "name"))
 			return around;
@@ -145,8 +148,8 @@ redact_rule_of_member(enum redact_rule around, struct span name, unsigned depth)
 enum redact_rule
 redact_rule_of_pair(enum redact_rule around, struct span name, unsigned depth)
 {
-	unsigned says =
-	    around == REDACT_EVIDENCE ? redact_rule_label(around, name) : 0;
+	unsigned says = around == REDACT_EVIDENCE ?
+	    redact_rule_label(around, name) : 0;
 
 	if (says & REDACT_ENTRY_NAME)
 		return REDACT_NAME;
@@ -157,16 +160,18 @@ redact_rule_of_pair(enum redact_rule around, struct span name, unsigned depth)
 }
 
 bool
-redact_rule_enters(enum redact_rule c)
+redact_rule_enters(enum redact_rule rule)
 {
-	return c == REDACT_TEXT || c == REDACT_PROGRAM || c == REDACT_ID ||
-	    c == REDACT_UNNAMED || c == REDACT_PERSON || c == REDACT_EVIDENCE;
+	return rule == REDACT_TEXT || rule == REDACT_PROGRAM ||
+	    rule == REDACT_ID || rule == REDACT_UNNAMED ||
+	    rule == REDACT_PERSON || rule == REDACT_EVIDENCE;
 }
 
 bool
-redact_rule_drops(enum redact_rule c)
+redact_rule_drops(enum redact_rule rule)
 {
-	return c == REDACT_DROP || c == REDACT_NAME || c == REDACT_CONTACT;
+	return rule == REDACT_DROP || rule == REDACT_NAME ||
+	    rule == REDACT_CONTACT;
 }
 
 /* ---- What an object says of itself ---- */
@@ -183,11 +188,11 @@ redact_rule_part(struct span name)
 		return REDACT_PART_VALUE;
 	if (span_is(folded, "key") || span_is(folded, "label"))
 		return REDACT_PART_KEY;
-	return span_is(folded, "contactemail") ? REDACT_PART_CONTACT
-					       : REDACT_PART_OTHER;
+	return span_is(folded, "contactemail") ? REDACT_PART_CONTACT :
+	    REDACT_PART_OTHER;
 }
 
-/* In a list of evidence a person is also called otherwise. */
+/* In a list of evidence there are more names for a person. */
 unsigned
 redact_rule_label(enum redact_rule around, struct span label)
 {
@@ -206,7 +211,8 @@ redact_rule_label(enum redact_rule around, struct span label)
 unsigned
 redact_rule_marks(enum redact_rule around, unsigned seen)
 {
-	/* What stands there is no entry, but the evidence itself. */
+	/* An object with a `name` and no `value` is no entry, but the evidence
+	 * itself: its `name` is the person's. */
 	if (around == REDACT_EVIDENCE && (seen & REDACT_HAS_NAME) != 0 &&
 	    (seen & REDACT_HAS_VALUE) == 0)
 		seen |= REDACT_OF_PERSON;
@@ -215,21 +221,22 @@ redact_rule_marks(enum redact_rule around, unsigned seen)
 
 enum redact_rule
 redact_rule_of_marked(unsigned marks, enum redact_rule around,
-    enum redact_rule answer, struct span name)
+    enum redact_rule rule, struct span name)
 {
 	enum redact_part part;
 
 	if (marks == 0)
-		return answer;
+		return rule;
 	part = redact_rule_part(name);
 	if (part == REDACT_PART_NAME && (marks & REDACT_OF_PERSON) != 0)
 		return REDACT_NAME;
 	if ((marks & REDACT_ENTRY) == 0 || part == REDACT_PART_NAME ||
 	    part == REDACT_PART_KEY || span_is(name, "important"))
-		return answer;
-	/* In evidence an entry's value may have any name; elsewhere such
-	 * objects may be anything. */
+		return rule;
+	/* In evidence the member that holds an entry's value may have any
+	 * name. Elsewhere an object with a `name` may be anything: only its
+	 * `value` goes. */
 	if (part != REDACT_PART_VALUE && around != REDACT_EVIDENCE)
-		return answer;
+		return rule;
 	return (marks & REDACT_ENTRY_NAME) != 0 ? REDACT_NAME : REDACT_DROP;
 }
