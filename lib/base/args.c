@@ -10,7 +10,8 @@
 
 #include "base/ascii.h"
 
-#define SETTINGS_MAX	32
+#define SETTINGS_MAX	32	/* of a program */
+#define WORD_SHOWN	47	/* bytes of a word of the command line */
 
 enum { ARGS_HELP = 1000, ARGS_VERSION };
 
@@ -79,12 +80,13 @@ args_join(const char *a, const char *b)
 	return s;
 }
 
-/* A word of the command line in a message of one line; not the value that
- * may stand behind its `='. */
+/* A word of the command line, fit for a message of one line. The value behind
+ * its `=' is left out: it may be a secret. The result is valid until the next
+ * call. */
 static const char *
 printable_word(const char *s)
 {
-	static char buf[48];
+	static char buf[WORD_SHOWN + 1];
 	size_t i;
 
 	for (i = 0; s[i] != '\0' && s[i] != '=' && i < sizeof(buf) - 1; i++)
@@ -116,7 +118,8 @@ help_wins_over_rest(int argc, char *argv[])
 			tell_help();
 }
 
-/* `given` is told of each, by its place in `longs`. */
+/* Sets given[i] for each option that is there, `i` being its place in
+ * `longs`. */
 static void
 args_read_options(int argc, char *argv[], const struct option *longs,
     bool *given, args_set *set, void *arg)
@@ -142,7 +145,7 @@ args_read_options(int argc, char *argv[], const struct option *longs,
 	}
 }
 
-/* What an option has set is not looked for, nor at. */
+/* For the settings whose option was not given. */
 static void
 args_read_variables(const struct setting *settings, size_t count,
     const bool *given, args_set *set, void *arg)

@@ -1,4 +1,4 @@
-/* What the programs' command lines and environments have in common. */
+/* Command lines and environments: what all our programs do with them. */
 #ifndef ARGS_H
 #define ARGS_H
 
@@ -7,8 +7,8 @@
 
 #define EXIT_USAGE	64	/* EX_USAGE of sysexits.h */
 
-/* A setting by its option and, where there is one, its variable. `name` is
- * how messages call it; `id` is what getopt_long() returns. */
+/* A setting: its option and, where there is one, its environment variable. The
+ * program chooses `id`, by which args_set tells settings apart. */
 struct setting {
 	int		 id;
 	const char	*option;	/* without the dashes */
@@ -16,17 +16,18 @@ struct setting {
 	enum { SETTING_VALUE, SETTING_FLAG } kind;
 };
 
-/* Sets one: `name` is the option or the variable that the value came by, and
- * value is "" for a flag. */
+/* The program's function that sets one: `name` is the option or the variable
+ * that the value came from, for messages. The value of a flag is "". */
 typedef void	args_set(void *arg, int id, const char *name,
 		    const char *value);
 
-/* The program's name in messages. Once, before the rest. */
+/* Gives the program's name, for messages, and the text of --help. Once, before
+ * the other functions. Both live as long as the program. */
 void	args_program(const char *name, const char *help);
 
-/* Reads the options, then the environment for those that were not given: a
- * variable that an option overrules is not even judged. --help and --version
- * print and exit. Returns the index of the first operand. */
+/* Reads the options, then the variables of the settings whose option was not
+ * given: a variable that an option overrules may hold anything. --help and
+ * --version print and exit. Returns the index of the first operand. */
 int	args_read(int argc, char *argv[], const struct setting *, size_t count,
 	    args_set *, void *arg);
 
@@ -34,14 +35,16 @@ int	args_read(int argc, char *argv[], const struct setting *, size_t count,
 void	args_usage(const char *format, ...)
 	    __attribute__((format(printf, 1, 2), noreturn));
 
-/* A number within limits, in base 10 or 8; args_usage() otherwise. */
+/* The value as a number from `least` to `most`, in base 10 or 8. Calls
+ * args_usage() if it is none; `name` is for that message. */
 unsigned long	args_number(const char *name, const char *value, int base,
 		    unsigned long least, unsigned long most);
 
 /* A variable, or NULL when it is unset or set to nothing. */
 const char	*args_variable(const char *name);
 
-/* Both strings in one that lives as long as the program. */
+/* Both strings in one, which lives as long as the program. Exits without
+ * memory. */
 char		*args_join(const char *, const char *);
 
 #endif

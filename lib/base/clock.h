@@ -1,16 +1,16 @@
-/* What time it is. */
+/* The machine's clocks. */
 #ifndef CLOCK_H
 #define CLOCK_H
 
 #include <stdint.h>
 
-/* Since some moment in the past, and never set back: what lasts, and what is
- * waited for, is measured by these. In milliseconds; in microseconds. */
+/* The monotonic clock, in milliseconds and in microseconds since an unknown
+ * start. It is never set: durations and time-outs are measured with it. */
 int64_t	clock_ms(void);
 int64_t	clock_us(void);
 
-/* Milliseconds since 1970, UTC: what is written down and shown. It jumps when
- * the machine's clock is set. */
+/* The calendar's clock, in milliseconds since 1970, UTC: for times that are
+ * stored or shown. It jumps when an administrator or NTP sets it. */
 int64_t	clock_wall_ms(void);
 
 #endif

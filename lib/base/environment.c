@@ -8,8 +8,8 @@ static const char *const ours[] = {
 	"SENTRY_WEBHOOKS_", "SENTRY_DELIVER_", "SENTRY_CLIENT_SECRET", NULL
 };
 
-/* Of all the programs; tests/system/test-messages.py compares it with their
- * help. */
+/* The settings of all programs. tests/system/test-messages.py compares the list
+ * with their --help. */
 static const char *const known[] = {
 	"SENTRY_CLIENT_SECRET", "SENTRY_CLIENT_SECRET_FILE",
 	"SENTRY_DELIVER_TO", "SENTRY_DELIVER_TO_FILE",

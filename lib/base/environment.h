@@ -1,9 +1,10 @@
-/* Variables that look like settings of ours and are none: a slip. */
+/* Environment variables that look like a setting of ours and are none: their
+ * name has been misspelled, or the setting is an option only. */
 #ifndef ENVIRONMENT_H
 #define ENVIRONMENT_H
 
-/* Says each by its name, in the log; one file may hold the settings of all
- * our programs. */
+/* Logs a warning for each such variable. The settings of all our programs are
+ * known, for one file may hold them all. */
 void	environment_warn_unknown(void);
 
 #endif

@@ -5,11 +5,11 @@
 enum fault {
 	FAULT_NONE,
 	FAULT_BUSY,	/* somebody else holds the lock; wait */
-	FAULT_STUCK,	/* known to be busy or broken: not even tried */
-	FAULT_FULL,	/* no room on the disk */
-	FAULT_IO,	/* the disk, or the file system, refuses */
+	FAULT_STUCK,	/* not tried: known to be busy or broken */
+	FAULT_FULL,	/* no room on the disk, or over a quota */
+	FAULT_IO,	/* the disk or the file system fails */
 	FAULT_DENIED,	/* no permission */
-	FAULT_READONLY,	/* the file system is */
+	FAULT_READONLY,	/* the file system is read-only */
 	FAULT_MISSING,	/* a file or folder is not there */
 	FAULT_GONE,	/* the file was moved or replaced under us */
 	FAULT_CORRUPT,	/* not a database (any more) */

@@ -9,8 +9,9 @@
 
 #include "base/json_scan.h"
 
-/* The text that a float came with, or JavaScript's; an integer's that has a
- * dot behind it. */
+/* The text that json-c keeps of a float: as it came or, since float_text(), as
+ * JavaScript prints it. The text of a long integer ends with a dot, which
+ * json_scan() has added. */
 static struct span
 json_kept_text(struct json_object *node)
 {
@@ -38,19 +39,20 @@ json_wrap(struct json_object *node)
 	return v;
 }
 
-/* The tree of what is known to be JSON; NULL without memory, which json-c calls
- * an error since 0.17 only. */
+/* Parses what is known to be JSON. NULL without memory: json-c says so by an
+ * error of its own only since 0.17. */
 static struct json_object *
 json_parse_tree(struct span s)
 {
-	/* It counts what may be in the innermost object or array, too. */
+	/* json-c counts one level more: the values in the innermost array. */
 	struct json_tokener *tok = json_tokener_new_ex(JSON_DEPTH + 1);
 	struct json_object *node = NULL;
 
 	if (tok == NULL)
 		return NULL;
-	/* It does not look whether this buffer, the longest string's, grows:
-	 * a string would be cut. */
+	/* json-c collects each string in this buffer, and does not check
+	 * whether the buffer could grow: without memory it would cut a string.
+	 * So it grows to the size of the longest possible one now. */
 	if (printbuf_memset(tok->pb, 0, 0, (int)s.len) == 0) {
 		printbuf_reset(tok->pb);
 		node = json_tokener_parse_ex(tok, s.at, (int)s.len);
@@ -77,7 +79,7 @@ json_open_but(struct json *root, struct span bytes, const char *const *but)
 	bool good;
 
 	*root = (struct json){ JSON_MISSING, NULL };
-	/* json-c counts in int; mending adds a byte to twenty at the most. */
+	/* json-c counts in int; json_scan() makes 20 bytes 21 at the most. */
 	good = bytes.len <= INT_MAX / 2 && json_scan(&mended, bytes, but);
 	if (good && !mended.broken)
 		node = json_parse_tree(mended.len > 0 ? text_view(&mended) :
@@ -138,8 +140,8 @@ json_next(struct json v, const void **at, struct span *name,
 	return true;
 }
 
-/* json-c keeps the text a float came with; JavaScript's takes its place, once,
- * and lives as long as the node. */
+/* A float as JavaScript prints it. The text is made once. It replaces the text
+ * that the float came with, and lives as long as the node. */
 static struct span
 float_text(struct json v)
 {

@@ -1,4 +1,5 @@
-/* JSON as Sentry sends it: read once, strictly, and then looked into. */
+/* JSON as Sentry sends it: parsed once and strictly; then values are looked up
+ * in it. */
 #ifndef JSON_H
 #define JSON_H
 
@@ -22,41 +23,45 @@ struct json {
 	struct json_object	*node;
 };
 
-/* Parses all of `bytes` as one JSON object in UTF-8 (RFC 8259, no extension,
- * nothing behind it but white space). Of equal keys the last one counts, lone
- * surrogates become U+FFFD. Returns 0 with *root set, 1 when it is not such
- * an object, -1 without memory. json_close(root) ends the document. */
+/* Parses all of `bytes` as one JSON object in UTF-8 (RFC 8259 without any
+ * extension; only white space around it). If keys are equal, the last one
+ * counts; a surrogate without its other half becomes U+FFFD. Returns 0 and sets
+ * *root, 1 if it is not such an object, -1 without memory. The caller ends the
+ * document with json_close(root). */
 int	json_open(struct json *root, struct span bytes)
 	    __attribute__((warn_unused_result));
-/* The same, but objects and arrays of these names, a list with a NULL at its
- * end, are looked through and then left out: null stands in their place. To
- * build them takes ten times as long. */
+
+/* The same, but objects and arrays that are called by a name of `but` (a list
+ * with a NULL at its end) are checked and then left out: null takes their
+ * place. Building them takes ten times as long as checking them. */
 int	json_open_but(struct json *root, struct span bytes,
 	    const char *const *but) __attribute__((warn_unused_result));
 void	json_close(struct json *root);
 
-/* A member, an element, the number of elements. What is not there, or is
- * asked of another kind of value, is JSON_MISSING (or 0): look-ups chain. */
+/* A member by its name, an element by its number, the number of elements. The
+ * result is JSON_MISSING, or 0, if there is none, or if the value is no object
+ * (or no array): so look-ups can be nested without a check between them. */
 struct json	json_get(struct json, const char *name);
 struct json	json_at(struct json, size_t);
 size_t		json_count(struct json);
 
-/* An object's members in their order: the one behind *at (NULL at first), by
- * name and value. False when there are no more, or it is no object. */
+/* Iterates over an object's members in their order. *at is NULL before the
+ * first call. False if there are no more, or if the value is no object. */
 bool		json_next(struct json, const void **at, struct span *name,
 		    struct json *value);
 
-/* A string's bytes, or a number or boolean as JavaScript's template would
- * print it (but integers keep all digits). { NULL, 0 } for everything else.
- * json_source() has floats as they came, and is asked for first. */
+/* The text of a string, a number or a boolean: as JavaScript's templates print
+ * it, but integers keep all digits. { NULL, 0 } for any other kind. It lives as
+ * long as the document. json_source() gives floats as they came instead; it
+ * must be called before json_scalar(), which replaces that text. */
 struct span	json_scalar(struct json);
 struct span	json_source(struct json);
 
-/* json_scalar() of a member; of a string only. */
+/* json_scalar() of a member; json_scalar() of strings only. */
 struct span	json_get_scalar(struct json, const char *name);
 struct span	json_string(struct json);
 
-/* JavaScript's idea of true, and of null or undefined. */
+/* Whether JavaScript takes the value for true; for null or undefined. */
 bool	json_truthy(struct json);
 static inline bool
 json_nullish(struct json v)
@@ -64,13 +69,15 @@ json_nullish(struct json v)
 	return v.kind == JSON_MISSING || v.kind == JSON_NULL;
 }
 
-/* How somebody else might have written the same document again. */
+/* The styles in which others may have written the same document again. */
 enum json_style {
 	JSON_COMPACT_ASCII,	/* as Sentry does: {"a":"\u00e9"} */
 	JSON_COMPACT_UTF8,	/* JSON.stringify: {"a":"é"} */
 	JSON_SPACED_ASCII,	/* json.dumps: {"a": "\u00e9"} */
 	JSON_STYLES
 };
+
+/* Appends the value in this style. */
 void	json_write(struct text *, struct json, enum json_style);
 
 #endif

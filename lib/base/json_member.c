@@ -69,7 +69,8 @@ json_member_extra(struct text *t, const char *n, struct json v)
 		json_member_value(t, n, v);
 }
 
-/* What parseInt() skips in front: JavaScript's white space. */
+/* Skips JavaScript's white space, as parseInt() does (ECMAScript's WhiteSpace
+ * and LineTerminator). */
 static struct span
 skip_space(struct span s)
 {
@@ -83,8 +84,7 @@ skip_space(struct span s)
 	while (i < sizeof(spaces) / sizeof(spaces[0]))
 		if ((n = strlen(spaces[i])) <= s.len &&
 		    memcmp(s.at, spaces[i], n) == 0) {
-			s.at += n;
-			s.len -= n;
+			s = span_behind(s, n);
 			i = 0;
 		} else {
 			i++;

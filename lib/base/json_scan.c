@@ -5,32 +5,34 @@
 
 #define INTEGER_SURE	18	/* digits, or a sign and 17: 64 bits do */
 
-/* One pass over a document: whether it is JSON, and what json-c must be told
- * in other words. */
+/* One pass over a document: the check, and the text that json-c shall parse
+ * instead. */
 struct scan {
 	struct span	 in;
-	size_t		 i;	/* what is looked at next */
-	size_t		 run;	/* up to here `out` says it all */
-	struct text	*out;	/* empty while nothing had to be mended */
+	size_t		 i;	/* of the next byte */
+	size_t		 run;	/* `out` covers what is before this */
+	struct text	*out;	/* empty while nothing had to be replaced */
 	bool		 odd;	/* the string has to be written anew */
-	/* What is left out: where it begins, and how deep; 0: nothing. */
+	/* The object or array that is being left out: where it begins, and at
+	 * what depth; 0 if there is none. */
 	size_t		 left_out, left_depth;
 };
 
+/* Replaces `len` bytes of the document, at `at`, for json-c. */
 static void
-scan_mend(struct scan *s, size_t at, size_t len, struct span with)
+scan_replace(struct scan *s, size_t at, size_t len, struct span with)
 {
-	if (s->left_depth > 0)		/* as a whole, at its end */
+	if (s->left_depth > 0)		/* all of it is replaced, at its end */
 		return;
 	text_add(s->out, s->in.at + s->run, at - s->run);
 	text_span(s->out, with);
 	s->run = at + len;
 }
 
-/* json-c before 0.19 loses an escaped pair whose character ends in d800 to dfff
- * (U+2D800, an ideograph): it takes it for a surrogate, and U+FFFD is left.
- * The string, from its quote to what is next, is written anew: so seldom that
- * it is kept out of skip_string()'s way. */
+/* Writes the string from its quote at `from` up to s->i anew, without escapes.
+ * json-c before 0.19 takes an escaped pair whose last 16 bits are d800 to dfff
+ * (as U+2D800, an ideograph) for a surrogate, and makes it U+FFFD. It is so
+ * rare that it is not inlined into skip_string(). */
 __attribute__((noinline))
 static void
 scan_write_anew(struct scan *s, size_t from)
@@ -40,7 +42,7 @@ scan_write_anew(struct scan *s, size_t from)
 	    &says, (struct span){s->in.at + from + 1, s->i - from - 2});
 
 	text_json(&anew, text_view(&says));
-	scan_mend(s, from, s->i - from, text_view(&anew));
+	scan_replace(s, from, s->i - from, text_view(&anew));
 	s->out->broken |= !good || says.broken || anew.broken;
 	text_release(&says);
 	text_release(&anew);
@@ -81,9 +83,10 @@ skip_one_of(struct scan *s, const char *a)
 	return is;
 }
 
-/* -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)?
- * An integer that may have more than 64 bits gets a dot behind it: json-c
- * then keeps its digits, as those of a float. No JSON ends so. */
+/* Passes -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)?
+ * An integer that may have more than 64 bits gets a dot behind it: json-c then
+ * keeps its digits, as it does for floats. No number of a document ends with a
+ * dot, so that json.c can tell such integers. */
 static bool
 skip_number(struct scan *s)
 {
@@ -105,7 +108,7 @@ skip_number(struct scan *s)
 			return false;
 	}
 	if (whole && s->i - from > INTEGER_SURE)
-		scan_mend(s, s->i, 0, span_of("."));
+		scan_replace(s, s->i, 0, span_of("."));
 	return true;
 }
 
@@ -119,7 +122,7 @@ skip_word(struct scan *s, const char *word, size_t n)
 	return is;
 }
 
-/* Passes a value that begins with c, and neither opens nor closes. */
+/* Passes a string, number, true, false or null, which begins with c. */
 static bool
 skip_scalar(struct scan *s, char c)
 {
@@ -137,8 +140,7 @@ skip_scalar(struct scan *s, char c)
 	}
 }
 
-/* Passes white space; the byte that is next, NUL at the end: it opens, closes
- * and separates nothing. */
+/* Passes white space. Returns the next byte, NUL at the end of the document. */
 static char
 scan_peek(struct scan *s)
 {
@@ -147,7 +149,8 @@ scan_peek(struct scan *s)
 	return s->i < s->in.len ? s->in.at[s->i] : '\0';
 }
 
-/* Whether the object or list behind this name is to be left out. */
+/* Whether the object or array behind the name, whose string is at `name` and
+ * ends before `end`, is to be left out. */
 static bool
 is_left_out(const struct scan *s, size_t name, size_t end,
     const char *const *but)
@@ -160,16 +163,18 @@ is_left_out(const struct scan *s, size_t name, size_t end,
 	return *but != NULL;
 }
 
-/* json-c is not asked: what its strict mode refuses differs from version to
- * version. */
+/* A pushdown automaton over the grammar of RFC 8259. json-c's strict mode is
+ * not enough: what it refuses differs from version to version. */
 static bool
 scan_document(struct scan *s, const char *const *but)
 {
-	/* From MEMBER on, what is open may be closed. */
+	/* What may come next: a member's name; a value; after an opening
+	 * bracket, its closing one or a name, or a value; after a value, the
+	 * closing bracket or a comma. */
 	enum { NAME, VALUE, MEMBER, ELEMENT, MORE } next = VALUE;
 	char c, closing[JSON_DEPTH + 1];
 	size_t depth = 0, name = 0, end = 0;
-	bool named = false;		/* the value that comes is a member */
+	bool named = false;		/* the next value is a member's */
 
 	if (scan_peek(s) != '{')
 		return false;
@@ -180,7 +185,7 @@ scan_document(struct scan *s, const char *const *but)
 			next = MORE;
 			if (depth + 1 == s->left_depth) {
 				s->left_depth = 0;
-				scan_mend(s, s->left_out, s->i - s->left_out,
+				scan_replace(s, s->left_out, s->i - s->left_out,
 				    span_of("null"));
 			}
 		} else if (next == MORE) {
@@ -228,6 +233,6 @@ json_scan(struct text *out, struct span in, const char *const *but)
 	if (!scan_document(&s, but))
 		return false;
 	if (s.run > 0)
-		scan_mend(&s, in.len, 0, (struct span){ NULL, 0 });
+		scan_replace(&s, in.len, 0, (struct span){ NULL, 0 });
 	return true;
 }

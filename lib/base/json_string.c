@@ -7,7 +7,7 @@
 
 #define NAMED "bfnrt\"\\/"	/* behind a backslash */
 
-/* The four digits at `i`; -1 if they are none. */
+/* The value of four hex digits at `i`; -1 if they are none. */
 static int
 hex_quad(struct span s, size_t i)
 {
@@ -35,8 +35,9 @@ add_point(struct text *t, unsigned c)
 	text_add(t, utf8, n);
 }
 
-/* What stands behind a backslash and a u at *i, together with its other half
- * if it is a surrogate; -1 if it is wrong. Moves *i behind it. */
+/* The code point of the escape whose digits, behind `\u', begin at *i. If it is
+ * the first half of a surrogate pair, the second half is read as well. Moves *i
+ * behind it. -1 if it is wrong. */
 static int
 take_point(struct span s, size_t *i)
 {
@@ -88,8 +89,9 @@ json_string_decode(struct text *t, struct span s)
 	return true;
 }
 
-/* How many of eight bytes come before the first that means something within a
- * string or is not ASCII: a control, quote, backslash. */
+/* How many of the eight bytes at `p` come before the first one that has to be
+ * looked at: a control character, a quote, a backslash, or what is not ASCII.
+ * Eight are compared at once, in the bytes of a word. */
 static size_t
 plain_run(const unsigned char *p)
 {
@@ -100,13 +102,13 @@ plain_run(const unsigned char *p)
 	v = le64toh(v);
 	quote = v ^ ones * '"';
 	slash = v ^ ones * '\\';
-	/* Without a high bit in v, a byte below n borrows in v - n; what those
-	 * behind it then say is not asked. */
+	/* A byte below n borrows in v - n and so sets its high bit. The bytes
+	 * above it may then be wrong, but only the lowest one counts. */
 	v = (v | (v - ones * 0x20) | (quote - ones) | (slash - ones)) & highs;
 	return v == 0 ? 8 : (size_t)__builtin_ctzll(v) / 8;
 }
 
-/* The index behind the escape at s.at[i], 0 if it is none. */
+/* The index behind the escape at s.at[i]; 0 if it is wrong. */
 static size_t
 escape_end(struct span s, size_t i, bool *odd)
 {

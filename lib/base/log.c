@@ -16,14 +16,19 @@
 
 #define VALUE_MAX	200	/* bytes of a value before escaping */
 
-/* How lines get out without anybody waiting for who reads them. */
+/* How a line is written so that a slow reader of the log stops no thread:
+ * write() to a file, or to a pipe of our own that does not wait; send() to a
+ * socket; poll() before write() to anything else. */
 static enum { OUT_WRITE, OUT_SEND, OUT_POLL } how;
 static int		 out = STDERR_FILENO;
-static bool		 journal;	/* who reads them is systemd's */
-static pthread_once_t	 once = PTHREAD_ONCE_INIT;
-static pthread_mutex_t	 seldom_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct log_limit	 strangers;
-static unsigned long	 dropped, unsaid;	/* atomic */
+static bool		 journal;	/* the reader is systemd's journal */
+static pthread_once_t	 once = PTHREAD_ONCE_INIT;	/* sets the above */
+
+static pthread_mutex_t	 limit_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct log_limit	 strangers;	/* guarded by limit_lock */
+
+static unsigned long	 dropped;	/* atomic: lines, since the start */
+static unsigned long	 unsaid;	/* atomic: of them, not yet logged */
 
 static void
 log_add_bytes(struct log *l, const char *at, size_t len)
@@ -41,7 +46,8 @@ log_add_str(struct log *l, const char *s)
 	log_add_bytes(l, s, strlen(s));
 }
 
-/* "ts=2026-11-24T21:25:39.123Z"; the calendar is asked once a second. */
+/* "ts=2026-11-24T21:25:39.123Z". Each thread formats the part up to the second
+ * once a second. */
 static void
 log_add_time(struct log *l)
 {
@@ -67,8 +73,9 @@ log_add_time(struct log *l)
 	log_add_bytes(l, ms, sizeof(ms) - 1);
 }
 
-/* Whether standard error is still what systemd has connected to its journal,
- * and was not led elsewhere: JOURNAL_STREAM is "DEVICE:INODE" of that. */
+/* Whether standard error is the stream that systemd has connected to its
+ * journal, and not redirected since: JOURNAL_STREAM is the "DEVICE:INODE" of
+ * that stream (systemd.exec(5)). */
 static bool
 is_journal(const struct stat *st)
 {
@@ -80,8 +87,8 @@ is_journal(const struct stat *st)
 	return s != NULL && strcmp(s, here) == 0;
 }
 
-/* Whether a descriptor waits belongs to all who share it: a pipe is opened once
- * more for ourselves. */
+/* O_NONBLOCK on standard error itself would hold for all processes that share
+ * it. So a pipe is opened once more, for us alone. */
 static void
 log_open_out(void)
 {
@@ -103,7 +110,8 @@ log_open_out(void)
 	}
 }
 
-/* As the journal wants it before a line: syslog's number. */
+/* The priority of syslog(3) that the journal takes from the front of a line
+ * (sd-daemon(3)). */
 static const char *
 log_priority(const char *level)
 {
@@ -213,7 +221,8 @@ log_end(struct log *l)
 	lost = __atomic_exchange_n(&unsaid, 0, __ATOMIC_RELAXED);
 	if (lost > 0 && !log_say_dropped(lost))
 		__atomic_add_fetch(&unsaid, lost, __ATOMIC_RELAXED);
-	/* There is nowhere to complain about it. */
+	/* A line that cannot be written is counted: there is no other place to
+	 * report it. */
 	if (log_put(l))
 		return;
 	__atomic_add_fetch(&unsaid, 1, __ATOMIC_RELAXED);
@@ -226,9 +235,9 @@ log_end_stranger(struct log *l)
 	unsigned long left_out;
 	bool passes;
 
-	pthread_mutex_lock(&seldom_lock);
+	pthread_mutex_lock(&limit_lock);
 	passes = log_limit_passes(&strangers, clock_ms(), &left_out);
-	pthread_mutex_unlock(&seldom_lock);
+	pthread_mutex_unlock(&limit_lock);
 	if (!passes)
 		return;
 	if (left_out > 0)

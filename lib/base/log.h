@@ -1,5 +1,5 @@
-/* One line an event, in logfmt, on standard error; before it <3>, <4> or <6>
- * where that is systemd's journal, so that it knows the level. */
+/* The log: one line an event, in logfmt, on standard error. Where systemd's
+ * journal reads it, <3>, <4> or <6> before each line tells the level. */
 #ifndef LOG_H
 #define LOG_H
 
@@ -7,29 +7,40 @@
 
 #include "base/span.h"
 
-/* A line that is being written. It never grows beyond its buffer: what does
- * not fit is left out, the line stays a line. */
+#define LOG_LINE_MAX	2048	/* bytes, with the newline */
+
+/* A line that is being written. What does not fit into it is left out; the line
+ * still ends with a newline. */
 struct log {
-	char	buf[2048];
+	char	buf[LOG_LINE_MAX];
 	size_t	len;
 };
 
-/* `ts=... level=... event=...`; then members; then out with it. */
+/* Begins a line with `ts=... level=... event=...`. Levels are "error",
+ * "warning" and "info". */
 void	log_begin(struct log *, const char *level, const char *event);
-/* Quoted where needed; controls, quotes and what is not ASCII are escaped as
- * \xNN; at most 200 bytes of it. Nothing where there is no value. */
+
+/* Adds KEY=VALUE. The value is quoted where needed, and cut to 200 bytes.
+ * Control characters and what is not ASCII become \xNN, quotes and backslashes
+ * get a backslash. A missing value (NULL) adds nothing. */
 void	log_span(struct log *, const char *key, struct span);
 void	log_str(struct log *, const char *key, const char *);
 void	log_int(struct log *, const char *key, int64_t);
-/* Never waits: a line that standard error does not take now is dropped. The
- * next one that it takes follows a line that says how many were. */
-void	log_end(struct log *);
-/* The same for what anybody can cause as often as he likes: a burst is written,
- * then a line a minute, with `left_out`, the number of those in between. */
-void	log_end_stranger(struct log *);
-unsigned long	log_dropped(void);	/* since the start */
 
-/* A whole line that says one thing in words. */
+/* Writes the line, and never waits: a line that standard error does not take at
+ * once is dropped. Before the next line that it takes, another one says how
+ * many were dropped. */
+void	log_end(struct log *);
+
+/* The same, for an event that any stranger can cause as often as they like: a
+ * burst of lines is written, then one a minute, whose `left_out` is the number
+ * of lines that were left out (log_limit.h). */
+void	log_end_stranger(struct log *);
+
+/* The lines that log_end() has dropped since the start. */
+unsigned long	log_dropped(void);
+
+/* Writes a whole line, with a message in words. */
 void	log_say(const char *level, const char *event, const char *msg);
 
 #endif

@@ -1,4 +1,4 @@
-/* How often something may be said that others can cause as often as they
+/* Limits how often an event is logged that others can cause as often as they
  * like: a burst, then once a minute. */
 #ifndef LOG_LIMIT_H
 #define LOG_LIMIT_H
@@ -6,18 +6,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LOG_LIMIT_BURST	100
-#define LOG_LIMIT_EVERY	60000	/* ms; also until one of a burst is back */
+#define LOG_LIMIT_BURST	100	/* events */
+#define LOG_LIMIT_EVERY	60000	/* ms, after which one more may pass */
 
-/* Start from { 0 }. */
+/* A token bucket. Start from { 0 }. */
 struct log_limit {
-	unsigned	said;		/* of the burst, not yet back */
-	int64_t		since;		/* ms, monotonic: when one came back */
-	unsigned long	left_out;
+	unsigned	used;		/* of the burst, and not given back */
+	int64_t		since;		/* ms, monotonic: of the last return */
+	unsigned long	left_out;	/* events since one has passed */
 };
 
-/* Whether it may be said now. Then *left_out is how many were not since the
- * last that was. */
-bool log_limit_passes(struct log_limit *, int64_t now, unsigned long *left_out);
+/* Whether an event passes `now` (ms, monotonic). If so, *left_out is the number
+ * of events that have not passed since the last one that has. */
+bool	log_limit_passes(struct log_limit *, int64_t now,
+	    unsigned long *left_out);
 
 #endif

@@ -9,10 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define OTHERS	(S_IROTH | S_IWOTH | S_IXOTH)
+#define OTHERS		(S_IROTH | S_IWOTH | S_IXOTH)
+#define ALL_MODES	07777	/* st_mode without the type of the file */
 
-/* systemd (since 248) puts the number of the very process that it starts into
- * its environment, so that those further down can tell. */
+/* systemd (since 248) sets SYSTEMD_EXEC_PID to the number of the process that
+ * it starts. Children of that process inherit the variable, but have other
+ * numbers. */
 static bool
 systemd_started_us(void)
 {
@@ -44,25 +46,23 @@ process_guard_root(const char *db, bool allowed, char why[PROCESS_GUARD_WHY])
 	if (stat(db, &st) == 0 && st.st_uid != 0) {
 		name_owner(owner, sizeof(owner), st.st_uid);
 		snprintf(why, PROCESS_GUARD_WHY,
-		    "running as root, but %.100s belongs "
-		    "to %s: run it as that user, or say --allow-root",
-		    db, owner);
+		    "running as root, but %.100s belongs to %s: run it as "
+		    "that user, or say --allow-root", db, owner);
 		return allowed;
 	}
 	if (systemd_started_us()) {
 		snprintf(why, PROCESS_GUARD_WHY,
-		    "running as root: give the unit a "
-		    "User=, or say --allow-root");
+		    "running as root: give the unit a User=, or say "
+		    "--allow-root");
 		return allowed;
 	}
-	snprintf(why, PROCESS_GUARD_WHY,
-	    "running as root: a user of its own is "
-	    "enough, and safer");
+	snprintf(why, PROCESS_GUARD_WHY, "running as root: a user of its own "
+	    "is enough, and safer");
 	return true;
 }
 
-/* A limit of 1 byte is too small for any core file, and the one value at which
- * the kernel does not start a program that wants the core either. */
+/* 1 byte is too small for any core file, and it is the one value with which the
+ * kernel starts no program for a piped core either (core(5)). */
 void
 process_guard_cores(void)
 {
@@ -90,7 +90,8 @@ process_guard_ours(const char *path, const char *db)
 	    (S_ISDIR(st.st_mode) && strcmp(path, spool) == 0);
 }
 
-/* Not by a descriptor: SQLite would lose its locks when that is closed. */
+/* By the path, not by a descriptor: closing any descriptor of the database
+ * would drop SQLite's POSIX locks. */
 static void
 close_to_others(const char *path, const char *db,
     void say(const char *path, bool closed))
@@ -98,9 +99,9 @@ close_to_others(const char *path, const char *db,
 	struct stat st;
 
 	if (stat(path, &st) == 0 && (st.st_mode & OTHERS) != 0)
-		say(path,
-		    process_guard_ours(path, db) &&
-			chmod(path, st.st_mode & 07777 & ~(mode_t)OTHERS) == 0);
+		say(path, process_guard_ours(path, db) &&
+		    chmod(path, st.st_mode & ALL_MODES &
+		    ~(mode_t)OTHERS) == 0);
 }
 
 void

@@ -7,6 +7,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define US_PER_MS	1000
+#define WATCHDOG_TIMES	3	/* that it is sent in the time it has */
+
 void
 sd_notify_send(const char *state)
 {
@@ -38,6 +41,6 @@ sd_notify_watchdog_ms(void)
 	if (usec == NULL ||
 	    (pid != NULL && strtol(pid, NULL, 10) != (long)getpid()))
 		return 0;
-	ms = strtoll(usec, NULL, 10) / 1000 / 3;
+	ms = strtoll(usec, NULL, 10) / US_PER_MS / WATCHDOG_TIMES;
 	return ms > 0 ? ms : 0;
 }

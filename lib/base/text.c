@@ -9,6 +9,8 @@
 
 #define TEXT_FIRST	256	/* bytes of the first allocation */
 #define DOUBLE_DIGITS	17	/* enough for every double */
+#define POINT_FIRST	(-5)	/* without an exponent: 0.000001 ... */
+#define POINT_LAST	21	/* ... to 10^21, as JavaScript does */
 
 static bool
 text_reserve(struct text *t, size_t more)
@@ -64,8 +66,9 @@ text_int(struct text *t, int64_t n)
 	text_str(t, buf);
 }
 
-/* The fewest digits from which `d` can be read again; returns the place of
- * the decimal point behind the first of them. */
+/* Writes the fewest digits from which `d` can be read again. Returns how many
+ * of them stand before the decimal point; negative for zeros behind the point.
+ * */
 static int
 shortest_digits(char digits[DOUBLE_DIGITS + 1], double d)
 {
@@ -96,7 +99,7 @@ text_number(struct text *t, double d)
 	}
 	point = shortest_digits(digits, fabs(d));
 	n = (int)strlen(digits);
-	if (point > 21 || point < -5) {
+	if (point > POINT_LAST || point < POINT_FIRST) {
 		text_add(t, digits, 1);
 		text_str(t, n > 1 ? "." : "");
 		text_str(t, digits + 1);

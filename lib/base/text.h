@@ -1,4 +1,4 @@
-/* A text that grows: what the observation and the answers are written to. */
+/* A text that grows: observations, answers and files are written to one. */
 #ifndef TEXT_H
 #define TEXT_H
 
@@ -7,8 +7,8 @@
 #include "base/span.h"
 
 /* Start from { 0 }. When memory runs out, `broken` is set and stays set, and
- * everything added afterwards is dropped: ask once, at the end. `at` is not
- * NUL-terminated. */
+ * what is added afterwards is dropped: the caller checks once, at the end. `at`
+ * is not NUL-terminated. */
 struct text {
 	char	*at;
 	size_t	 len;
@@ -16,29 +16,31 @@ struct text {
 	bool	 broken;
 };
 
-/* The bytes must not be the text's own: they may move. */
+/* These append. The bytes must not be the text's own: those may move. */
 void	text_add(struct text *, const char *, size_t);
 void	text_span(struct text *, struct span);
 void	text_str(struct text *, const char *);
 void	text_int(struct text *, int64_t);
 
-/* Adds a number as JavaScript prints it: the fewest digits that say it, no
- * exponent from 1e-6 up to 1e21, "Infinity". */
+/* Appends a number as JavaScript prints it (ECMAScript, Number::toString): the
+ * fewest digits from which it can be read again, no exponent from 1e-6 up to
+ * 1e21, "Infinity". */
 void	text_number(struct text *, double);
 
-/* Adds `s` as a JSON string with its quotes, escaped as JSON.stringify does:
- * \b \t \n \f \r \" \\ by name, other controls as \u00xx, the rest as it is. */
+/* Appends `s` as a JSON string, with its quotes and without, and escapes it as
+ * JSON.stringify() does: \b \t \n \f \r \" \\ by name, other control characters
+ * as \u00xx, the rest as it is. */
 void	text_json(struct text *, struct span s);
-void	text_escaped(struct text *, struct span s);	/* without quotes */
+void	text_escaped(struct text *, struct span s);
 
-/* The length of the character at `p`, of which `len` bytes are there; 0 if it
+/* The number of bytes of the character at `p`, where `len` bytes are; 0 if it
  * is not valid UTF-8 (RFC 3629). */
 size_t	text_utf8_length(const unsigned char *p, size_t len);
 
-/* Where `s` must end so that no more than `limit` bytes (or code points) are
- * left, counting the ellipsis U+2026 that takes the place of what is cut. The
- * result is `s.len` when nothing needs to be cut; otherwise a cut on the edge
- * of a character, behind which the caller adds the ellipsis. `s` is UTF-8. */
+/* How many bytes of `s`, which is UTF-8, to keep so that it has at most `limit`
+ * bytes (or code points) together with the ellipsis U+2026, which the caller
+ * appends to a text that is cut. `s.len` if nothing has to be cut. A cut is at
+ * the edge of a character. */
 size_t	text_fit_bytes(struct span s, size_t limit);
 size_t	text_fit_points(struct span s, size_t limit);
 #define TEXT_ELLIPSIS	"\xe2\x80\xa6"

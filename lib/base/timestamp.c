@@ -12,24 +12,24 @@
 #define LAST_SECOND	253402300799LL		/* 9999-12-31T23:59:59Z */
 
 static bool
-timestamp_print(struct timestamp *m, int64_t seconds, struct span fraction)
+timestamp_print(struct timestamp *when, int64_t seconds, struct span fraction)
 {
 	time_t t = (time_t)seconds;
 	struct tm tm;
 	int len;
 
-	m->iso[0] = '\0';
+	when->iso[0] = '\0';
 	if (seconds < FIRST_SECOND || seconds > LAST_SECOND ||
 	    gmtime_r(&t, &tm) == NULL)
 		return false;
 	if (fraction.len > FRACTION_MAX)
 		fraction.len = FRACTION_MAX;
-	len = snprintf(m->iso, sizeof(m->iso),
+	len = snprintf(when->iso, sizeof(when->iso),
 	    "%04d-%02d-%02dT%02d:%02d:%02d%s%.*sZ", tm.tm_year + 1900,
 	    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
 	    fraction.len > 0 ? "." : "", (int)fraction.len,
 	    fraction.len > 0 ? fraction.at : "");
-	return len > 0 && (size_t)len < sizeof(m->iso);
+	return len > 0 && (size_t)len < sizeof(when->iso);
 }
 
 /* Takes exactly n digits from the front of *s. */
@@ -49,6 +49,7 @@ take_digits(struct span *s, size_t n, int *value)
 	return true;
 }
 
+/* Takes a character of `any` off the front. */
 static bool
 take_one_of(struct span *s, const char *any)
 {
@@ -70,7 +71,8 @@ take_fraction(struct span *s)
 	return fraction;
 }
 
-/* "", "Z", "+01:00", "-0130", "+01": seconds east of UTC. */
+/* Takes "", "Z", "+01:00", "-0130" or "+01", with which the text ends. *east is
+ * the seconds east of UTC. */
 static bool
 take_offset(struct span *s, int *east)
 {
@@ -92,7 +94,7 @@ take_offset(struct span *s, int *east)
 	}
 	if (s->len > 0 || hours > 23 || minutes > 59)
 		return false;
-	*east = (hours * 60 + minutes) * (west ? -60 : 60);
+	*east = (hours * 60 + minutes) * 60 * (west ? -1 : 1);
 	return true;
 }
 
@@ -108,13 +110,13 @@ valid_day(int year, int month, int day)
 }
 
 bool
-timestamp_iso(struct timestamp *m, struct span s)
+timestamp_iso(struct timestamp *when, struct span s)
 {
 	struct tm tm = { 0 };
 	struct span fraction = { NULL, 0 };
 	int east;
 
-	m->iso[0] = '\0';
+	when->iso[0] = '\0';
 	if (!take_digits(&s, 4, &tm.tm_year) || !take_one_of(&s, "-") ||
 	    !take_digits(&s, 2, &tm.tm_mon) || !take_one_of(&s, "-") ||
 	    !take_digits(&s, 2, &tm.tm_mday) || !take_one_of(&s, "Tt ") ||
@@ -130,17 +132,17 @@ timestamp_iso(struct timestamp *m, struct span s)
 		return false;
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
-	return timestamp_print(m, (int64_t)timegm(&tm) - east, fraction);
+	return timestamp_print(when, (int64_t)timegm(&tm) - east, fraction);
 }
 
 bool
-timestamp_seconds(struct timestamp *m, struct span s)
+timestamp_seconds(struct timestamp *when, struct span s)
 {
 	struct span fraction = { NULL, 0 };
 	int64_t seconds = 0;
 	size_t i;
 
-	m->iso[0] = '\0';
+	when->iso[0] = '\0';
 	for (i = 0; i < s.len && ascii_is_digit(s.at[i]); i++) {
 		if ((seconds = seconds * 10 + (s.at[i] - '0')) > LAST_SECOND)
 			return false;
@@ -155,20 +157,20 @@ timestamp_seconds(struct timestamp *m, struct span s)
 		;
 	if (i == fraction.len)
 		fraction.len = 0;
-	return timestamp_print(m, seconds, fraction);
+	return timestamp_print(when, seconds, fraction);
 }
 
 bool
-timestamp_ms(struct timestamp *m, int64_t ms)
+timestamp_ms(struct timestamp *when, int64_t ms)
 {
 	char fraction[8];
 
 	if (ms < 0) {
-		m->iso[0] = '\0';
+		when->iso[0] = '\0';
 		return false;
 	}
 	snprintf(fraction, sizeof(fraction), "%03d", (int)(ms % 1000));
-	return timestamp_print(m, ms / 1000, span_of(fraction));
+	return timestamp_print(when, ms / 1000, span_of(fraction));
 }
 
 bool
@@ -177,7 +179,8 @@ timestamp_later(const struct timestamp *a, const struct timestamp *b)
 	size_t alen = strlen(a->iso), blen = strlen(b->iso), len;
 	int order;
 
-	/* Without the Z, in which "05Z" would sort behind "05.1Z". */
+	/* Compared without the Z, with which "05Z" would come after
+	 * "05.1Z". */
 	alen -= alen > 0;
 	blen -= blen > 0;
 	len = alen < blen ? alen : blen;

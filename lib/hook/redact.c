@@ -175,15 +175,15 @@ walk_space(struct walk *w)
 }
 
 static bool
-next_is(const struct walk *w, char c)
+walk_next_is(const struct walk *w, char c)
 {
 	return !w->bad && w->i < w->in.len && w->in.at[w->i] == c;
 }
 
 static void
-expect(struct walk *w, char c)
+walk_expect(struct walk *w, char c)
 {
-	if (!next_is(w, c)) {
+	if (!walk_next_is(w, c)) {
 		w->bad = true;
 		return;
 	}
@@ -212,14 +212,15 @@ struct object {
 	unsigned	 marks, seen;	/* marks: remembered */
 };
 
-/* The value of a member that says what another one of the object is. */
+/* The value of a `name`, `key` or `label`. It may say that the object is an
+ * entry whose value is personal. */
 static void
 walk_label(struct walk *w, struct object *o, enum redact_rule rule,
     enum redact_part part)
 {
 	struct text text = { 0 };
 
-	if (next_is(w, '"')) {
+	if (walk_next_is(w, '"')) {
 		walk_string(w, rule, &text);
 		o->seen |= part == REDACT_PART_NAME ? REDACT_HAS_NAME : 0;
 		if (text.len > 0)
@@ -227,8 +228,9 @@ walk_label(struct walk *w, struct object *o, enum redact_rule rule,
 		text_release(&text);
 		return;
 	}
-	/* No text: it may be anything. */
-	if (o->rule == REDACT_EVIDENCE && (next_is(w, '{') || next_is(w, '[')))
+	/* Not a text: it may be anything, a person's data as well. */
+	if (o->rule == REDACT_EVIDENCE &&
+	    (walk_next_is(w, '{') || walk_next_is(w, '[')))
 		o->seen |= REDACT_ENTRY;
 	walk_value(w, rule);
 }
@@ -242,14 +244,14 @@ walk_member(struct walk *w, struct object *o)
 	enum redact_rule rule;
 
 	walk_space(w);
-	if (!next_is(w, '"')) {
+	if (!walk_next_is(w, '"')) {
 		w->bad = true;
 		return;
 	}
 	walk_string(w, is_kept(o->rule) ? REDACT_KEEP : REDACT_PROGRAM, &text);
 	name = text.len > 0 ? text_view(&text) : span_of("");
 	walk_space(w);
-	expect(w, ':');
+	walk_expect(w, ':');
 	walk_space(w);
 	rule = redact_rule_of_marked(o->marks, o->rule,
 	    redact_rule_of_member(o->rule, name, w->depth), name);
@@ -265,17 +267,18 @@ walk_member(struct walk *w, struct object *o)
 	text_release(&text);
 }
 
-/* An element of a list. A pair's first is a text that says what is to be done
- * with the others. Evidence is a pair also if it is no list of lists. */
+/* An element of a list. In a pair, a list within a list, the first element is a
+ * text that changes the rule for the others. A list of evidence itself may be
+ * such a pair. */
 static void
 walk_element(struct walk *w, enum redact_rule *rule, bool pair, bool first)
 {
 	struct text name = { 0 };
 
 	walk_space(w);
-	if (redact_rule_enters(*rule) && !pair && next_is(w, '[')) {
+	if (redact_rule_enters(*rule) && !pair && walk_next_is(w, '[')) {
 		walk_container(w, *rule, true);
-	} else if (redact_rule_enters(*rule) && first && next_is(w, '"') &&
+	} else if (redact_rule_enters(*rule) && first && walk_next_is(w, '"') &&
 	    (pair || *rule == REDACT_EVIDENCE)) {
 		walk_string(w, REDACT_PROGRAM, &name);
 		if (name.len > 0)
@@ -288,23 +291,23 @@ walk_element(struct walk *w, enum redact_rule *rule, bool pair, bool first)
 	walk_space(w);
 }
 
-/* An object, or a list, which may be a pair. */
+/* An object or a list; `pair` says that the list may be a pair. */
 static void
 walk_container(struct walk *w, enum redact_rule rule, bool pair)
 {
-	bool object = next_is(w, '{'), first = true;
+	bool object = walk_next_is(w, '{'), first = true;
 	size_t number = w->objects;
 	struct object o = { .rule = rule };
 
 	if (object && w->objects++ < w->marks.len)
 		o.marks = (unsigned char)w->marks.at[number];
-	expect(w, object ? '{' : '[');
+	walk_expect(w, object ? '{' : '[');
 	if (++w->depth > JSON_DEPTH)
 		w->bad = true;
 	walk_space(w);
-	while (!w->bad && !next_is(w, object ? '}' : ']')) {
+	while (!w->bad && !walk_next_is(w, object ? '}' : ']')) {
 		if (!first)
-			expect(w, ',');
+			walk_expect(w, ',');
 		if (object)
 			walk_member(w, &o);
 		else
@@ -312,7 +315,7 @@ walk_container(struct walk *w, enum redact_rule rule, bool pair)
 		first = false;
 	}
 	w->depth--;
-	expect(w, object ? '}' : ']');
+	walk_expect(w, object ? '}' : ']');
 	if (object && (redact_rule_marks(o.rule, o.seen) & ~o.marks) != 0)
 		remember_marks(w, number,
 		    redact_rule_marks(o.rule, o.seen) | o.marks);
@@ -343,9 +346,9 @@ walk_value(struct walk *w, enum redact_rule rule)
 
 	walk_space(w);
 	from = w->out->len;
-	if (next_is(w, '{') || next_is(w, '['))
+	if (walk_next_is(w, '{') || walk_next_is(w, '['))
 		walk_container(w, rule, false);
-	else if (next_is(w, '"'))
+	else if (walk_next_is(w, '"'))
 		walk_string(w, rule, NULL);
 	else
 		walk_scalar(w, rule);
