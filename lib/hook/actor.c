@@ -2,7 +2,7 @@
 
 #include "base/json_member.h"
 
-/* `"actor":{"id":"PREFIX:ID"`: it is open then. */
+/* Appends `"actor":{"id":"PREFIX:ID"`. The caller closes the object. */
 static void
 open_actor(struct text *t, const char *prefix, struct span who)
 {
@@ -32,8 +32,9 @@ nullish_or(struct json a, struct json b)
 	return json_nullish(a) ? b : a;
 }
 
-/* Whether a scrubber left this in the place of a text: "[Filtered]", "[ip]",
- * "<redacted>", asterisks, or blanks. */
+/* Whether a data scrubber (Sentry's, an SDK's, our redaction) may have put this
+ * in the place of a text: "[Filtered]", "[ip]", "<redacted>", asterisks, or
+ * blanks. */
 static bool
 is_scrubbed(struct span s)
 {
@@ -49,7 +50,7 @@ is_scrubbed(struct span s)
 	    (s.at[0] == '<' && s.at[s.len - 1] == '>');
 }
 
-/* A text of the user that tells who it is; else { NULL, 0 }. */
+/* The text of a user's member if it was not scrubbed, else { NULL, 0 }. */
 static struct span
 known_text(struct json user, const char *name)
 {
@@ -78,26 +79,27 @@ add_event_user(struct text *t, struct json user)
 	return true;
 }
 
-/* Whether there are texts of the user, but none is known, or one of them was
- * scrubbed: the TypeScript never met that. */
+/* Whether a text of the user was scrubbed, or all its texts are empty. The
+ * TypeScript functions know of neither: for such a user their rules do not
+ * count. */
 static bool
 is_scrubbed_user(struct json user)
 {
 	static const char *const names[] = { "id", "email", "username" };
-	bool any = false, some = false;
+	bool has_text = false, has_known = false;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		struct span s = json_get_scalar(user, names[i]);
 
-		some |= s.at != NULL && !is_scrubbed(s);
-		any |= s.at != NULL;
+		has_text |= s.at != NULL;
+		has_known |= s.at != NULL && !is_scrubbed(s);
 		if (s.len > 0 && is_scrubbed(s))
 			return true;
 	}
-	return any && !some;
+	return has_text && !has_known;
 }
 
-/* As JavaScript does it with `??`. */
+/* As the TypeScript functions do it, with `??`. */
 static bool
 add_issue_user(struct text *t, struct json user)
 {
@@ -119,7 +121,7 @@ add_issue_user(struct text *t, struct json user)
 }
 
 static bool
-add_sender(struct text *t, struct json actor)
+add_envelopes_user(struct text *t, struct json actor)
 {
 	struct span id = json_get_scalar(actor, "id");
 
@@ -140,13 +142,13 @@ actor_add(struct text *t, const struct facts *f)
 		add_assignee(t, f->assignee);
 	else
 		somebody = (f->prints_null ? add_issue_user(t, user) :
-		    add_event_user(t, user)) || add_sender(t, f->actor);
+		    add_event_user(t, user)) || add_envelopes_user(t, f->actor);
 	if (somebody)
 		text_str(t, "}");
 }
 
 void
-actor_add_envelopes(struct text *t, const struct facts *f)
+actor_add_triggered_by(struct text *t, const struct facts *f)
 {
 	static const char *const names[] = { "type", "id", "name" };
 

@@ -4,7 +4,7 @@
 #include "hook/signature.h"
 
 #define KEY_PART_MAX	128	/* bytes; longer parts are hashed */
-#define IDEMPOTENCY_HEX	32
+#define IDEMPOTENCY_HEX	32	/* hex digits of Sentry's Idempotency-Key */
 
 struct span
 dedupe_key_installation(struct json root)

@@ -1,22 +1,22 @@
-/* The key by which the same delivery is known again. docs/observation.md has
- * what it is made of, for each resource. */
+/* The key by which a second delivery of the same hook is recognised.
+ * docs/observation.md says of which parts it consists, for each resource. */
 #ifndef DEDUPE_KEY_H
 #define DEDUPE_KEY_H
 
 #include "hook/resource.h"
 
-/* Appends the key. Of a body that could not be read, only `hook` and `name` of
- * the facts are there, and the resource is resource_other. */
+/* Appends the key. If the body could not be read, the facts hold only `hook`
+ * and `name`, and the resource is resource_other. */
 void		dedupe_key_add(struct text *, const struct facts *);
 
-/* For a resource's own part of it. A part is appended as it is where it is
- * short and plain and has no colon, which is what stands between them, else as
- * its hash; `tag` before it, as it is. */
+/* Appends `tag`, then a part of the key: as it is if it has up to 128 bytes,
+ * all of them printable ASCII without blanks and colons (a colon separates
+ * parts), else its hash. For the `key` functions of resources. */
 void		dedupe_key_part(struct text *, const char *tag, struct span);
 
-/* `ACTION:ID:` and a hash of the whole body: for those whose dates do not
- * change from one hook to the next. False, and nothing appended, without an
- * action or an id. */
+/* Appends `ACTION:ID:` and a hash of the whole body: for resources whose dates
+ * do not change from one hook to the next. False, and nothing is appended,
+ * without an action or an id. */
 bool		dedupe_key_of_body(struct text *, const struct facts *,
 		    struct span id);
 

@@ -2,7 +2,7 @@
 
 #include "base/ascii.h"
 
-static const struct span nothing = { NULL, 0 };
+static const struct span none = { NULL, 0 };
 
 struct span
 facts_first(struct span a, struct span b)
@@ -32,10 +32,9 @@ event_tag(struct json event, const char *name)
 		if (span_is(json_string(json_get(t, "key")), name))
 			return json_get_scalar(t, "value");
 	}
-	return nothing;
+	return none;
 }
 
-/* A string, an object with a version, or a tag where neither is. */
 struct span
 facts_release(struct json event)
 {
@@ -58,7 +57,7 @@ text_behind(struct span in, const char *what)
 	    memmem(in.at, in.len, what, n);
 
 	if (at == NULL)
-		return nothing;
+		return none;
 	return span_behind(in, (size_t)(at - in.at) + n);
 }
 
@@ -71,7 +70,8 @@ up_to_slash(struct span s)
 	    (struct span){ s.at, (size_t)(slash - s.at) };
 }
 
-/* The digits behind `/issues/`: older events name their issue only so. */
+/* The digits behind `/issues/`: older events name their issue in no other
+ * way. */
 static struct span
 issue_in_url(struct span url)
 {
@@ -83,7 +83,8 @@ issue_in_url(struct span url)
 	return span_filled(id);
 }
 
-/* SLUG in `/projects/ORG/SLUG/`: an event holds its project's number only. */
+/* SLUG in `/projects/ORG/SLUG/`: events have the slug of their project nowhere
+ * else. */
 static struct span
 slug_in_url(struct span url)
 {
@@ -91,11 +92,12 @@ slug_in_url(struct span url)
 	struct span org = up_to_slash(rest);
 
 	if (org.len == 0 || org.len == rest.len)
-		return nothing;
+		return none;
 	return span_filled(up_to_slash(span_behind(rest, org.len + 1)));
 }
 
-/* Null, empty and missing are the same: an event without. */
+/* The occurrence of an event that is no error. A null and an empty object are
+ * none. */
 static struct json
 event_occurrence(struct json event)
 {
@@ -108,7 +110,8 @@ event_occurrence(struct json event)
 	    (struct json){ JSON_MISSING, NULL };
 }
 
-/* On `assigned` the issue may have lost its assignee again. */
+/* The assignee of the issue. On `assigned` the issue may have lost its assignee
+ * again, but `data.assignee` still tells who it was. */
 static struct json
 issue_assignee(const struct facts *f)
 {
@@ -156,7 +159,7 @@ facts_of_event(struct facts *f, struct json e)
 	f->url = json_string(json_get(e, "web_url"));
 }
 
-/* Without an issue. */
+/* The facts of a hook without an issue. */
 static void
 facts_of_data(struct facts *f)
 {
@@ -202,22 +205,22 @@ facts_event_title(const struct facts *f)
 }
 
 bool
-facts_date(struct timestamp *m, struct json v)
+facts_date(struct timestamp *when, struct json v)
 {
 	if (v.kind == JSON_INT || v.kind == JSON_FLOAT)
-		return timestamp_seconds(m, json_source(v));
-	return timestamp_iso(m, json_string(v));
+		return timestamp_seconds(when, json_source(v));
+	return timestamp_iso(when, json_string(v));
 }
 
 void
-facts_sent(struct timestamp *m, const struct facts *f)
+facts_sent(struct timestamp *when, const struct facts *f)
 {
-	if (!timestamp_seconds(m, f->hook->timestamp))
-		(void)timestamp_ms(m, f->hook->received_at);
+	if (!timestamp_seconds(when, f->hook->timestamp))
+		(void)timestamp_ms(when, f->hook->received_at);
 }
 
 struct span
-facts_shows(const struct facts *f, struct json v)
+facts_text(const struct facts *f, struct json v)
 {
 	if (v.kind == JSON_NULL && f->prints_null)
 		return span_of("null");
@@ -225,7 +228,7 @@ facts_shows(const struct facts *f, struct json v)
 }
 
 struct span
-facts_shown(const struct facts *f, struct json v, const char *name)
+facts_member_text(const struct facts *f, struct json v, const char *name)
 {
-	return facts_shows(f, json_get(v, name));
+	return facts_text(f, json_get(v, name));
 }

@@ -1,5 +1,5 @@
-/* What a hook is about: the same facts, wherever its resource keeps them.
- * docs/observation.md says where that is. */
+/* The facts of a hook: what all resources tell (ids, project, release ...),
+ * each in its own place. docs/observation.md says where those places are. */
 #ifndef FACTS_H
 #define FACTS_H
 
@@ -8,15 +8,16 @@
 
 struct resource;
 
-/* Everything borrows from the parsed body and the hook. A span without bytes
- * ({ NULL, 0 }) is a fact that the payload does not hold. */
+/* All spans and values borrow from the parsed body and the hook. A fact that
+ * the hook does not hold is { NULL, 0 }, or JSON_MISSING. */
 struct facts {
 	const struct resource	*resource;
 	const struct hook	*hook;
-	struct span	name;		/* the resource's, as it is kept */
+	struct span	name;		/* the resource's, as it is stored */
 	struct span	action;
-	bool		prints_null;	/* an issue hook: null is a text, as in
-					 * JavaScript's templates */
+	bool		prints_null;	/* an issue hook: its texts are those of
+					 * the TypeScript functions, in which
+					 * null prints "null" */
 	struct json	root;
 	struct json	data;
 	struct json	issue;		/* data.issue */
@@ -30,51 +31,53 @@ struct facts {
 	struct span	project_slug;
 	struct span	level;
 	struct span	release;
-	struct span	commit;		/* where the hook itself names it */
-	bool		learned;	/* the release is another hook's */
+	struct span	commit;		/* if the hook itself names one */
+	bool		learned;	/* the release is that of an event of
+					 * the issue, not of this hook */
 	struct span	environment;
 	struct span	rule;		/* the alert rule's name */
 	struct span	rule_id;	/* its number, to refer to */
-	struct span	url;		/* where a person looks at it */
-	struct json	pulls;		/* what names pull requests */
-	struct json	git;		/* of what a build was made */
+	struct span	url;		/* of the page for people */
+	struct json	pulls;		/* holds pull requests */
+	struct json	git;		/* the commit that a build is made of */
 };
 
-/* The beginning of all facts: where to look for the others. */
+/* Starts the facts: fills in those that all resources have in the same place
+ * (action, actor, data, issue, event, assignee). */
 void	facts_start(struct facts *, const struct resource *,
 	    const struct hook *, struct json root, struct span name);
 
-/* Fills in what lies with the event; or with the issue in `data`, if there is
- * one, else in `data` itself. */
+/* Fill in the facts that a resource has in its event; or in `data.issue` if
+ * there is one, else in `data` itself. */
 void	facts_of_event(struct facts *, struct json event);
 void	facts_of_issue(struct facts *);
 
 /* The id of the issue in `data`. */
 struct span	facts_issue_number(const struct facts *);
 
-/* An event's release; { NULL, 0 } without. */
+/* An event's release: a string, an object with a `version`, or a tag. */
 struct span	facts_release(struct json event);
 
 /* An event's title: its occurrence's, where there is one. */
 struct span	facts_event_title(const struct facts *);
 
-/* Whether this is a date, in ISO 8601 or seconds since 1970; then *m is it. */
-bool	facts_date(struct timestamp *m, struct json);
+/* Whether a value is a date, in ISO 8601 or in seconds since 1970. If so, *when
+ * is that date. */
+bool	facts_date(struct timestamp *when, struct json);
 
-/* When it happened, where no resource says better: the hook's timestamp, else
- * its reception. */
-void	facts_sent(struct timestamp *m, const struct facts *);
+/* When the hook was sent: its timestamp, else when it was received. */
+void	facts_sent(struct timestamp *when, const struct facts *);
 
-/* What a person is shown of a value, or of an object's member: where
- * `prints_null`, null is a text; elsewhere it is as good as missing. */
-struct span	facts_shows(const struct facts *, struct json);
-struct span	facts_shown(const struct facts *, struct json,
+/* The text of a value, or of an object's member. A null has the text "null"
+ * where `prints_null` is set, else none. */
+struct span	facts_text(const struct facts *, struct json);
+struct span	facts_member_text(const struct facts *, struct json,
 		    const char *name);
 
-/* The first that has bytes, else the second. */
+/* The first text if it is not empty, else the second. */
 struct span	facts_first(struct span, struct span);
 
-/* The same of the texts of two members. */
+/* facts_first() of the texts of two members. */
 struct span	facts_either(struct json, const char *, const char *);
 
 #endif

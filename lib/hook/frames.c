@@ -63,14 +63,14 @@ event_threads(const struct facts *f)
 	return json_get(json_get(f->event, "threads"), "values");
 }
 
-/* The frames of the first thread that has some, and whose member `so` is true,
- * or is `id` if that has a text. */
+/* The frames of the first thread that has frames, and whose member `name` is
+ * true, or equals `id` if there is one. */
 static struct json
-thread_frames(const struct facts *f, const char *so, struct span id)
+thread_frames(const struct facts *f, const char *name, struct span id)
 {
 	for (size_t i = 0; i < json_count(event_threads(f)); i++) {
 		struct json t = json_at(event_threads(f), i);
-		struct json v = json_get(t, so);
+		struct json v = json_get(t, name);
 
 		if (json_count(frames_of(t)) > 0 && (id.at == NULL ?
 		    json_truthy(v) : span_same(json_scalar(v), id)))
@@ -79,8 +79,9 @@ thread_frames(const struct facts *f, const char *so, struct span id)
 	return (struct json){ JSON_MISSING, NULL };
 }
 
-/* Those of the thread that raised the exception; of the one that crashed, is
- * current, or the main one; of the only one; of the event itself. */
+/* The frames of the thread that raised the exception; else of the thread that
+ * crashed, is current, or is the main one; else of the only thread; else of the
+ * event itself. */
 static struct json
 frames_elsewhere(const struct facts *f)
 {
@@ -133,7 +134,7 @@ file_of(const struct facts *f, struct json frame)
 	struct span file;
 
 	if (f->prints_null) {
-		file = facts_shown(f, frame, "filename");
+		file = facts_member_text(f, frame, "filename");
 		return file.at != NULL ? file : span_of("?");
 	}
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -146,7 +147,7 @@ static void
 add_frame(struct text *t, const struct facts *f, struct json frame)
 {
 	struct span function = json_get_scalar(frame, "function");
-	struct span lineno = facts_shown(f, frame, "lineno");
+	struct span lineno = facts_member_text(f, frame, "lineno");
 
 	if (!f->prints_null)
 		function = span_filled(function);
@@ -168,8 +169,8 @@ is_in_app(struct json frame)
 	return json_truthy(json_nullish(v) ? json_get(frame, "inApp") : v);
 }
 
-/* The newest first: Sentry has the crash last. An issue hook has the heading
- * where there are frames at all. */
+/* An issue hook has the heading if there are any frames, other hooks only if a
+ * frame is in-app. */
 void
 frames_add(struct text *t, const struct facts *f)
 {

@@ -1,4 +1,4 @@
-/* A request that carried a right signature. */
+/* A hook: a request whose signature was valid. */
 #ifndef HOOK_H
 #define HOOK_H
 
@@ -6,8 +6,8 @@
 
 #include "base/json.h"
 
-/* Only the body is signed: nothing else here may be trusted, and any of it may
- * be absent. */
+/* Only the body is signed: the other members come from headers that anybody may
+ * have changed. Any of them may be missing. All spans are borrowed. */
 struct hook {
 	int64_t		received_at;	/* ms since 1970 */
 	struct span	resource;	/* Sentry-Hook-Resource */
@@ -17,9 +17,9 @@ struct hook {
 	struct span	signature;	/* the header, 64 hex digits */
 	struct span	secret_name;
 	struct span	body;
-	/* Of a body that was redacted, the key that it had before. */
-	struct span	dedupe_key;
-	bool		redact;		/* keep it without personal data */
+	struct span	dedupe_key;	/* of a redacted body: the key that the
+					 * body had before */
+	bool		redact;		/* store it without personal data */
 };
 
 #endif

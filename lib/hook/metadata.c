@@ -21,13 +21,13 @@ metadata_error_value(struct text *t, struct json v)
 }
 
 void
-metadata_of_error(struct text *t, const struct facts *f, struct json meta,
+metadata_of_error(struct text *t, const struct facts *f, struct json error,
     struct json culprit)
 {
 	json_member(t, "release");
 	if (f->release.len > 0)
 		text_json(t, f->release);
-	else	/* JavaScript's `version ?? null`: "" stays what it is */
+	else	/* As `version ?? null` in TypeScript: "" stays "". */
 		text_str(t, f->prints_null && json_string(json_get(json_get(
 		    f->event, "release"), "version")).at != NULL ? "\"\"" :
 		    "null");
@@ -36,8 +36,8 @@ metadata_of_error(struct text *t, const struct facts *f, struct json meta,
 		    json_get(f->event, "environment"));
 	else
 		json_member_or_null(t, "environment", f->environment);
-	json_member_value_or_null(t, "errorType", json_get(meta, "type"));
-	metadata_error_value(t, json_get(meta, "value"));
+	json_member_value_or_null(t, "errorType", json_get(error, "type"));
+	metadata_error_value(t, json_get(error, "value"));
 	if (f->prints_null)
 		json_member_value(t, "culprit", culprit);
 	else

@@ -1,3 +1,12 @@
+/* How a hook becomes an observation:
+ *
+ *  1. observe_learned()   parses the body, without its large members;
+ *  2. resource_of()       finds out its resource;
+ *  3. facts_start() and the resource's find()
+ *                         find its facts: ids, project, release ...;
+ *  4. set_keys()          makes dedupe_key and event_id;
+ *  5. observe_list_has()  says whether it is observed at all; if so,
+ *  6. set_source_event()  writes title, body, references and metadata. */
 #include "hook/observation.h"
 
 #include "hook/actor.h"
@@ -24,7 +33,7 @@ outcome_name(enum outcome o)
 	return "unreadable";
 }
 
-/* A field of the observation; NUL becomes U+FFFD. */
+/* Sets a field. NULs in it become U+FFFD. */
 static void
 set_field(struct observation *o, enum observation_field f, struct span s)
 {
@@ -45,7 +54,7 @@ set_field(struct observation *o, enum observation_field f, struct span s)
 	o->field[f].set = true;
 }
 
-/* A field that is everything added since `from`. */
+/* Makes a field of all that was appended to `bytes` since `from`. */
 static void
 set_field_since(struct observation *o, enum observation_field f, size_t from)
 {
@@ -64,7 +73,8 @@ observation_get(const struct observation *o, enum observation_field f)
 	return (struct span){ o->bytes.at + o->field[f].at, o->field[f].len };
 }
 
-/* "KIND.ACTION", "KIND:NUMBER": two parts, as a field and in JSON. */
+/* "KIND.ACTION" or "KIND:NUMBER": a text of two parts, which becomes a field
+ * and a member of JSON. */
 struct joined {
 	struct span	 head, tail;
 	const char	*sep;
@@ -166,11 +176,11 @@ set_source_event(struct observation *o, const struct facts *f)
 	json_member(&event, "metadata");
 	text_str(&event, "{");
 	f->resource->metadata(&event, f);
-	actor_add_envelopes(&event, f);
+	actor_add_triggered_by(&event, f);
 	text_str(&event, "}}");
 	set_field(o, OBSERVED_TITLE, text_view(&title));
 	set_field(o, OBSERVED_OCCURRED_AT, span_of(occurred.iso));
-	/* There is no NUL in JSON text: it goes in as it is. */
+	/* JSON text has no NUL: set_field() copies it as it is. */
 	set_field(o, OBSERVED_SOURCE_EVENT, text_view(&event));
 	o->bytes.broken |= title.broken | body.broken | event.broken;
 	text_release(&title);
@@ -197,15 +207,16 @@ set_keys(struct observation *o, const struct facts *f)
 	text_release(&id_text);
 }
 
-/* What a hook is mostly made of, and no observation speaks of. */
+/* The largest members of hooks. No observation shows anything of them. */
 static const char *const unread[] = { "_meta", "annotations", "breadcrumbs",
     "contexts", "debug_meta", "errors", "evidenceData", "extra",
     "fingerprint", "grouping_config", "hashes", "modules", "post_context",
     "pre_context", "raw_stacktrace", "request", "sdk", "spans", "vars",
     NULL };
 
-/* From the parsed body, of which `root` is JSON_MISSING if it could not be
- * read. */
+/* Makes the observation from the parsed body; `root` is JSON_MISSING if the
+ * body could not be parsed. `learned` is the release that is known of the
+ * issue, or { NULL, 0 }. */
 static void
 observe_root(struct observation *o, const struct hook *hook, struct json root,
     struct span list, struct span learned)
@@ -254,8 +265,8 @@ observe_learned(struct observation *o, const struct hook *hook,
 }
 
 int
-observation_make(
-    struct observation *o, const struct hook *hook, struct span list)
+observation_make(struct observation *o, const struct hook *hook,
+    struct span list)
 {
 	return observe_learned(o, hook, list, (struct span){ NULL, 0 });
 }

@@ -3,7 +3,7 @@
 #include "base/ascii.h"
 #include "hook/body_line.h"
 
-/* The digits behind the last slash. */
+/* The digits behind the last slash of a pull request's URL. */
 static struct span
 number_in_url(struct span url)
 {
@@ -41,7 +41,8 @@ read_entry(struct json entry)
 	return p;
 }
 
-/* The holder itself: of it, only what is called `pr_`. */
+/* A pull request whose members stand in the holder itself: their names begin
+ * with `pr_`. */
 static struct pull_request
 read_holder(struct json v)
 {
@@ -56,7 +57,7 @@ read_holder(struct json v)
 	return p;
 }
 
-/* Of a build: by its number in the repository that it was built from. */
+/* The pull request of a build: Sentry names its number and its repository. */
 static struct pull_request
 read_git(struct json git)
 {
@@ -74,7 +75,7 @@ pull_request_id(const struct pull_request *p)
 	return facts_first(p->number, facts_first(p->id, p->url));
 }
 
-/* By the URL where one has it, else by all that is known. */
+/* Compares URLs if one of the two has a URL, else all that is known. */
 static bool
 pull_request_same(const struct pull_request *a, const struct pull_request *b)
 {

@@ -26,8 +26,8 @@ add_reference(struct text *t, const char *type, struct span what)
 	text_str(t, "}");
 }
 
-/* The 40 hex digits that a release is, or that end it behind @ or +: by them
- * a deployment is known that was built from that commit. */
+/* The 40 hex digits of a commit that a release consists of, or ends with behind
+ * @ or +. Deployments are found by the commit that they were built from. */
 static struct span
 commit_in_release(struct span release)
 {
@@ -73,7 +73,8 @@ add_issue_reference(struct text *t, const struct facts *f)
 	text_str(t, "}");
 }
 
-/* Where a repository shows a commit; github and gitlab agree on the path. */
+/* Appends the URL of a commit. Where Sentry has none, it is built for GitHub
+ * and GitLab, whose paths of commits are the same. */
 static void
 add_commit_url(struct text *t, struct json commit)
 {

@@ -1,10 +1,10 @@
-/* What an observation refers to: release, issue, commit, project, rule. */
+/* The references of an observation: release, issue, commit, project, rule. */
 #ifndef REFERENCES_H
 #define REFERENCES_H
 
 #include "hook/facts.h"
 
-/* Adds `"references":[...]`. */
+/* Appends `"references":[...]`. */
 void	references_add(struct text *, const struct facts *);
 
 #endif

@@ -48,7 +48,8 @@ resource_named(struct span name)
 	return &resource_other;
 }
 
-/* `data.event` beside `data.issue` makes an issue hook, not an alert. */
+/* The first row whose shape the body has: `data.event` beside `data.issue` is
+ * an issue hook, not an event alert. */
 static const struct resource *
 resource_guess(struct json data)
 {
@@ -85,8 +86,8 @@ resource_of(const struct hook *hook, struct json root, struct span *name,
 	*mismatch = false;
 	if (has_shape(data, said) || is == &resource_other)
 		return said;
-	/* A resource that Sentry invented since may well have an issue or an
-	 * event in it. It is taken for one only if its action says so. */
+	/* A resource that Sentry has added since may hold an issue or an
+	 * event. It is taken for one only if its action is one of theirs. */
 	if (said == &resource_other && header.len > 0 &&
 	    !observe_list_word(span_of(is->actions), action))
 		return said;

@@ -27,10 +27,11 @@ struct resource {
 					 * name is overruled only by these */
 	const char	*source;	/* KIND of sourceId; NULL: the name */
 
-	/* What the hook is about. */
+	/* Fills in the facts of a hook. */
 	void		(*find)(struct facts *);
 
-	/* Its own number, the second part of sourceId. */
+	/* The number of what the hook is about: the second part of
+	 * sourceId. */
 	struct span	(*number)(const struct facts *);
 
 	/* Appends the part of the body that tells this delivery from all
@@ -57,15 +58,16 @@ enum { RESOURCE_LIST(RESOURCE_NUMBER) RESOURCES };
 const struct resource	*resource_at(unsigned);
 unsigned		 resource_index(const struct resource *);
 
-/* By its name; resource_other if it is not known. */
+/* The resource of this name; resource_other if there is none. */
 const struct resource	*resource_named(struct span);
 
-/* The header's name where it is one ([A-Za-z0-9_.-], 1 to 64), else "". */
+/* The name in the hook's header if it can be one ([A-Za-z0-9_.-], 1 to 64
+ * bytes), else "". */
 struct span		 resource_header(const struct hook *);
 
-/* The resource that the body has the shape of: the header's where that fits,
- * else the body's own. *name is the name to keep ("" when nobody said one),
- * *mismatch says that a usable header was overruled. */
+/* The resource of a hook: the header's if the body has its shape, else the one
+ * whose shape the body has. *name becomes the name to store ("" if there is
+ * none); *mismatch says whether the body overruled a usable header. */
 const struct resource	*resource_of(const struct hook *, struct json root,
 			    struct span *name, bool *mismatch);
 

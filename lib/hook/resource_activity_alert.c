@@ -1,5 +1,6 @@
-/* An alert about what was done with an issue: resolved, escalated, a pull
- * request by Seer. Which activity, and how it went, is all in `activity`. */
+/* Alerts about an activity on an issue: it was resolved, it escalated, Seer
+ * made a pull request. `activity` says which activity it was, with its details.
+ * */
 #include "hook/dedupe_key.h"
 #include "hook/body_line.h"
 #include "base/json_member.h"

@@ -1,4 +1,4 @@
-/* Comments on issues. Their date is that of their creation, also when they are
+/* Comments on issues. Their date stays that of their creation when they are
  * edited or deleted. */
 #include "hook/dedupe_key.h"
 #include "base/json_member.h"

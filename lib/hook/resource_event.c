@@ -1,5 +1,6 @@
-/* Hooks about an event: data.error, and data.event of an alert rule. The event
- * of an issue that is no error has an `occurrence`, whose words are better. */
+/* Hooks about an event: `data.error`, and `data.event` of an alert rule. Events
+ * of issues that are no errors have an `occurrence`; its texts are shown where
+ * it has some. */
 #include "hook/dedupe_key.h"
 #include "hook/frames.h"
 #include "hook/body_line.h"
@@ -15,13 +16,13 @@ event_number(const struct facts *f)
 }
 
 static bool
-event_occurred(struct timestamp *m, const struct facts *f)
+event_occurred(struct timestamp *when, const struct facts *f)
 {
 	struct json timestamp = json_get(f->event, "timestamp");
 
-	return facts_date(m, json_get(f->event, "datetime")) ||
-	    facts_date(m, timestamp) ||
-	    timestamp_seconds(m, json_string(timestamp));
+	return facts_date(when, json_get(f->event, "datetime")) ||
+	    facts_date(when, timestamp) ||
+	    timestamp_seconds(when, json_string(timestamp));
 }
 
 /* ---- the body ---- */
@@ -66,7 +67,7 @@ event_error_line(struct text *t, const struct facts *f)
 	return shown;
 }
 
-/* The evidence that is important, or the rest of it. */
+/* Lines for the evidence that is important, or for the rest of it. */
 static void
 event_evidence_lines(struct text *t, const struct facts *f, bool important)
 {
@@ -121,7 +122,8 @@ event_shows_message(const struct facts *f, struct span message,
 	return false;
 }
 
-/* Sentry cuts titles after 100 characters, and at the first line's end. */
+/* The message, if the lines above do not show it. Sentry cuts the title that it
+ * makes of a message after 100 characters, and at the first line's end. */
 static void
 event_message_line(struct text *t, const struct facts *f, struct span head)
 {

@@ -1,5 +1,6 @@
-/* Issue hooks, and data.event beside the issue: the shape for which the first
- * functions were written, in TypeScript, and are followed to the byte. */
+/* Issue hooks: `data.issue`, with or without `data.event`. Functions in
+ * TypeScript were the first to make observations of them; what these printed is
+ * printed here to the byte. */
 #include "hook/dedupe_key.h"
 #include "hook/frames.h"
 #include "hook/body_line.h"
@@ -20,11 +21,11 @@ issue_find(struct facts *f)
 static struct span
 issue_number(const struct facts *f)
 {
-	return facts_shown(f, f->issue, "id");
+	return facts_member_text(f, f->issue, "id");
 }
 
-/* Later actions have nothing that tells them apart: resolve, regress, resolve
- * may be three equal bodies, and are three hooks. */
+/* Only the creation happens once. Resolve, regress, resolve may have three
+ * equal bodies, and are three hooks: nothing in a body tells them apart. */
 static bool
 issue_key(struct text *t, const struct facts *f)
 {
@@ -35,9 +36,9 @@ issue_key(struct text *t, const struct facts *f)
 }
 
 static bool
-issue_occurred(struct timestamp *m, const struct facts *f)
+issue_occurred(struct timestamp *when, const struct facts *f)
 {
-	return facts_date(m, json_get(f->issue, "lastSeen"));
+	return facts_date(when, json_get(f->issue, "lastSeen"));
 }
 
 static void
@@ -51,7 +52,7 @@ issue_title(struct text *t, const struct facts *f)
 		{ "unresolved", "\U0001F504 [Reopened]" },
 		{ NULL, NULL }
 	};
-	struct span says = facts_shown(f, f->issue, "title");
+	struct span says = facts_member_text(f, f->issue, "title");
 
 	if (title_add_by_action(t, f, leads, says))
 		return;
@@ -69,23 +70,23 @@ issue_error_line(struct text *t, const struct facts *f)
 	struct json says = json_get(f->issue, "title");
 
 	if (!json_truthy(type) || json_scalar(type).at == NULL) {
-		body_line_add(t, "**Error**: ", facts_shows(f, says), "");
+		body_line_add(t, "**Error**: ", facts_text(f, says), "");
 		return;
 	}
 	body_line_add(t, "**", json_scalar(type), "**");
 	if (!json_nullish(value))
 		says = value;
-	if (facts_shows(f, says).at != NULL) {
+	if (facts_text(f, says).at != NULL) {
 		text_str(t, ": ");
-		text_span(t, facts_shows(f, says));
+		text_span(t, facts_text(f, says));
 	}
 }
 
 static void
 issue_count_line(struct text *t, const struct facts *f)
 {
-	struct span count = facts_shown(f, f->issue, "count");
-	struct span users = facts_shown(f, f->issue, "userCount");
+	struct span count = facts_member_text(f, f->issue, "count");
+	struct span users = facts_member_text(f, f->issue, "userCount");
 
 	if (count.at == NULL || users.at == NULL)
 		return;
@@ -105,15 +106,15 @@ issue_body(struct text *t, const struct facts *f)
 		    "`");
 	issue_count_line(t, f);
 	body_line_add(t, "**First seen**: ",
-	    facts_shown(f, f->issue, "firstSeen"), "");
+	    facts_member_text(f, f->issue, "firstSeen"), "");
 	body_line_add(t, "**Last seen**: ",
-	    facts_shown(f, f->issue, "lastSeen"), "");
+	    facts_member_text(f, f->issue, "lastSeen"), "");
 	body_line_add(t, "\n**Release**: ", f->release, "");
 	if (json_truthy(json_get(f->event, "environment")))
 		body_line_add(t, "**Environment**: ", f->environment, "");
 	frames_add(t, f);
 	body_line_add(t, "\n**Platform**: ",
-	    facts_shown(f, f->issue, "platform"), "");
+	    facts_member_text(f, f->issue, "platform"), "");
 }
 
 static void

@@ -1,5 +1,5 @@
-/* Metric alerts. Their id and dates are those of the incident: they stay the
- * same while it moves between warning and critical. */
+/* Metric alerts. Their id and dates belong to the incident: they stay the same
+ * while it changes between warning and critical. */
 #include "hook/dedupe_key.h"
 #include "hook/body_line.h"
 #include "base/json_member.h"
@@ -44,7 +44,8 @@ metric_alert_key(struct text *t, const struct facts *f)
 	return dedupe_key_of_body(t, f, metric_alert_number(f));
 }
 
-/* Whether the hook's timestamp is one, and from the time of its reception. */
+/* Whether the hook has a timestamp, which is within a day of its reception:
+ * then it is the time of the change. */
 static bool
 metric_alert_sent_now(const struct hook *hook)
 {
@@ -104,8 +105,9 @@ metric_alert_title(struct text *t, const struct facts *f)
 		title_add_found(t, f);
 }
 
-/* The trigger's that went off; of a resolved one the rule's own. Where Sentry
- * looks for anomalies there is none: it sends 0. */
+/* The threshold of the trigger whose label is the action; on `resolved` that of
+ * the rule. A rule that looks for anomalies ("dynamic") has none: Sentry sends
+ * a 0 that means nothing. */
 static struct json
 metric_alert_threshold(const struct facts *f)
 {
@@ -125,7 +127,8 @@ metric_alert_threshold(const struct facts *f)
 	return json_get(json_at(triggers, 0), "alert_threshold");
 }
 
-/* The description comes without its first line where Sentry has no figure. */
+/* The description. Where Sentry has no figure, it leaves the first line of the
+ * description empty: the title takes its place. */
 static void
 metric_alert_description(struct text *t, const struct facts *f)
 {

@@ -1,4 +1,5 @@
-/* What Sentry has come to send since, or sends without a name. */
+/* All hooks that are none of the other resources: new ones of Sentry's, and
+ * such without a name. */
 #include "hook/metadata.h"
 #include "hook/resource.h"
 #include "hook/title.h"

@@ -1,5 +1,6 @@
 /* Builds of mobile applications: their size, their distribution. For some weeks
- * of 2026 sizes were a resource of their own, with shorter names. */
+ * of 2026 Sentry sent sizes as a resource of their own, size_analysis, with
+ * shorter names of members. */
 #include "hook/dedupe_key.h"
 #include "hook/body_line.h"
 #include "base/json_member.h"
@@ -48,7 +49,7 @@ build_key(struct text *t, const struct facts *f)
 	return dedupe_key_of_body(t, f, build_number(f));
 }
 
-/* The application and its version. */
+/* Appends the name and the version of the application. */
 static void
 build_name(struct text *t, const struct facts *f)
 {

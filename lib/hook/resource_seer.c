@@ -1,5 +1,5 @@
-/* Sentry's agent Seer: root cause, solution, code, pull requests. The shapes
- * of 2025 and of 2026 differ; both are read. */
+/* Hooks of Sentry's agent Seer: root cause, solution, code, pull requests.
+ * Their shape of 2025 and that of 2026 differ; both are read. */
 #include "hook/dedupe_key.h"
 #include "hook/body_line.h"
 #include "base/json_member.h"
@@ -40,7 +40,7 @@ seer_list_lines(struct text *t, struct json list)
 	}
 }
 
-/* As they were told in 2025. */
+/* The changes of code in the shape of 2025. */
 static void
 seer_change_lines(struct text *t, struct json changes)
 {

@@ -53,7 +53,8 @@ title_add_plain(struct text *t, const struct facts *f, struct span title)
 	title_add(t, "", title);
 }
 
-/* The first of many places that holds a title; they end with a NULL. */
+/* The first title in the places of a body that may hold one. A place is a path
+ * of names, which ends with a NULL. */
 static struct span
 title_of_body(struct json data)
 {

@@ -1,4 +1,4 @@
-/* A hook in a line for people: what the titles of the resources share. */
+/* Titles of observations: what the resources share. */
 #ifndef TITLE_H
 #define TITLE_H
 
@@ -9,24 +9,25 @@
 /* The emoji of a level. */
 const char	*title_level(struct span level);
 
-/* Appends `lead title`; without a title no space is left behind the lead. */
+/* Appends `LEAD TITLE`; the lead alone if there is no title. */
 void		title_add(struct text *, const char *lead, struct span title);
 
-/* Appends the lead that `table` has for the action, and the title; false where
- * it has none. The table ends with a NULL. */
+/* Appends the lead that `table` has for the hook's action, and the title.
+ * False, and nothing is appended, if the table, which ends with a NULL, does
+ * not have the action. */
 struct title_lead {
 	const char	*action, *lead;
 };
 bool		title_add_by_action(struct text *, const struct facts *,
 		    const struct title_lead table[], struct span title);
 
-/* Appends `⚠️ [RESOURCE ACTION] title`; with the best that is found. */
+/* Appends `⚠️ [RESOURCE ACTION] TITLE`; the second does so with
+ * title_found(). */
 void		title_add_plain(struct text *, const struct facts *,
 		    struct span title);
 void		title_add_found(struct text *, const struct facts *);
 
-/* Appends the best title that is found anywhere in the hook, if there is
- * one. */
+/* Appends the first title that is found in the places where hooks have one. */
 void		title_found(struct text *, const struct facts *);
 
 #endif
