@@ -94,9 +94,34 @@ grows(void)
 	ok(t.at == NULL && !t.broken, "a released text is as new");
 }
 
+static void
+splits(void)
+{
+	struct span list = span_of(" a,b\t\n,,c d,"), lines = span_of("a\n\nb");
+	struct span blanks = span_of("a,b c");
+
+	ok(span_is(span_take_word(&list, ','), "a") &&
+	    span_is(span_take_word(&list, ','), "b") &&
+	    span_is(span_take_word(&list, ','), "c") &&
+	    span_is(span_take_word(&list, ','), "d") &&
+	    span_take_word(&list, ',').len == 0 && list.len == 0,
+	    "words are taken off between white space and commas");
+	ok(span_is(span_take_word(&blanks, ' '), "a,b") &&
+	    span_is(span_take_word(&blanks, ' '), "c") && blanks.len == 0,
+	    "or white space alone");
+	ok(span_is(span_take_line(&lines), "a") &&
+	    span_is(span_take_line(&lines), "") &&
+	    span_is(span_take_line(&lines), "b") && lines.len == 0,
+	    "lines are taken off, the last one without a newline too");
+	ok(span_is(span_trimmed(span_of(" \r\n\ta b\t")), "a b") &&
+	    span_trimmed(span_of(" \n")).len == 0,
+	    "white space around a text is trimmed");
+}
+
 int
 main(void)
 {
+	splits();
 	escapes();
 	numbers();
 	cuts();
