@@ -78,7 +78,7 @@ json_open_but(struct json *root, struct span bytes, const char *const *but)
 	struct text mended = { 0 };
 	bool good;
 
-	*root = (struct json){ JSON_MISSING, NULL };
+	*root = JSON_NONE;
 	/* json-c counts in int; json_scan() makes 20 bytes 21 at the most. */
 	good = bytes.len <= INT_MAX / 2 && json_scan(&mended, bytes, but);
 	if (good && !mended.broken)
@@ -94,7 +94,7 @@ void
 json_close(struct json *root)
 {
 	json_object_put(root->node);
-	*root = (struct json){ JSON_MISSING, NULL };
+	*root = JSON_NONE;
 }
 
 struct json
@@ -104,7 +104,7 @@ json_get(struct json v, const char *name)
 
 	if (v.kind != JSON_OBJECT ||
 	    !json_object_object_get_ex(v.node, name, &node))
-		return (struct json){ JSON_MISSING, NULL };
+		return JSON_NONE;
 	return json_wrap(node);
 }
 
@@ -112,7 +112,7 @@ struct json
 json_at(struct json v, size_t i)
 {
 	if (i >= json_count(v))
-		return (struct json){ JSON_MISSING, NULL };
+		return JSON_NONE;
 	return json_wrap(json_object_array_get_idx(v.node, i));
 }
 
@@ -152,7 +152,7 @@ float_text(struct json v)
 	text_add(&t, "", 1);
 	if (t.broken || (now != NULL && strcmp(now, t.at) == 0)) {
 		text_release(&t);
-		return now != NULL ? span_of(now) : (struct span){ NULL, 0 };
+		return now != NULL ? span_of(now) : SPAN_NONE;
 	}
 	json_object_set_serializer(v.node,
 	    json_object_userdata_to_json_string, t.at,
@@ -164,7 +164,7 @@ struct span
 json_string(struct json v)
 {
 	if (v.kind != JSON_STRING)
-		return (struct span){ NULL, 0 };
+		return SPAN_NONE;
 	return (struct span){ json_object_get_string(v.node),
 	    (size_t)json_object_get_string_len(v.node) };
 }
@@ -199,7 +199,7 @@ json_scalar(struct json v)
 	case JSON_OBJECT:
 		break;
 	}
-	return (struct span){ NULL, 0 };
+	return SPAN_NONE;
 }
 
 struct span

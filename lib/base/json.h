@@ -23,6 +23,8 @@ struct json {
 	struct json_object	*node;
 };
 
+#define JSON_NONE	((struct json){ JSON_MISSING, NULL })
+
 /* Parses all of `bytes` as one JSON object in UTF-8 (RFC 8259 without any
  * extension; only white space around it). If keys are equal, the last one
  * counts; a surrogate without its other half becomes U+FFFD. Returns 0 and sets

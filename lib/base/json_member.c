@@ -57,7 +57,7 @@ void
 json_member_value_or_null(struct text *t, const char *n, struct json v)
 {
 	if (v.kind == JSON_MISSING)
-		json_member_or_null(t, n, (struct span){ NULL, 0 });
+		json_member_or_null(t, n, SPAN_NONE);
 	else
 		json_member_value(t, n, v);
 }

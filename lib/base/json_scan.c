@@ -233,6 +233,6 @@ json_scan(struct text *out, struct span in, const char *const *but)
 	if (!scan_document(&s, but))
 		return false;
 	if (s.run > 0)
-		scan_replace(&s, in.len, 0, (struct span){ NULL, 0 });
+		scan_replace(&s, in.len, 0, SPAN_NONE);
 	return true;
 }

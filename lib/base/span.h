@@ -13,6 +13,8 @@ struct span {
 	size_t		 len;
 };
 
+#define SPAN_NONE	((struct span){ NULL, 0 })
+
 static inline struct span
 span_of(const char *s)
 {
@@ -39,7 +41,7 @@ span_same(struct span a, struct span b)
 static inline struct span
 span_filled(struct span s)
 {
-	return s.len > 0 ? s : (struct span){ NULL, 0 };
+	return s.len > 0 ? s : SPAN_NONE;
 }
 
 /* Without its first n bytes; it has as many. */

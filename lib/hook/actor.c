@@ -56,7 +56,7 @@ known_text(struct json user, const char *name)
 {
 	struct span s = json_get_scalar(user, name);
 
-	return is_scrubbed(s) ? (struct span){ NULL, 0 } : s;
+	return is_scrubbed(s) ? SPAN_NONE : s;
 }
 
 static bool

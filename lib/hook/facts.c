@@ -2,8 +2,6 @@
 
 #include "base/ascii.h"
 
-static const struct span none = { NULL, 0 };
-
 struct span
 facts_first(struct span a, struct span b)
 {
@@ -32,7 +30,7 @@ event_tag(struct json event, const char *name)
 		if (span_is(json_string(json_get(t, "key")), name))
 			return json_get_scalar(t, "value");
 	}
-	return none;
+	return SPAN_NONE;
 }
 
 struct span
@@ -57,7 +55,7 @@ text_behind(struct span in, const char *what)
 	    memmem(in.at, in.len, what, n);
 
 	if (at == NULL)
-		return none;
+		return SPAN_NONE;
 	return span_behind(in, (size_t)(at - in.at) + n);
 }
 
@@ -92,7 +90,7 @@ slug_in_url(struct span url)
 	struct span org = up_to_slash(rest);
 
 	if (org.len == 0 || org.len == rest.len)
-		return none;
+		return SPAN_NONE;
 	return span_filled(up_to_slash(span_behind(rest, org.len + 1)));
 }
 
@@ -106,8 +104,7 @@ event_occurrence(struct json event)
 	const void *at = NULL;
 	struct span name;
 
-	return json_next(v, &at, &name, &member) ? v :
-	    (struct json){ JSON_MISSING, NULL };
+	return json_next(v, &at, &name, &member) ? v : JSON_NONE;
 }
 
 /* The assignee of the issue. On `assigned` the issue may have lost its assignee
@@ -119,8 +116,7 @@ issue_assignee(const struct facts *f)
 
 	if (to.kind != JSON_OBJECT && span_is(f->action, "assigned"))
 		to = json_get(f->data, "assignee");
-	return to.kind == JSON_OBJECT ? to :
-	    (struct json){ JSON_MISSING, NULL };
+	return to.kind == JSON_OBJECT ? to : JSON_NONE;
 }
 
 void

@@ -3,8 +3,8 @@
 #ifndef FACTS_H
 #define FACTS_H
 
-#include "hook/hook.h"
 #include "base/timestamp.h"
+#include "hook/hook.h"
 
 struct resource;
 

@@ -30,7 +30,7 @@ frames_main_exception(const struct facts *f)
 		if (own.at != NULL && span_same(own, id))
 			return v;
 	}
-	return (struct json){ JSON_MISSING, NULL };
+	return JSON_NONE;
 }
 
 static struct json
@@ -39,7 +39,7 @@ last_with_frames(struct json values)
 	for (size_t i = json_count(values); i > 0; i--)
 		if (json_count(frames_of(json_at(values, i - 1))) > 0)
 			return json_at(values, i - 1);
-	return (struct json){ JSON_MISSING, NULL };
+	return JSON_NONE;
 }
 
 struct json
@@ -76,7 +76,7 @@ thread_frames(const struct facts *f, const char *name, struct span id)
 		    json_truthy(v) : span_same(json_scalar(v), id)))
 			return frames_of(t);
 	}
-	return (struct json){ JSON_MISSING, NULL };
+	return JSON_NONE;
 }
 
 /* The frames of the thread that raised the exception; else of the thread that
@@ -86,15 +86,14 @@ static struct json
 frames_elsewhere(const struct facts *f)
 {
 	static const char *const kinds[] = { "crashed", "current", "main" };
-	struct span none = { NULL, 0 };
 	struct span id = json_get_scalar(frames_raised(f), "thread_id");
-	struct json frames = { JSON_MISSING, NULL };
+	struct json frames = JSON_NONE;
 
 	if (id.at != NULL)
 		frames = thread_frames(f, "id", id);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) &&
 	    json_count(frames) == 0; i++)
-		frames = thread_frames(f, kinds[i], none);
+		frames = thread_frames(f, kinds[i], SPAN_NONE);
 	if (json_count(frames) == 0 && json_count(event_threads(f)) == 1)
 		frames = frames_of(json_at(event_threads(f), 0));
 	return json_count(frames) > 0 ? frames : frames_of(f->event);

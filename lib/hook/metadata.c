@@ -1,8 +1,8 @@
 #include "hook/metadata.h"
 
-#include "hook/frames.h"
-#include "hook/body_line.h"
 #include "base/json_member.h"
+#include "hook/body_line.h"
+#include "hook/frames.h"
 
 static void
 metadata_error_value(struct text *t, struct json v)

@@ -9,10 +9,10 @@
  *  6. set_source_event()  writes title, body, references and metadata. */
 #include "hook/observation.h"
 
-#include "hook/actor.h"
-#include "hook/dedupe_key.h"
-#include "hook/body_line.h"
 #include "base/json_member.h"
+#include "hook/actor.h"
+#include "hook/body_line.h"
+#include "hook/dedupe_key.h"
 #include "hook/observe_list.h"
 #include "hook/references.h"
 #include "hook/resource.h"
@@ -67,7 +67,7 @@ struct span
 observation_get(const struct observation *o, enum observation_field f)
 {
 	if (!o->field[f].set)
-		return (struct span){ NULL, 0 };
+		return SPAN_NONE;
 	if (o->field[f].len == 0)
 		return span_of("");
 	return (struct span){ o->bytes.at + o->field[f].at, o->field[f].len };
@@ -268,7 +268,7 @@ int
 observation_make(struct observation *o, const struct hook *hook,
     struct span list)
 {
-	return observe_learned(o, hook, list, (struct span){ NULL, 0 });
+	return observe_learned(o, hook, list, SPAN_NONE);
 }
 
 void

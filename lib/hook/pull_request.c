@@ -12,7 +12,7 @@ number_in_url(struct span url)
 	while (at > 0 && ascii_is_digit(url.at[at - 1]))
 		at--;
 	if (at == 0 || at == url.len || url.at[at - 1] != '/')
-		return (struct span){ NULL, 0 };
+		return SPAN_NONE;
 	return span_behind(url, at);
 }
 

@@ -1,23 +1,23 @@
-/* A hook's body without what tells who an end user is.
+/* Redaction: a hook's body without the data that identifies an end user.
  *
- * The rules, for the whole body:
- *  1. of an object `user` only `id` stays, and of a tag `user` only `id:...`;
- *  2. of an object `request` only `method`, and `url` up to its query;
- *  3. of `contexts` only those that Sentry's own SDKs fill (`feedback` is none
- *     of them), and of `device` not its name;
- *  4. of an object that holds who gave feedback not `name`: `metadata`,
- *     `evidenceData`, `feedback`, `userReport`, and any that has a member
- *     `contact_email`;
- *  5. every member whose name says that it holds an address, a name or the
- *     application's data (pii_member()) becomes null, wherever it stands;
- *     so does the value of such a pair: a list [name, value], as in tags, or
- *     an object { name, value } or { key, value }, in any order. Within an
- *     occurrence's `evidenceDisplay` a pair that is called `name`, `user`,
- *     `customer`, `reporter`, `author` or `sender` is such a one, and all of
- *     it goes but what it is called and whether it is important;
- *  6. in all texts that are left, and in the names of members, an e-mail
- *     address becomes [email], an IP address [ip];
- *  7. a name that the body itself says is a person's becomes [name] in all
+ * These rules hold anywhere in the body:
+ *  1. An object `user` keeps only its `id`, a tag `user` only an `id:...`.
+ *  2. An object `request` keeps only `method`, and `url` up to its query.
+ *  3. `contexts` keeps only those that Sentry's own SDKs fill (`feedback` is
+ *     none of them), and `device` loses its name.
+ *  4. An object about the author of feedback loses its `name`. Such are
+ *     `metadata`, `evidenceData`, `feedback`, `userReport`, and any object
+ *     that has a member `contact_email`.
+ *  5. A member becomes null if its name says that it holds an address, a name
+ *     or the application's data (pii_member()). So does the value of a pair
+ *     that has such a name: a list [name, value], as in tags, or an object
+ *     { name, value } or { key, value }, in any order. Within an occurrence's
+ *     `evidenceDisplay` the names `name`, `user`, `customer`, `reporter`,
+ *     `author` and `sender` count as well, and such a pair keeps nothing but
+ *     that name and whether it is important.
+ *  6. In all texts that are left, and in the names of members, an e-mail
+ *     address becomes [email], an IP address [ip].
+ *  7. A name that the body itself says is a person's becomes [name] in all
  *     texts that are left. Such names are a user's `name`, what rule 4 drops,
  *     and of what rule 5 drops a `full_name` or `contact_name` and evidence
  *     called `name`. A `username` and the parts of a name are none: they are

@@ -34,13 +34,13 @@ commit_in_release(struct span release)
 	struct span sha;
 
 	if (release.len < SHA_HEX)
-		return (struct span){ NULL, 0 };
+		return SPAN_NONE;
 	sha = span_behind(release, release.len - SHA_HEX);
 	for (size_t i = 0; i < sha.len; i++)
 		if (ascii_hex_value(sha.at[i]) < 0)
-			return (struct span){ NULL, 0 };
+			return SPAN_NONE;
 	if (release.len > SHA_HEX && sha.at[-1] != '@' && sha.at[-1] != '+')
-		return (struct span){ NULL, 0 };
+		return SPAN_NONE;
 	return sha;
 }
 

@@ -1,9 +1,9 @@
 /* Alerts about an activity on an issue: it was resolved, it escalated, Seer
  * made a pull request. `activity` says which activity it was, with its details.
  * */
-#include "hook/dedupe_key.h"
-#include "hook/body_line.h"
 #include "base/json_member.h"
+#include "hook/body_line.h"
+#include "hook/dedupe_key.h"
 #include "hook/metadata.h"
 #include "hook/pull_request.h"
 #include "hook/resource.h"

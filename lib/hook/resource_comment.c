@@ -1,7 +1,7 @@
 /* Comments on issues. Their date stays that of their creation when they are
  * edited or deleted. */
-#include "hook/dedupe_key.h"
 #include "base/json_member.h"
+#include "hook/dedupe_key.h"
 #include "hook/metadata.h"
 #include "hook/resource.h"
 #include "hook/title.h"

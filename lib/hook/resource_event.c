@@ -1,10 +1,10 @@
 /* Hooks about an event: `data.error`, and `data.event` of an alert rule. Events
  * of issues that are no errors have an `occurrence`; its texts are shown where
  * it has some. */
+#include "base/json_member.h"
+#include "hook/body_line.h"
 #include "hook/dedupe_key.h"
 #include "hook/frames.h"
-#include "hook/body_line.h"
-#include "base/json_member.h"
 #include "hook/metadata.h"
 #include "hook/resource.h"
 #include "hook/title.h"
@@ -39,8 +39,7 @@ event_typed_exception(const struct facts *f)
 		v = json_get(f->event, "metadata");
 	if (json_get_scalar(v, "type").len == 0)
 		v = frames_raised(f);
-	return json_get_scalar(v, "type").len > 0 ? v :
-	    (struct json){ JSON_MISSING, NULL };
+	return json_get_scalar(v, "type").len > 0 ? v : JSON_NONE;
 }
 
 /* `**TYPE**: VALUE`; `**Error**: TITLE` of what is no exception. Returns the

@@ -1,6 +1,6 @@
 /* The integration was installed in an organization, or removed. */
-#include "hook/dedupe_key.h"
 #include "hook/body_line.h"
+#include "hook/dedupe_key.h"
 #include "hook/metadata.h"
 #include "hook/resource.h"
 #include "hook/title.h"

@@ -1,10 +1,10 @@
 /* Issue hooks: `data.issue`, with or without `data.event`. Functions in
  * TypeScript were the first to make observations of them; what these printed is
  * printed here to the byte. */
+#include "base/json_member.h"
+#include "hook/body_line.h"
 #include "hook/dedupe_key.h"
 #include "hook/frames.h"
-#include "hook/body_line.h"
-#include "base/json_member.h"
 #include "hook/metadata.h"
 #include "hook/resource.h"
 #include "hook/title.h"

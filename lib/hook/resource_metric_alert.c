@@ -1,8 +1,8 @@
 /* Metric alerts. Their id and dates belong to the incident: they stay the same
  * while it changes between warning and critical. */
-#include "hook/dedupe_key.h"
-#include "hook/body_line.h"
 #include "base/json_member.h"
+#include "hook/body_line.h"
+#include "hook/dedupe_key.h"
 #include "hook/metadata.h"
 #include "hook/resource.h"
 #include "hook/title.h"
@@ -116,7 +116,7 @@ metric_alert_threshold(const struct facts *f)
 	struct json resolve = json_get(rule, "resolve_threshold");
 
 	if (span_is(json_get_scalar(rule, "detection_type"), "dynamic"))
-		return (struct json){ JSON_MISSING, NULL };
+		return JSON_NONE;
 	if (span_is(f->action, "resolved") && !json_nullish(resolve))
 		return resolve;
 	for (size_t i = 0; i < json_count(triggers) && f->action.len > 0; i++)

@@ -1,9 +1,9 @@
 /* Builds of mobile applications: their size, their distribution. For some weeks
  * of 2026 Sentry sent sizes as a resource of their own, size_analysis, with
  * shorter names of members. */
-#include "hook/dedupe_key.h"
-#include "hook/body_line.h"
 #include "base/json_member.h"
+#include "hook/body_line.h"
+#include "hook/dedupe_key.h"
 #include "hook/metadata.h"
 #include "hook/pull_request.h"
 #include "hook/resource.h"

@@ -1,8 +1,8 @@
 /* Hooks of Sentry's agent Seer: root cause, solution, code, pull requests.
  * Their shape of 2025 and that of 2026 differ; both are read. */
-#include "hook/dedupe_key.h"
-#include "hook/body_line.h"
 #include "base/json_member.h"
+#include "hook/body_line.h"
+#include "hook/dedupe_key.h"
 #include "hook/metadata.h"
 #include "hook/pull_request.h"
 #include "hook/resource.h"

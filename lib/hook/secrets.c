@@ -93,7 +93,7 @@ secrets_read(struct span bytes, enum secrets_form form)
 		if (form == SECRETS_FILE)
 			good = secrets_add_line(set, span_take_line(&bytes));
 		else
-			good = secrets_add(set, (struct span){ NULL, 0 },
+			good = secrets_add(set, SPAN_NONE,
 			    span_take_word(&bytes, ','));
 		if (!good && set->bad_line == 0)
 			set->bad_line = line;
