@@ -64,6 +64,8 @@ span_is_white(char c)
 static inline struct span
 span_trimmed(struct span s)
 {
+	if (s.at == NULL)
+		return s;
 	while (s.len > 0 && span_is_white(s.at[0]))
 		s = span_behind(s, 1);
 	while (s.len > 0 && span_is_white(s.at[s.len - 1]))
@@ -96,14 +98,14 @@ span_take_word(struct span *list, char separator)
 static inline struct span
 span_take_line(struct span *text)
 {
-	const char *end = text->len == 0 ? NULL :
+	const char *newline = text->len == 0 ? NULL :
 	    memchr(text->at, '\n', text->len);
-	struct span line = *text;
+	struct span first = *text;
 
-	if (end != NULL)
-		line.len = (size_t)(end - text->at);
-	*text = span_behind(*text, line.len + (end != NULL));
-	return line;
+	if (newline != NULL)
+		first.len = (size_t)(newline - text->at);
+	*text = span_behind(*text, first.len + (newline != NULL));
+	return first;
 }
 
 #endif
