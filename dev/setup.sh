@@ -1,8 +1,11 @@
-# What quickstart and runtests share; to be sourced: the packages that are
-# needed and their installation, and the build.
+# What quickstart, runtests and bench/prepare share; they source this file.
 #
-# The one who sources this has set `program` (for messages) and `root` (the
-# top of the source tree). `logs` is where long output goes.
+#   install_packages installs the Debian packages that are missing.
+#   prepare_source makes `configure`.
+#   build_in configures a build folder and makes what has changed.
+#
+# They set `program`, the name in front of messages, `root`, the top of the
+# source tree, and `logs`, the folder for long output.
 # shellcheck shell=sh
 # shellcheck disable=SC2154
 
@@ -18,101 +21,88 @@ die() {
 	exit "${2:-1}"
 }
 
-# Debian packages and what shows that they are there: a command, a module of
-# pkg-config, or a file. What was installed by other means counts too.
-packages_to_build() {
-	cat <<'END'
-gcc		command	gcc
-libc6-dev	file	/usr/include/stdio.h
-make		command	make
-autoconf	command	autoreconf
-automake	command	automake
-pkg-config	command	pkg-config
-libfcgi-dev	file	/usr/include/fcgiapp.h
-libsodium-dev	module	libsodium
-libjson-c-dev	module	json-c
-libsqlite3-dev	module	sqlite3
-libcurl4-openssl-dev	module	libcurl
-libnats-dev	module	libnats
-END
-}
-
-packages_to_run() {
-	cat <<'END'
-nginx		command	nginx
-sqlite3		command	sqlite3
-curl		command	curl
-END
-}
-
-packages_to_test() {
+# A package a line: what it is needed for, its name in Debian, and what shows
+# that it is there: a command, a module of pkg-config, or a file. It may have
+# come by other means than apt.
+#   build    to build the programs
+#   run      to try them and to deliver
+#   test     to test them
+#   package  to build the Debian package and to install it in a tree
+#   bench    to measure
+#   compare  to measure others beside them; never installed unasked
+packages() {
 	cat <<END
-fcgiwrap	command	fcgiwrap
-nats-server	command	nats-server
-python3		command	python3
-valgrind	command	valgrind
-strace		command	strace
-binutils	command	readelf
-shellcheck	command	shellcheck
-clang-tidy	command	clang-tidy
-cppcheck	command	cppcheck
-gcovr		command	gcovr
-systemd		command	systemd-analyze
-clang		command	clang
-libclang-rt-dev	file	$(clang -print-resource-dir 2>/dev/null)/include/fuzzer
-prometheus	command	promtool
-mandoc		command	mandoc
-xz-utils	command	xz
+build	gcc			command	gcc
+build	libc6-dev		file	/usr/include/stdio.h
+build	make			command	make
+build	autoconf		command	autoreconf
+build	automake		command	automake
+build	pkg-config		command	pkg-config
+build	libfcgi-dev		file	/usr/include/fcgiapp.h
+build	libsodium-dev		module	libsodium
+build	libjson-c-dev		module	json-c
+build	libsqlite3-dev		module	sqlite3
+build	libcurl4-openssl-dev	module	libcurl
+build	libnats-dev		module	libnats
+run	nginx			command	nginx
+run	sqlite3			command	sqlite3
+run	curl			command	curl
+test	fcgiwrap		command	fcgiwrap
+test	nats-server		command	nats-server
+test	python3			command	python3
+test	valgrind		command	valgrind
+test	strace			command	strace
+test	binutils		command	readelf
+test	shellcheck		command	shellcheck
+test	clang-tidy		command	clang-tidy
+test	cppcheck		command	cppcheck
+test	gcovr			command	gcovr
+test	systemd			command	systemd-analyze
+test	clang			command	clang
+test	libclang-rt-dev		file	$(clang_resources)/include/fuzzer
+test	prometheus		command	promtool
+test	mandoc			command	mandoc
+test	xz-utils		command	xz
+package	build-essential		file	/usr/share/build-essential/list
+package	debhelper		command	dh
+package	lintian			command	lintian
+package	debootstrap		command	debootstrap
+bench	wrk			command	wrk
+bench	gnuplot-nox		command	gnuplot
+bench	sqlite3			command	sqlite3
+bench	python3			command	python3
+compare	webhook			command	webhook
+compare	nodejs			command	node
+compare	npm			command	npm
 END
 }
 
-packages_to_bench() {
-	cat <<'END'
-wrk		command	wrk
-gnuplot-nox	command	gnuplot
-sqlite3		command	sqlite3
-python3		command	python3
-END
+clang_resources() {
+	clang -print-resource-dir 2>/dev/null
 }
 
-# What the bench compares with where it is there; never installed unasked.
-packages_to_compare() {
-	cat <<'END'
-webhook		command	webhook
-nodejs		command	node
-npm		command	npm
-END
-}
-
-# For the test that builds the Debian package and installs it in a tree.
-packages_to_package() {
-	cat <<'END'
-build-essential	file	/usr/share/build-essential/list
-debhelper	command	dh
-lintian		command	lintian
-debootstrap	command	debootstrap
-END
-}
-
-# is_there HOW WHAT
-is_there() {
+# find_package HOW WHAT: prints the command's path, the module's version or the
+# file's name; fails if it is not there.
+find_package() {
 	case $1 in
-	command)	command -v "$2" >/dev/null ;;
-	module)		pkg-config --exists "$2" 2>/dev/null ;;
-	file)		[ -e "$2" ] ;;
+	command)	command -v "$2" ;;
+	module)		pkg-config --modversion "$2" 2>/dev/null ;;
+	file)		[ -e "$2" ] && echo "$2" ;;
 	esac
 }
 
-# missing_packages TABLE...: each with a space before it.
+# missing_packages USE...: each with a space before it.
 missing_packages() {
-	for table in "$@"; do
-		"$table"
-	done | while read -r package how what; do
-		is_there "$how" "$what" || printf ' %s' "$package"
+	packages | while read -r use package how what; do
+		case " $* " in
+		*" $use "*)
+			find_package "$how" "$what" >/dev/null ||
+			    printf ' %s' "$package" ;;
+		esac
 	done
 }
 
-# install_packages TABLE...: whatever of them is missing, by apt. Says what.
+# install_packages USE...: installs with apt what is missing, and says what.
 install_packages() {
 	missing=$(missing_packages "$@")
 	[ -n "$missing" ] || return 0
@@ -130,7 +120,7 @@ install_packages() {
 	[ -z "$rest" ] || die "installed, but still not found:$rest"
 }
 
-# Sets $as_root to what has to stand before a command that only root may run.
+# Sets $as_root to `sudo`, or to nothing for root; commands stand behind it.
 become_root() {
 	as_root=
 	[ "$(id -u)" -ne 0 ] || return 0
@@ -142,8 +132,8 @@ become_root() {
 	die "needs root for: apt-get install$missing"
 }
 
-# SYSTEMD_OFFLINE: a package that brings a service (nginx, fcgiwrap) would
-# have it started at once, nginx on port 80. Nobody has asked for that.
+# SYSTEMD_OFFLINE: else a package starts its service (nginx, fcgiwrap) at once,
+# nginx on port 80. Nobody has asked for that.
 run_apt() {
 	# The empty word vanishes: that is meant.
 	# shellcheck disable=SC2086
@@ -154,35 +144,29 @@ run_apt() {
 	die "apt-get $1 failed, no network? (${why#E: }) see $logs/apt.log"
 }
 
-# What is installed is also enabled: it would start with the next boot.
+# A package of a service enables it: it would start when the machine boots.
 keep_services_down() {
 	case "$missing " in
-	*' nginx '*)
-		say 'nginx is installed, but its service is not started'
-		disable nginx.service ;;
+	*' nginx '*) say 'nginx is installed, but its service is not started' ;;
 	esac
-	case "$missing " in
-	*' fcgiwrap '*)
-		disable fcgiwrap.socket fcgiwrap.service ;;
-	esac
-	case "$missing " in
-	*' prometheus '*)
-		disable prometheus.service ;;
-	esac
-}
-
-disable() {
 	command -v systemctl >/dev/null || return 0
-	$as_root systemctl disable "$@" >>"$logs/apt.log" 2>&1 || :
+	for unit in nginx.service fcgiwrap.socket fcgiwrap.service \
+	    prometheus.service; do
+		case "$missing " in
+		*" ${unit%.*} "*)
+			$as_root systemctl disable "$unit" \
+			    >>"$logs/apt.log" 2>&1 || : ;;
+		esac
+	done
 }
 
 cpus() {
 	nproc 2>/dev/null || echo 1
 }
 
-# logged NAME COMMAND...: its output goes to logs/NAME.log, whose end is shown
-# when it fails.
-logged() {
+# run_logged NAME COMMAND...: the command's output goes to $logs/NAME.log; the
+# end of it is shown if the command fails.
+run_logged() {
 	log=$logs/$1.log
 	shift
 	mkdir -p "$logs"
@@ -193,77 +177,68 @@ logged() {
 	return 1
 }
 
-# Makes `configure` and what belongs to it, unless that is there and whole and
-# no older than what it is made of.
+# Makes `configure` and what belongs to it, unless all of it is there and no
+# older than what it is made of.
 prepare_source() {
 	# Makefile.in is made last.
 	[ -x "$root/configure" ] && [ -f "$root/Makefile.in" ] &&
-	    ! newer "$root/Makefile.in" "$root/configure.ac" \
+	    ! any_newer "$root/Makefile.in" "$root/configure.ac" \
 	    "$root/Makefile.am" && return
 	say 'making configure (autoreconf)'
-	logged autoreconf autoreconf -fi "$root" ||
+	run_logged autoreconf autoreconf -fi "$root" ||
 	    die "autoreconf failed; see $logs/autoreconf.log"
 }
 
-# newer THAN FILE...: one of them is.
-newer() {
+# any_newer THAN FILE...: whether one of the files is newer than the first.
+any_newer() {
 	than=$1
 	shift
 	[ -n "$(find "$@" -newer "$than")" ]
 }
 
-# build_in FOLDER [CONFIGURE ARGUMENT...]: configures it, unless that was done
-# with what is there now, and makes what has changed.
+# build_in FOLDER [CONFIGURE ARGUMENT...]: configures the folder, unless that
+# was done with the same packages and arguments, and makes what has changed.
 build_in() {
 	folder=$1
 	shift
 	mkdir -p "$folder"
-	what_is_there "$@" >"$folder/found.new"
-	is_configured || configure "$@"
-	logged "make-${folder##*/}" make -C "$folder" -j "$(cpus)" ||
+	list_found "$@" >"$folder/found.new"
+	is_configured || configure_folder "$@"
+	run_logged "make-${folder##*/}" make -C "$folder" -j "$(cpus)" ||
 	    die "the build failed; see $log"
 }
 
-# What configure may find, and what it is told. All tables: it need not be
-# known here for what it looks.
-what_is_there() {
+# The arguments of configure, and all packages that it may find; which of them
+# it looks for need not be known here. After an upgrade, a path or a version is
+# another one.
+list_found() {
 	echo "configure $*"
-	for table in build run test bench package; do
-		"packages_to_$table"
-	done | while read -r package how what; do
-		! is_there "$how" "$what" || echo "$package $(which_is "$how" \
-		    "$what")"
+	packages | while read -r use package how what; do
+		if [ "$use" != compare ] &&
+		    found=$(find_package "$how" "$what"); then
+			echo "$package $found"
+		fi
 	done
-}
-
-# which_is HOW WHAT: what a program is compiled with may be another one after
-# an upgrade.
-which_is() {
-	case $1 in
-	command)	command -v "$2" ;;
-	module)		pkg-config --modversion "$2" ;;
-	file)		echo "$2" ;;
-	esac
 }
 
 is_configured() {
 	[ -f "$folder/Makefile" ] &&
 	    cmp -s "$folder/found" "$folder/found.new" &&
-	    ! newer "$folder/config.status" "$root/configure"
+	    ! any_newer "$folder/config.status" "$root/configure"
 }
 
-# A folder that was configured by hand keeps its arguments. What was compiled
-# before may have been so with other flags and headers.
-configure() {
+# A folder that was configured by hand keeps its arguments. Objects are removed,
+# because they may have been compiled with other flags and headers.
+configure_folder() {
 	say "configuring ${folder#"$root/"}"
 	if [ -x "$folder/config.status" ] && { [ ! -f "$folder/found" ] ||
 	    [ "$(head -n 1 "$folder/found")" = "configure $*" ]; }; then
 		eval "set -- $(in_folder "$folder" ./config.status --config)"
 	fi
-	logged "configure-${folder##*/}" in_folder "$folder" \
+	run_logged "configure-${folder##*/}" in_folder "$folder" \
 	    "$root/configure" "$@" ||
 	    die "configure failed; see $folder/config.log"
-	logged "clean-${folder##*/}" make -C "$folder" mostlyclean ||
+	run_logged "clean-${folder##*/}" make -C "$folder" mostlyclean ||
 	    die "make mostlyclean failed; see $log"
 	mv "$folder/found.new" "$folder/found"
 }
