@@ -1,5 +1,6 @@
-# What the shell tests share; to be sourced. Results are TAP, for automake's
-# driver. The folder named in $work is removed at the end, with all in it.
+# What the shell tests share; they source this file. Results are TAP, for
+# automake's driver. At the end the processes named by ends_with_test are stopped
+# and the folder $work is removed.
 # shellcheck shell=sh
 set -eu
 LC_ALL=C
@@ -39,7 +40,7 @@ skip_all() {
 	exit 0
 }
 
-# needs COMMAND...: no test here makes sense without them.
+# needs COMMAND...: skips all tests if one of them is missing.
 needs() {
 	for command in "$@"; do
 		command -v "$command" >/dev/null || skip_all "no $command"
@@ -50,16 +51,16 @@ done_testing() {
 	echo "1..$count"
 }
 
-# The one limit, in seconds, of all that is waited for.
-limit=120
+# How long a test waits for anything, in seconds: long, for busy machines.
+limit_s=120
 
 # wait_for COMMAND...: until it succeeds.
 wait_for() {
 	tries=0
 	until "$@" 2>/dev/null; do
 		tries=$((tries + 1))
-		if [ "$tries" -ge "$((limit * 10))" ]; then
-			echo "Bail out! waited $limit s for: $*"
+		if [ "$tries" -ge "$((limit_s * 10))" ]; then
+			echo "Bail out! waited $limit_s s for: $*"
 			exit 1
 		fi
 		sleep 0.1
@@ -74,7 +75,40 @@ s.bind(("127.0.0.1", 0))
 print(s.getsockname()[1])'
 }
 
-# ends_with_test PID: it is stopped when the test ends.
+# Writes $work/nginx.conf, with the lines of standard input in `http`. nginx
+# writes nowhere but into $work.
+write_nginx_config() {
+	{
+		cat <<'END'
+daemon off;
+pid pid;
+error_log error.log warn;
+worker_processes 1;
+events { worker_connections 64; }
+http {
+	client_body_temp_path body;
+	fastcgi_temp_path fastcgi;
+	proxy_temp_path proxy;
+	uwsgi_temp_path uwsgi;
+	scgi_temp_path scgi;
+	access_log access.log;
+END
+		cat
+		echo '}'
+		# Started by root, nginx runs its workers as another user, who
+		# may not enter $work.
+		[ "$(id -u)" -ne 0 ] || echo 'user root;'
+	} >"$work/nginx.conf"
+}
+
+# exec_nginx OPTION...: becomes nginx, in $work. The path of its socket is
+# relative, because that of $work may be too long for a socket.
+exec_nginx() {
+	cd "$work" || exit
+	exec nginx -e error.log -p "$work/" -c nginx.conf "$@"
+}
+
+# ends_with_test PID: the process is stopped when the test ends.
 ends_with_test() {
 	started="$started $1"
 }

@@ -85,24 +85,13 @@ nginx_takes() {
 		skip 'no nginx' "$name"
 		return
 	fi
-	cat >"$work/nginx.conf" <<END
-pid $work/pid;
-events {}
-http {
-	access_log off;
-	client_body_temp_path $work/body;
-	fastcgi_temp_path $work/fastcgi;
-	proxy_temp_path $work/proxy;
-	uwsgi_temp_path $work/uwsgi;
-	scgi_temp_path $work/scgi;
+	write_nginx_config <<END
 	server {
 		listen unix:$work/sock;
 		$*
 	}
-}
 END
-	nginx -t -p "$work" -e "$work/error.log" -c "$work/nginx.conf" \
-	    >"$work/log" 2>&1 && status=0 || status=$?
+	(exec_nginx -t) >"$work/log" 2>&1 && status=0 || status=$?
 	ok "$status" "$name"
 	[ "$status" -eq 0 ] || sed 's/^/# /' "$work/log"
 }
@@ -128,8 +117,8 @@ test_snippet() {
 	nginx_takes 'nginx -t accepts it' "include $snippet;"
 	include=$(include_line "${snippet%/snippets/*}")
 	nginx_takes 'and the line that includes it' "$include"
-	is "$(nginx -T -p "$work" -e "$work/error.log" -c "$work/nginx.conf" \
-	    2>/dev/null | grep -c '^# configuration file .*snippets/')" 1 \
+	is "$(exec_nginx -T 2>/dev/null |
+	    grep -c '^# configuration file .*snippets/')" 1 \
 	    'which finds it'
 }
 

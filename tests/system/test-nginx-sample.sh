@@ -5,41 +5,16 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck disable=SC1091
 . "$here/../support/tap.sh"
 
-# The sample in a main configuration that writes nowhere but here. Its limits
-# are for the world: here a neighbour may be noisy.
-# shellcheck disable=SC2154 # limit is tap.sh's
+# The sample, with a free port. Its time limits become the test's: a neighbour
+# may be noisy.
+# shellcheck disable=SC2154 # limit_s is tap.sh's
 write_config() {
 	port=$(free_port)
 	sed -e "s/127\.0\.0\.1:8080/127.0.0.1:$port/" \
 	    -e 's|unix:/run/sentry-webhooks/sentry-webhooks.sock|unix:sock|' \
-	    -e "s/\(_timeout\) [0-9]*s;/\1 ${limit}s;/" \
+	    -e "s/\(_timeout\) [0-9]*s;/\1 ${limit_s}s;/" \
 	    "$here/../../nginx.conf.sample" >"$work/server.conf"
-	cat >"$work/nginx.conf" <<END
-daemon off;
-pid pid;
-error_log error.log warn;
-worker_processes 1;
-events { worker_connections 64; }
-http {
-	client_body_temp_path body;
-	fastcgi_temp_path fastcgi;
-	proxy_temp_path proxy;
-	uwsgi_temp_path uwsgi;
-	scgi_temp_path scgi;
-	access_log access.log;
-	include server.conf;
-}
-END
-	# As root, nginx's workers would become another user, who may not
-	# enter this folder.
-	[ "$(id -u)" -ne 0 ] || echo 'user root;' >>"$work/nginx.conf"
-}
-
-# Becomes nginx. Its socket is named relative to the folder, which may be a
-# deep one.
-become_nginx() {
-	cd "$work" || exit
-	exec nginx -e error.log -p "$work/" -c nginx.conf "$@"
+	echo 'include server.conf;' | write_nginx_config
 }
 
 # A FastCGI responder: answers 200 with the parameters it got and the length
@@ -117,7 +92,7 @@ hooks=/api/sentry/webhooks
 get() {
 	path=$1
 	shift
-	curl -q -s --max-time "$limit" --noproxy '*' -o "$work/body.out" \
+	curl -q -s --max-time "$limit_s" --noproxy '*' -o "$work/body.out" \
 	    -D "$work/head.out" -H Expect: "$@" \
 	    "http://127.0.0.1:$port$path" || :
 	tr -d '\r' <"$work/head.out" >"$work/head"
@@ -140,7 +115,7 @@ param() {
 }
 
 test_syntax() {
-	(become_nginx -t) 2>"$work/syntax" && status=0 || status=$?
+	(exec_nginx -t) 2>"$work/syntax" && status=0 || status=$?
 	ok "$status" 'nginx -t accepts the sample'
 	sed 's/^/# /' "$work/syntax"
 	is "$(grep -c warn "$work/syntax")" 0 'without a warning'
@@ -222,12 +197,12 @@ seen() {
 test_hang_up() {
 	head -c 1000000 /dev/zero >"$work/large"
 	kill -STOP "$responder"
-	patience=1
-	until get "$hooks" --max-time "$patience" --data-binary "@$work/large" \
+	hang_up_s=1
+	until get "$hooks" --max-time "$hang_up_s" --data-binary "@$work/large" \
 	    -w '%{size_upload}' >"$work/sent" &&
 	    [ "$(cat "$work/sent")" = 1000000 ]; do
-		patience=$((patience * 2))
-		[ "$patience" -le "$limit" ] || break
+		hang_up_s=$((hang_up_s * 2))
+		[ "$hang_up_s" -le "$limit_s" ] || break
 	done
 	is "$status" '' 'a client hangs up before the worker answers'
 	kill -CONT "$responder"
@@ -247,7 +222,7 @@ needs nginx curl python3
 work=$(mktemp -d)
 write_config
 test_syntax
-(become_nginx) >"$work/nginx.out" 2>&1 &
+(exec_nginx) >"$work/nginx.out" 2>&1 &
 ends_with_test $!
 start_responder
 get_status() {
