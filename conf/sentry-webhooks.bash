@@ -1,5 +1,5 @@
-# Completion for bash. It knows no option by itself: --help of the program that
-# is typed lists them, with an argument in capitals where they want one.
+# Completion for bash. It takes the options from --help of the program that is
+# typed; there an option's argument stands in capitals behind it.
 # shellcheck shell=bash
 _sentry_webhooks() {
 	local current=$2 before=$3 help wants words
@@ -16,7 +16,7 @@ _sentry_webhooks() {
 		words=$(grep -oE -- '--[a-z]+(-[a-z]+)*' <<<"$help" | sort -u)
 		;;
 	FILE | DIR | WHERE)
-		# Readline's own names of files.
+		# Readline completes names of files.
 		return ;;
 	STATE)
 		words=$(sed -nE 's/^ *--state STATE +//p' <<<"$help" |

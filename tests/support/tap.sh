@@ -1,6 +1,6 @@
 # What the shell tests share; they source this file. Results are TAP, for
-# automake's driver. At the end the processes named by ends_with_test are stopped
-# and the folder $work is removed.
+# automake's driver. At the end, the processes that ends_with_test named are
+# stopped and the folder $work is removed.
 # shellcheck shell=sh
 set -eu
 LC_ALL=C
