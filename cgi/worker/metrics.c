@@ -1,6 +1,7 @@
 #include "worker/metrics.h"
 
 #include "base/log.h"
+#include "base/prometheus.h"
 
 /* Sentry waits for one second. */
 static const int64_t	limits_us[] = {
@@ -45,117 +46,24 @@ metrics_kept(int64_t us)
 	__atomic_add_fetch(&kept_us, us, __ATOMIC_RELAXED);
 }
 
-/* ---- the text format ---- */
-
-static void
-head(struct text *t, const char *name, const char *type, const char *help)
-{
-	text_str(t, "# HELP ");
-	text_str(t, name);
-	text_str(t, " ");
-	text_str(t, help);
-	text_str(t, "\n# TYPE ");
-	text_str(t, name);
-	text_str(t, " ");
-	text_str(t, type);
-	text_str(t, "\n");
-}
-
-static void
-sample(struct text *t, const char *name, const char *more, double v)
-{
-	text_str(t, name);
-	text_str(t, more);
-	text_str(t, " ");
-	text_number(t, v);
-	text_str(t, "\n");
-}
-
-static void
-one(struct text *t, const char *name, const char *type, const char *help,
-    double v)
-{
-	head(t, name, type, help);
-	sample(t, name, "", v);
-}
-
-/* Of what an operator wrote only printable ASCII is shown as it is, the rest
- * as \xNN, as in the log. */
-static void
-label_value(struct text *t, const char *s)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	for (; *s != '\0'; s++) {
-		unsigned char c = (unsigned char)*s;
-		char hex[] = { '\\', '\\', 'x', digits[c >> 4],
-		    digits[c & 15], '\0' };
-
-		if (c == '"' || c == '\\')
-			text_str(t, "\\");
-		if (c < 0x20 || c > 0x7e)
-			text_str(t, hex);
-		else
-			text_add(t, s, 1);
-	}
-}
-
-static void
-labelled(struct text *t, const char *name, const char *key, const char *is,
-    double v)
-{
-	text_str(t, name);
-	text_str(t, "{");
-	text_str(t, key);
-	text_str(t, "=\"");
-	label_value(t, is);
-	sample(t, "\"}", "", v);
-}
-
-/* `in` has how many there are up to each limit and above the one before; one
- * more than there are limits: the last is of those above all of them. */
-static void
-histogram(struct text *t, const char *name, const double *limits,
-    size_t count, const unsigned long *in, double sum)
-{
-	unsigned long all = 0;
-
-	for (size_t i = 0; i <= count; i++) {
-		all += in[i];
-		text_str(t, name);
-		text_str(t, "_bucket{le=\"");
-		if (i < count)
-			text_number(t, limits[i]);
-		else
-			text_str(t, "+Inf");
-		sample(t, "\"}", "", (double)all);
-	}
-	sample(t, name, "_sum", sum);
-	sample(t, name, "_count", (double)all);
-}
-
 /* ---- what it says ---- */
 
 static void
 write_process(struct text *t)
 {
-	static const char name[] = "sentry_webhooks_build_info";
-
-	head(t, name, "gauge", "The program's version, and SQLite's.");
-	text_str(t, name);
-	text_str(t, "{version=\"" PACKAGE_VERSION "\",sqlite_version=\"");
-	text_str(t, db_sqlite_version());
-	sample(t, "\"}", "", 1);
-	one(t, "process_start_time_seconds", "gauge", "When the process "
-	    "began, in seconds since 1970.",
+	prometheus_build_info(t, "sentry_webhooks_build_info",
+	    db_sqlite_version());
+	prometheus_single(t, "process_start_time_seconds", "gauge", "When the "
+	    "process began, in seconds since 1970.",
 	    (double)__atomic_load_n(&started, __ATOMIC_RELAXED) / 1000);
 }
 
 static void
 write_log(struct text *t)
 {
-	one(t, "sentry_webhooks_log_dropped_total", "counter", "Lines of the "
-	    "log that nobody took in time.", (double)log_dropped());
+	prometheus_single(t, "sentry_webhooks_log_dropped_total", "counter",
+	    "Lines of the log that nobody took in time.",
+	    (double)log_dropped());
 }
 
 static void
@@ -175,17 +83,19 @@ write_hooks(struct text *t)
 	};
 	static const char name[] = "sentry_webhooks_hooks_total";
 
-	head(t, name, "counter", "POST requests by what became of them; the "
-	    "last three by the resource that they claim to be about.");
+	prometheus_head(t, name, "counter", "POST requests by what became of "
+	    "them; the last three by the resource that they claim to be "
+	    "about.");
 	for (unsigned r = 0; r < RESOURCES; r++)
 		for (int m = 0; m < METRICS; m++) {
-			text_str(t, name);
-			text_str(t, "{resource=\"");
-			text_str(t, resource_at(r)->name);
-			text_str(t, "\",result=\"");
-			text_str(t, results[m]);
-			sample(t, "\"}", "", (double)__atomic_load_n(
-			    &counters[r][m], __ATOMIC_RELAXED));
+			const struct prometheus_label labels[] = {
+				{ "resource", resource_at(r)->name },
+				{ "result", results[m] },
+			};
+
+			prometheus_sample(t, name, labels, 2,
+			    (double)__atomic_load_n(&counters[r][m],
+			    __ATOMIC_RELAXED));
 		}
 }
 
@@ -200,9 +110,9 @@ write_kept(struct text *t)
 		in[i] = __atomic_load_n(&kept[i], __ATOMIC_RELAXED);
 	for (size_t i = 0; i < LIMITS; i++)
 		limits[i] = (double)limits_us[i] / 1e6;
-	head(t, name, "histogram", "From a hook's request until it was on "
-	    "disk, in the database or the spool.");
-	histogram(t, name, limits, LIMITS, in,
+	prometheus_head(t, name, "histogram", "From a hook's request until it "
+	    "was on disk, in the database or the spool.");
+	prometheus_histogram(t, name, limits, LIMITS, in,
 	    (double)__atomic_load_n(&kept_us, __ATOMIC_RELAXED) / 1e6);
 }
 
@@ -223,8 +133,8 @@ write_secrets(struct text *t, const struct keyring_loan *keys)
 	    "sentry_webhooks_secret_last_used_timestamp_seconds";
 	size_t count = keyring_loan_count(keys);
 
-	head(t, name, "gauge", "When a hook was last signed with this "
-	    "secret; 0: not since the start.");
+	prometheus_head(t, name, "gauge", "When a hook was last signed with "
+	    "this secret; 0: not since the start.");
 	for (size_t i = 0; i < count; i++) {
 		int64_t at, last, first = 1;
 		const char *is = keyring_loan_name(keys, i, &last);
@@ -236,7 +146,8 @@ write_secrets(struct text *t, const struct keyring_loan *keys)
 			last = at > last ? at : last;
 		}
 		if (first && !may_be_secret(is))
-			labelled(t, name, "secret", is, (double)last / 1000);
+			prometheus_labelled(t, name, "secret", is,
+			    (double)last / 1000);
 	}
 }
 
@@ -247,19 +158,19 @@ write_writer(struct text *t, const struct writer_status *w)
 	unsigned long in[WRITER_BATCHES + 1] = { 0 };
 	double limits[WRITER_BATCHES];
 
-	one(t, "sentry_webhooks_writer_up", "gauge", "1 while the database "
-	    "takes hooks.", w->fault == FAULT_NONE);
-	one(t, "sentry_webhooks_writer_queued_hooks", "gauge", "Hooks that "
-	    "wait for a commit now.", w->queued);
-	one(t, "sentry_webhooks_writer_failures_total", "counter",
+	prometheus_single(t, "sentry_webhooks_writer_up", "gauge", "1 while "
+	    "the database takes hooks.", w->fault == FAULT_NONE);
+	prometheus_single(t, "sentry_webhooks_writer_queued_hooks", "gauge",
+	    "Hooks that wait for a commit now.", w->queued);
+	prometheus_single(t, "sentry_webhooks_writer_failures_total", "counter",
 	    "Transactions that failed, and attempts to open the database.",
 	    (double)w->failures);
 	for (size_t i = 0; i < WRITER_BATCHES; i++) {
 		in[i] = w->batches[i];
 		limits[i] = (double)(1u << i);
 	}
-	head(t, name, "histogram", "Hooks that shared a commit.");
-	histogram(t, name, limits, WRITER_BATCHES, in,
+	prometheus_head(t, name, "histogram", "Hooks that shared a commit.");
+	prometheus_histogram(t, name, limits, WRITER_BATCHES, in,
 	    (double)(w->rows + w->imported));
 }
 
@@ -267,13 +178,14 @@ static void
 write_spool(struct text *t, const struct writer_status *w,
     const struct spool *spool)
 {
-	one(t, "sentry_webhooks_spool_files", "gauge", "Hooks that wait in "
-	    "the spool.", (double)spool_depth(spool));
-	one(t, "sentry_webhooks_spool_bad_files", "gauge", "Spool files set "
-	    "aside: they are no hooks, or the database refuses them.",
-	    (double)spool_bad(spool));
-	one(t, "sentry_webhooks_spool_brought_in_total", "counter", "Hooks "
-	    "brought in from the spool.", (double)w->imported);
+	prometheus_single(t, "sentry_webhooks_spool_files", "gauge", "Hooks "
+	    "that wait in the spool.", (double)spool_depth(spool));
+	prometheus_single(t, "sentry_webhooks_spool_bad_files", "gauge",
+	    "Spool files set aside: they are no hooks, or the database refuses "
+	    "them.", (double)spool_bad(spool));
+	prometheus_single(t, "sentry_webhooks_spool_brought_in_total",
+	    "counter", "Hooks brought in from the spool.",
+	    (double)w->imported);
 }
 
 static double
@@ -289,21 +201,24 @@ write_census(struct text *t, const struct backlog *c, int64_t now)
 	static const char oldest[] =
 	    "sentry_webhooks_outbox_oldest_age_seconds";
 
-	head(t, rows, "gauge", "Rows of the outbox that are not delivered, "
-	    "by state.");
-	labelled(t, rows, "state", "pending", (double)c->pending);
-	labelled(t, rows, "state", "unmapped", (double)c->unmapped);
-	labelled(t, rows, "state", "acked", (double)c->acked);
-	labelled(t, rows, "state", "dead", (double)c->dead);
-	head(t, oldest, "gauge", "How long ago the first of these rows was "
-	    "received; 0: there is none.");
-	labelled(t, oldest, "state", "pending", age(c->oldest_pending, now));
-	labelled(t, oldest, "state", "unmapped",
+	prometheus_head(t, rows, "gauge", "Rows of the outbox that are not "
+	    "delivered, by state.");
+	prometheus_labelled(t, rows, "state", "pending", (double)c->pending);
+	prometheus_labelled(t, rows, "state", "unmapped", (double)c->unmapped);
+	prometheus_labelled(t, rows, "state", "acked", (double)c->acked);
+	prometheus_labelled(t, rows, "state", "dead", (double)c->dead);
+	prometheus_head(t, oldest, "gauge", "How long ago the first of these "
+	    "rows was received; 0: there is none.");
+	prometheus_labelled(t, oldest, "state", "pending",
+	    age(c->oldest_pending, now));
+	prometheus_labelled(t, oldest, "state", "unmapped",
 	    age(c->oldest_unmapped, now));
-	labelled(t, oldest, "state", "acked", age(c->oldest_acked, now));
-	labelled(t, oldest, "state", "dead", age(c->oldest_dead, now));
-	one(t, "sentry_webhooks_wal_bytes", "gauge", "Size of the "
-	    "write-ahead log.", (double)c->wal_bytes);
+	prometheus_labelled(t, oldest, "state", "acked",
+	    age(c->oldest_acked, now));
+	prometheus_labelled(t, oldest, "state", "dead",
+	    age(c->oldest_dead, now));
+	prometheus_single(t, "sentry_webhooks_wal_bytes", "gauge", "Size of "
+	    "the write-ahead log.", (double)c->wal_bytes);
 }
 
 void
@@ -318,8 +233,8 @@ metrics_write(struct text *t, const struct writer_status *w,
 	write_process(t);
 	write_hooks(t);
 	write_kept(t);
-	one(t, "sentry_webhooks_last_hook_timestamp_seconds", "gauge", "When "
-	    "the last authentic hook came; 0 before the first.",
+	prometheus_single(t, "sentry_webhooks_last_hook_timestamp_seconds",
+	    "gauge", "When the last authentic hook came; 0 before the first.",
 	    (double)last / 1000);
 	write_secrets(t, keys);
 	write_writer(t, w);

@@ -5,81 +5,79 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void
-put(FILE *out, const char *name, const char *labels, long long value)
+#include "base/prometheus.h"
+
+#define NAME(name)	"sentry_deliver_" name
+
+static double
+whole_seconds(int64_t ms)
 {
-	fprintf(out, "sentry_deliver_%s%s %lld\n", name, labels, value);
+	int64_t seconds = ms / 1000;
+
+	return (double)seconds;
 }
 
 static void
-head(FILE *out, const char *name, const char *type, const char *help)
+write_versions(struct text *t, const struct deliver_metrics *m, int64_t now_ms)
 {
-	fprintf(out, "# HELP sentry_deliver_%s %s\n"
-	    "# TYPE sentry_deliver_%s %s\n", name, help, name, type);
+	prometheus_build_info(t, NAME("build_info"), db_sqlite_version());
+	prometheus_single(t, NAME("start_time_seconds"), "gauge", "When the "
+	    "process began, in seconds since 1970.",
+	    whole_seconds(m->started));
+	prometheus_single(t, NAME("written_timestamp_seconds"), "gauge",
+	    "When this was written.", whole_seconds(now_ms));
 }
 
 static void
-put_rows(FILE *out, const struct deliver_metrics *t)
+write_rows(struct text *t, const struct deliver_metrics *m)
 {
 	static const char *const results[COUNTS] = {
-		[COUNT_DELIVERED] = "{result=\"delivered\"}",
-		[COUNT_ACKED] = "{result=\"acked\"}",
-		[COUNT_RETRIED] = "{result=\"retried\"}",
-		[COUNT_DEAD] = "{result=\"dead\"}",
-		[COUNT_REQUEUED] = "{result=\"redriven\"}",
-		[COUNT_PRUNED] = "{result=\"pruned\"}",
+		[COUNT_DELIVERED] = "delivered",
+		[COUNT_ACKED] = "acked",
+		[COUNT_RETRIED] = "retried",
+		[COUNT_DEAD] = "dead",
+		[COUNT_REQUEUED] = "redriven",
+		[COUNT_PRUNED] = "pruned",
 	};
 
-	head(out, "rows_total", "counter", "Rows by what was done with "
-	    "them.");
+	prometheus_head(t, NAME("rows_total"), "counter", "Rows by what was "
+	    "done with them.");
 	for (int i = 0; i < COUNTS; i++)
-		put(out, "rows_total", results[i], (long long)t->count[i]);
-}
-
-/* Nothing where there is no such row. */
-static void
-put_oldest(FILE *out, const char *labels, int64_t at)
-{
-	if (at != 0)
-		put(out, "outbox_oldest_timestamp_seconds", labels, at / 1000);
+		prometheus_labelled(t, NAME("rows_total"), "result",
+		    results[i], (double)m->count[i]);
 }
 
 static void
-put_census(FILE *out, const struct backlog *c)
+write_backlog(struct text *t, const struct backlog *c)
 {
-	head(out, "outbox_rows", "gauge", "Rows that are not delivered, by "
+	static const char rows[] = NAME("outbox_rows");
+	static const char oldest[] = NAME("outbox_oldest_timestamp_seconds");
+	const struct {
+		const char	*state;
+		int64_t		 rows, oldest;	/* ms; 0: no such row */
+	} states[] = {
+		{ "pending", c->pending, c->oldest_pending },
+		{ "unmapped", c->unmapped, c->oldest_unmapped },
+		{ "acked", c->acked, c->oldest_acked },
+		{ "dead", c->dead, c->oldest_dead },
+	};
+
+	prometheus_head(t, rows, "gauge", "Rows that are not delivered, by "
 	    "state.");
-	put(out, "outbox_rows", "{state=\"pending\"}", c->pending);
-	put(out, "outbox_rows", "{state=\"unmapped\"}", c->unmapped);
-	put(out, "outbox_rows", "{state=\"acked\"}", c->acked);
-	put(out, "outbox_rows", "{state=\"dead\"}", c->dead);
-	head(out, "outbox_oldest_timestamp_seconds", "gauge", "When the first "
-	    "of these rows was received, if there are any.");
-	put_oldest(out, "{state=\"pending\"}", c->oldest_pending);
-	put_oldest(out, "{state=\"unmapped\"}", c->oldest_unmapped);
-	put_oldest(out, "{state=\"acked\"}", c->oldest_acked);
-	put_oldest(out, "{state=\"dead\"}", c->oldest_dead);
+	for (int i = 0; i < 4; i++)
+		prometheus_labelled(t, rows, "state", states[i].state,
+		    (double)states[i].rows);
+	prometheus_head(t, oldest, "gauge", "When the first of these rows was "
+	    "received, if there are any.");
+	for (int i = 0; i < 4; i++)
+		if (states[i].oldest != 0)
+			prometheus_labelled(t, oldest, "state",
+			    states[i].state, whole_seconds(states[i].oldest));
 }
 
-static void
-put_process(FILE *out, const struct deliver_metrics *t, int64_t now_ms)
-{
-	head(out, "build_info", "gauge", "The program's version, and "
-	    "SQLite's.");
-	fprintf(out, "sentry_deliver_build_info{version=\"%s\","
-	    "sqlite_version=\"%s\"} 1\n", PACKAGE_VERSION,
-	    db_sqlite_version());
-	head(out, "start_time_seconds", "gauge", "When the process began, in "
-	    "seconds since 1970.");
-	put(out, "start_time_seconds", "", t->started / 1000);
-	head(out, "written_timestamp_seconds", "gauge", "When this was "
-	    "written.");
-	put(out, "written_timestamp_seconds", "", now_ms / 1000);
-}
-
-int
-deliver_metrics_write(const struct deliver_metrics *t, const char *path,
-    const struct backlog *c, unsigned in_flight, bool up, int64_t now_ms)
+/* Returns 0, or -1. */
+static int
+write_file(const char *path, struct span s)
 {
 	char *temporary;
 	FILE *out;
@@ -88,17 +86,10 @@ deliver_metrics_write(const struct deliver_metrics *t, const char *path,
 	if (asprintf(&temporary, "%s.new", path) < 0)
 		return -1;
 	if ((out = fopen(temporary, "we")) != NULL) {
-		put_process(out, t, now_ms);
-		put_rows(out, t);
-		put_census(out, c);
-		head(out, "in_flight_rows", "gauge", "Rows on their way.");
-		put(out, "in_flight_rows", "", in_flight);
-		head(out, "sink_up", "gauge", "1 while the sink takes rows.");
-		put(out, "sink_up", "", up);
+		bad = fwrite(s.at, 1, s.len, out) != s.len;
 		/* The collector is another user, and nothing here is
 		 * secret. */
-		bad = fchmod(fileno(out), 0644) != 0;
-		bad |= ferror(out) != 0;
+		bad |= fchmod(fileno(out), 0644) != 0;
 		bad |= fclose(out) != 0;
 		bad |= rename(temporary, path) != 0;
 		if (bad)
@@ -106,4 +97,23 @@ deliver_metrics_write(const struct deliver_metrics *t, const char *path,
 	}
 	free(temporary);
 	return bad ? -1 : 0;
+}
+
+int
+deliver_metrics_write(const struct deliver_metrics *m, const char *path,
+    const struct backlog *c, unsigned in_flight, bool up, int64_t now_ms)
+{
+	struct text t = { 0 };
+	int rc;
+
+	write_versions(&t, m, now_ms);
+	write_rows(&t, m);
+	write_backlog(&t, c);
+	prometheus_single(&t, NAME("in_flight_rows"), "gauge", "Rows on their "
+	    "way.", in_flight);
+	prometheus_single(&t, NAME("sink_up"), "gauge", "1 while the sink "
+	    "takes rows.", up);
+	rc = t.broken ? -1 : write_file(path, text_view(&t));
+	text_release(&t);
+	return rc;
 }
