@@ -1,6 +1,6 @@
 /* An event API that answers with any bytes: status line, headers (Retry-After)
- * and body. Every row comes back once, with a verdict that fits, and the key
- * in nobody's words. */
+ * and body. Every row comes back once, with a fate that fits the answer, and
+ * its reason never holds the key. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "sink/sink.h"
+#include "sink/http_sink.h"
+#include "sink/retry.h"
 
 #define KEY		"k3y-Of-The-Sink"
 #define ROWS		3
@@ -25,9 +26,9 @@ static char		url[80];
 
 /* ---- the event API ---- */
 
-/* Whether a request has come whole. */
+/* Whether all bytes of a request have come. */
 static bool
-whole(const char *s, size_t len)
+is_complete(const char *s, size_t len)
 {
 	static const char length[] = "Content-Length: ";
 	const char *end = memmem(s, len, "\r\n\r\n", 4);
@@ -39,7 +40,7 @@ whole(const char *s, size_t len)
 }
 
 static void
-serve(int fd)
+serve_request(int fd)
 {
 	char buf[16384] = "";
 	size_t len = 0;
@@ -47,7 +48,7 @@ serve(int fd)
 	struct text answer = { 0 };
 	struct span s;
 
-	while (n > 0 && !whole(buf, len) && len < sizeof(buf) - 1) {
+	while (n > 0 && !is_complete(buf, len) && len < sizeof(buf) - 1) {
 		n = recv(fd, buf + len, sizeof(buf) - 1 - len, 0);
 		len += n > 0 ? (size_t)n : 0;
 		buf[len] = '\0';
@@ -62,7 +63,8 @@ serve(int fd)
 		s.len -= n > 0 ? (size_t)n : 0;
 	}
 	(void)shutdown(fd, SHUT_WR);
-	/* Reading on to the end lets the client take its time. */
+	/* Closing earlier would reset the connection, and the client might lose
+	 * the answer. */
 	while (recv(fd, buf, sizeof(buf), 0) > 0)
 		;
 	close(fd);
@@ -70,7 +72,7 @@ serve(int fd)
 }
 
 static void *
-api(void *arg)
+run_api(void *arg)
 {
 	int fd;
 
@@ -78,12 +80,12 @@ api(void *arg)
 	while ((fd = accept(listener, NULL, NULL)) >= 0 || errno == EINTR ||
 	    errno == ECONNABORTED)
 		if (fd >= 0)
-			serve(fd);
+			serve_request(fd);
 	fuzz_fail("accept() goes on", __FILE__, __LINE__);
 }
 
 static void
-start(void)
+start_api(void)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET,
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -96,13 +98,13 @@ start(void)
 	claim(bind(listener, (struct sockaddr *)&at, sizeof(at)) == 0);
 	claim(listen(listener, 64) == 0);
 	claim(getsockname(listener, (struct sockaddr *)&at, &len) == 0);
-	claim(pthread_create(&thread, NULL, api, NULL) == 0);
+	claim(pthread_create(&thread, NULL, run_api, NULL) == 0);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/e/" KEY,
 	    ntohs(at.sin_port));
 }
 
 static void
-stop(void)
+close_sink(void)
 {
 	sink->ops->close(sink);
 }
@@ -111,19 +113,19 @@ static void
 open_sink(void)
 {
 	struct http_sink_config config = { .url = url, .timeout_s = 5,
-	    .requests = 1, .events = ROWS, .bytes = 4096, .alone = 2 };
+	    .requests = 1, .events = ROWS, .bytes = 4096, .alone_after = 2 };
 	char why[SINK_WHY];
 
-	start();
+	start_api();
 	claim((sink = http_sink_open(&config, why)) != NULL);
 	claim(strstr(sink->name, KEY) == NULL);
-	atexit(stop);
+	atexit(close_sink);
 }
 
 /* ---- rows ---- */
 
 static struct row *
-rows(void)
+make_rows(void)
 {
 	struct row *list = NULL;
 
@@ -141,10 +143,10 @@ rows(void)
 }
 
 static void
-check(const struct row *r, bool success)
+check_row(const struct row *r, bool success)
 {
-	uint32_t dice = (uint32_t)r->after_ms * 2654435761u;
-	int64_t wait = retry_wait(1 + dice % 30, dice, r->after_ms);
+	uint32_t jitter = (uint32_t)r->after_ms * 2654435761u;
+	int64_t wait = retry_wait(1 + jitter % 30, jitter, r->after_ms);
 
 	claim(r->fate != FATE_ACKED && r->fate != FATE_UNREACHABLE);
 	claim(r->fate != FATE_DELIVERED || success);
@@ -172,7 +174,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* No 2 in it, no status 2xx. */
 	success = size > 0 && memchr(data, '2', size) != NULL;
 	claim(sink->ops->room(sink) == ROWS);
-	sink->ops->give(sink, rows());
+	sink->ops->give(sink, make_rows());
 	while (seen != (1u << ROWS) - 1) {
 		struct row *list = sink->ops->wait(sink, 200);
 
@@ -180,10 +182,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (struct row *r = list; r != NULL; r = r->next) {
 			claim((seen & 1u << r->id) == 0);
 			seen |= 1u << r->id;
-			check(r, success);
+			check_row(r, success);
 		}
 		row_free_all(list);
 	}
-	claim(sink->trouble[0] == '\0');
+	claim(sink->error[0] == '\0');
 	return 0;
 }

@@ -12,7 +12,8 @@
 
 #include "base/log.h"
 
-/* Root's file would shut out the service, whose user the database has. */
+/* If root runs this by hand, the file becomes the database owner's: the service
+ * could not open a file of root's. */
 static void
 give_to_owner(int fd, const char *db)
 {
@@ -23,9 +24,9 @@ give_to_owner(int fd, const char *db)
 		log_say("warning", "lock", "its file stays root's");
 }
 
-/* The number is a help for people; the lock is what counts. */
+/* The process's number only helps people; the lock is what counts. */
 static void
-write_number(int fd)
+write_pid(int fd)
 {
 	char who[32];
 
@@ -37,7 +38,8 @@ write_number(int fd)
 enum deliver_lock
 deliver_lock_take(const char *db, char why[DELIVER_LOCK_WHY])
 {
-	char *real = realpath(db, NULL);	/* by every name that it has */
+	/* The same file under another name must have the same lock. */
+	char *real = realpath(db, NULL);
 	char path[PATH_MAX + 16], who[32] = "";
 	ssize_t n;
 	int fd;
@@ -51,7 +53,7 @@ deliver_lock_take(const char *db, char why[DELIVER_LOCK_WHY])
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
 		give_to_owner(fd, db);
-		write_number(fd);
+		write_pid(fd);
 		return DELIVER_LOCK_OURS;
 	}
 	n = read(fd, who, sizeof(who) - 1);

@@ -7,15 +7,15 @@
 #define SAME_BYTES	12	/* "HTTP 401: no", "Couldn't con" */
 
 void
-deliver_log_database(struct deliver_log *t, enum fault f, const char *why)
+deliver_log_database(struct deliver_log *d, enum fault f, const char *why)
 {
 	struct log l;
 
-	if (f == t->fault)
+	if (f == d->fault)
 		return;
-	t->fault = f;
+	d->fault = f;
 	if (f == FAULT_NONE) {
-		log_say("info", "database-recovered", "verdicts are written");
+		log_say("info", "database-recovered", "fates are written");
 		return;
 	}
 	log_begin(&l, "error", "database-fault");
@@ -25,14 +25,14 @@ deliver_log_database(struct deliver_log *t, enum fault f, const char *why)
 }
 
 void
-deliver_log_sink(struct deliver_log *t, const char *sink, const char *why)
+deliver_log_sink(struct deliver_log *d, const char *sink, const char *why)
 {
 	bool over = why[0] == '\0';
 	struct log l;
 
-	if (strncmp(t->said, why, SAME_BYTES) == 0)
+	if (strncmp(d->sink_error, why, SAME_BYTES) == 0)
 		return;
-	snprintf(t->said, sizeof(t->said), "%s", why);
+	snprintf(d->sink_error, sizeof(d->sink_error), "%s", why);
 	log_begin(&l, over ? "info" : "error",
 	    over ? "sink-recovered" : "sink-trouble");
 	log_str(&l, "sink", sink);

@@ -1,23 +1,27 @@
-/* What delivery has to say: each trouble once, and once that it is over. */
+/* What delivery logs: each fault of the database or the sink once, and once
+ * that it is over. */
 #ifndef DELIVER_LOG_H
 #define DELIVER_LOG_H
 
 #include "base/fault.h"
 #include "sink/sink.h"
 
-/* Start from { 0 }. */
+/* What was logged last. Start from { 0 }. */
 struct deliver_log {
-	enum fault	fault;		/* said, and not yet over */
-	char		said[SINK_WHY];	/* the sink's, likewise */
+	enum fault	fault;		/* of the database, or FAULT_NONE */
+	char		sink_error[SINK_WHY];	/* or "" */
 };
 
-/* FAULT_NONE says that verdicts can be written again. */
-void	deliver_log_database(struct deliver_log *, enum fault, const char *why);
+/* FAULT_NONE: fates can be written (again). */
+void	deliver_log_database(struct deliver_log *, enum fault,
+	    const char *why);
 
-/* An empty `why` says that all is well. What stands behind the first few
- * bytes may differ each time: that is the same trouble. */
-void deliver_log_sink(struct deliver_log *, const char *sink, const char *why);
+/* `why` is "" when the sink takes rows. Two reasons are the same if their first
+ * few bytes are: the rest may differ each time. */
+void	deliver_log_sink(struct deliver_log *, const char *sink,
+	    const char *why);
 
+/* A row that is not tried again. */
 void	deliver_log_dead(const struct row *);
 
 #endif

@@ -2,17 +2,18 @@
 
 #include <assert.h>
 
-#define LANE_TIMES	3	/* as much as is left: a lane's part */
-#define STILL_MS	500	/* no row of a lane was taken: it is stuck */
+#define LANE_TIMES	3	/* a lane's limit: so many times what is free */
+#define LANE_STUCK_MS	500	/* no row of the lane was accepted */
 
-/* Together what is on its way, or just judged. What was tried before may hang
- * until the sink's time is over. */
+/* The limits of all lanes together. Rows that were tried before may hang until
+ * the sink's time-out: they get little. */
 static const struct in_flight_share most[2] = {
-	{ 11000, (size_t)11 << 20, 0 }, { 1000, (size_t)2 << 20, 0 }
+	{ .rows = 11000, .bytes = (size_t)11 << 20 },
+	{ .rows = 1000, .bytes = (size_t)2 << 20 },
 };
 
 static size_t
-bucket_of(int64_t id)
+bucket_of_id(int64_t id)
 {
 	return (size_t)id % IN_FLIGHT_BUCKETS;
 }
@@ -26,7 +27,7 @@ is_tried(const struct row *r)
 void
 in_flight_add(struct in_flight *f, struct row *r, int64_t now)
 {
-	struct row **bucket = &f->bucket[bucket_of(r->id)];
+	struct row **bucket = &f->bucket[bucket_of_id(r->id)];
 	struct in_flight_share *all = &f->all[is_tried(r)];
 	struct in_flight_share *lane = &f->lane[is_tried(r)][r->lane];
 
@@ -43,7 +44,7 @@ in_flight_add(struct in_flight *f, struct row *r, int64_t now)
 void
 in_flight_drop(struct in_flight *f, struct row *r)
 {
-	struct row **p = &f->bucket[bucket_of(r->id)];
+	struct row **p = &f->bucket[bucket_of_id(r->id)];
 	struct in_flight_share *all = &f->all[is_tried(r)];
 	struct in_flight_share *lane = &f->lane[is_tried(r)][r->lane];
 
@@ -58,9 +59,9 @@ in_flight_drop(struct in_flight *f, struct row *r)
 }
 
 static bool
-has(const struct in_flight *f, int64_t id)
+is_in_flight(const struct in_flight *f, int64_t id)
 {
-	const struct row *r = f->bucket[bucket_of(id)];
+	const struct row *r = f->bucket[bucket_of_id(id)];
 
 	while (r != NULL && r->id != id)
 		r = r->hash_next;
@@ -80,17 +81,17 @@ enum pick
 in_flight_pick(const struct in_flight *f, int64_t id, bool tried, unsigned lane,
     int64_t now)
 {
-	const struct in_flight_share *mine = &f->lane[tried][lane];
+	const struct in_flight_share *own = &f->lane[tried][lane];
 	const struct in_flight_share *all = &f->all[tried];
 
-	if (has(f, id))
+	if (is_in_flight(f, id))
 		return PICK_PASS;
 	if (in_flight_room(f, tried) == 0)
 		return PICK_STOP;
-	if (mine->rows < LANE_TIMES * (most[tried].rows - all->rows) &&
-	    mine->bytes < LANE_TIMES * (most[tried].bytes - all->bytes))
+	if (own->rows < LANE_TIMES * (most[tried].rows - all->rows) &&
+	    own->bytes < LANE_TIMES * (most[tried].bytes - all->bytes))
 		return PICK_TAKE;
-	return now - mine->moved_at > STILL_MS ? PICK_PASS : PICK_STOP;
+	return now - own->moved_at > LANE_STUCK_MS ? PICK_PASS : PICK_STOP;
 }
 
 void

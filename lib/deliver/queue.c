@@ -6,31 +6,34 @@
 #include "sink/envelope.h"
 
 #define VACUUM_PAGES	64	/* given back after a batch of deletions */
-#define LOOK_ROWS	10000	/* looked at in one reading */
+#define READ_MOST_ROWS	10000	/* taken or passed over in one reading */
 
-enum statement {
+enum queue_statement {
 	SQL_FRESH, SQL_TRIED, SQL_NEWEST, SQL_FIRST,
 	SQL_DELIVERED, SQL_ACKED, SQL_LATER, SQL_DEAD,
-	SQL_RIPE, SQL_SETTLED, SQL_LOST, SQL_HIGHEST, SQL_REDRIVE,
+	SQL_TO_CONFIRM, SQL_CONFIRM, SQL_LOST, SQL_HIGHEST, SQL_REQUEUE,
 	SQL_PRUNE_AT, SQL_PRUNE, SQL_PRUNE_HOOK_AT, SQL_PRUNE_HOOK,
-	SQL_CENSUS,
+	SQL_BACKLOG,
 	STATEMENTS
 };
 
-/* A verdict counts only for the row that was sent: state, id and attempts say
- * that nobody has replayed it meanwhile. Of an id that is longer than
- * ROW_EVENT_ID its beginning has to do, or it would be sent for ever. */
-#define STILL	" WHERE id = ?1 AND state = 'pending'" \
+/* A fate is written only if the row is still as it was sent. State, event id
+ * and attempts show that nobody has replayed it meanwhile. Of an event id that
+ * is longer than ROW_EVENT_ID only the beginning is compared; otherwise its
+ * fate would never be written, and the row be sent for ever. */
+#define AS_SENT	" WHERE id = ?1 AND state = 'pending'" \
 		" AND attempts & 4294967295 = ?6" \
 		" AND substr(event_id, 1, 95) = ?2"
-static_assert(ROW_EVENT_ID == 96, "STILL holds it as well");
+static_assert(ROW_EVENT_ID == 96, "AS_SENT has this number, less the NUL");
 
-/* Likewise for the row that was looked at in the stream: it may have been
- * replayed, and acked again. */
-#define SAME	" WHERE id = ?1 AND state = 'acked' AND sink_seq = ?3" \
+/* Likewise for a row that the stream was asked for: it may have been replayed
+ * meanwhile, and acknowledged again. */
+#define AS_ACKED \
+		" WHERE id = ?1 AND state = 'acked' AND sink_seq = ?3" \
 		" AND due_at = ?4"
 
-/* As the index outbox_pending has it: 0 for what was never tried. */
+/* The expression of the index outbox_pending: 0 for a row that was never
+ * tried. */
 #define DUE	"CASE attempts WHEN 0 THEN 0 ELSE max(due_at, 1) END"
 #define PENDING	"SELECT id, " DUE ", attempts, event_id, created_at," \
 		" workspace_id, store_id, source_event FROM outbox" \
@@ -46,30 +49,30 @@ static const char *const statements[STATEMENTS] = {
 	[SQL_DELIVERED] =
 	    "UPDATE outbox SET state = 'delivered', attempts = attempts + 1,"
 	    " delivered_at = ?3, sink = ?4, sink_seq = NULL,"
-	    " last_error = NULL" STILL,
+	    " last_error = NULL" AS_SENT,
 	[SQL_ACKED] =
 	    "UPDATE outbox SET state = 'acked', attempts = attempts + 1,"
-	    " due_at = ?3, sink = ?4, sink_seq = ?5, last_error = NULL" STILL,
+	    " due_at = ?3, sink = ?4, sink_seq = ?5, last_error = NULL" AS_SENT,
 	[SQL_LATER] =
 	    "UPDATE outbox SET attempts = attempts + 1, due_at = ?3,"
-	    " sink = ?4, last_error = ?5" STILL,
+	    " sink = ?4, last_error = ?5" AS_SENT,
 	[SQL_DEAD] =
 	    "UPDATE outbox SET state = 'dead', attempts = attempts + 1,"
-	    " sink = ?4, last_error = ?5" STILL,
-	[SQL_RIPE] =
+	    " sink = ?4, last_error = ?5" AS_SENT,
+	[SQL_TO_CONFIRM] =
 	    "SELECT id, sink_seq, event_id, due_at FROM outbox"
 	    " WHERE state = 'acked' AND due_at <= ?1 AND sink = ?2"
 	    " AND due_at > ?4"
 	    " ORDER BY due_at, sink_seq LIMIT ?3",
-	[SQL_SETTLED] =
-	    "UPDATE outbox SET state = 'delivered', delivered_at = ?2" SAME,
+	[SQL_CONFIRM] =
+	    "UPDATE outbox SET state = 'delivered', delivered_at = ?2" AS_ACKED,
 	[SQL_LOST] =
 	    "UPDATE outbox SET state = 'pending', due_at = ?2,"
-	    " sink_seq = NULL, last_error = 'the stream has lost it'" SAME,
+	    " sink_seq = NULL, last_error = 'the stream has lost it'" AS_ACKED,
 	[SQL_HIGHEST] =
 	    "SELECT max(sink_seq) FROM outbox WHERE state = 'acked'"
 	    " AND sink = ?1",
-	[SQL_REDRIVE] =
+	[SQL_REQUEUE] =
 	    "UPDATE outbox SET state = 'pending', due_at = ?4,"
 	    " sink_seq = NULL, last_error = 'the stream has lost it'"
 	    " WHERE id IN (SELECT id FROM outbox WHERE state = 'acked' AND"
@@ -88,7 +91,7 @@ static const char *const statements[STATEMENTS] = {
 	    "DELETE FROM webhook WHERE id BETWEEN ?1 AND ?2"
 	    " AND received_at < ?3 AND NOT EXISTS"
 	    " (SELECT 1 FROM outbox WHERE webhook_id = webhook.id)",
-	[SQL_CENSUS] = STORE_BACKLOG,
+	[SQL_BACKLOG] = STORE_BACKLOG,
 };
 static_assert(STATEMENTS <= DB_STATEMENTS_MAX, "raise DB_STATEMENTS_MAX");
 
@@ -108,10 +111,10 @@ queue_check_files(struct db *d)
 	return f;
 }
 
-/* ---- taking ---- */
+/* ---- reading ---- */
 
 static struct row *
-read_row(struct db *d, enum statement at, unsigned lane)
+read_row(struct db *d, enum queue_statement at, unsigned lane)
 {
 	struct envelope e = {
 		.event_id = db_text(d, at, 3),
@@ -138,15 +141,15 @@ read_row(struct db *d, enum statement at, unsigned lane)
 	return r;
 }
 
-/* What a statement gives, up to a row where the reader stops. */
+/* Shows the visitor the rows that a statement returns, until it stops. */
 static enum fault
-read_rows(struct db *d, enum statement at, struct queue_place *place,
+read_rows(struct db *d, enum queue_statement at, struct queue_place *place,
     const struct queue_visitor *to, bool *end)
 {
 	enum fault f = FAULT_NONE;
 	bool row = true;
 
-	for (int left = LOOK_ROWS; left > 0 &&
+	for (int left = READ_MOST_ROWS; left > 0 &&
 	    (f = db_step(d, at, &row)) == FAULT_NONE && row; left--) {
 		unsigned lane = row_lane(db_text(d, at, 5));
 		struct row *r = NULL;
@@ -167,10 +170,10 @@ read_rows(struct db *d, enum statement at, struct queue_place *place,
 }
 
 enum fault
-queue_next(struct db *d, bool tried, struct queue_place *place, int64_t now,
+queue_next(struct db *d, bool tried, struct queue_place *place, int64_t due,
     const struct queue_visitor *to, bool *end)
 {
-	int64_t far = now + QUEUE_FAR_MS;
+	int64_t far = due + QUEUE_FAR_MS;
 	enum fault f;
 
 	if (!tried) {
@@ -180,7 +183,7 @@ queue_next(struct db *d, bool tried, struct queue_place *place, int64_t now,
 	if (place->due_at < far) {
 		db_bind_int(d, SQL_TRIED, 1, place->due_at);
 		db_bind_int(d, SQL_TRIED, 2, place->id);
-		db_bind_int(d, SQL_TRIED, 3, now);
+		db_bind_int(d, SQL_TRIED, 3, due);
 		f = read_rows(d, SQL_TRIED, place, to, end);
 		if (f != FAULT_NONE || !*end)
 			return f;
@@ -209,12 +212,18 @@ queue_newest(struct db *d, int64_t *id, int64_t *backlog)
 	return f;
 }
 
-/* ---- judging ---- */
+enum fault
+queue_count_backlog(struct db *d, struct backlog *c)
+{
+	return store_count_backlog_of(d, SQL_BACKLOG, c);
+}
+
+/* ---- fates ---- */
 
 static enum fault
-judge(struct db *d, const struct row *r, int64_t now, const char *sink)
+write_fate(struct db *d, const struct row *r, int64_t now, const char *sink)
 {
-	enum statement which = SQL_DEAD;
+	enum queue_statement which = SQL_DEAD;
 
 	switch (r->fate) {
 	case FATE_DELIVERED:
@@ -245,29 +254,29 @@ judge(struct db *d, const struct row *r, int64_t now, const char *sink)
 	return db_run(d, which);
 }
 
-/* Ends a transaction by its result. Where no worker runs the log is ours to
- * empty. */
+/* Commits a transaction, or rolls it back after a fault. Empties the database's
+ * log if need be: there may be no worker that does so. */
 static enum fault
-conclude(struct db *d, enum fault f)
+end_transaction(struct db *d, enum fault f)
 {
 	f = db_end(d, f);
 	return f == FAULT_NONE ? db_checkpoint(d, false) : f;
 }
 
 enum fault
-queue_write_fates(
-    struct db *d, const struct row *r, int64_t now, const char *sink)
+queue_write_fates(struct db *d, const struct row *r, int64_t now,
+    const char *sink)
 {
 	enum fault f = db_begin(d);
 
 	if (f != FAULT_NONE)
 		return f;
 	for (; r != NULL && f == FAULT_NONE; r = r->next)
-		f = judge(d, r, now, sink);
-	return conclude(d, f);
+		f = write_fate(d, r, now, sink);
+	return end_transaction(d, f);
 }
 
-/* ---- settling what was only acknowledged ---- */
+/* ---- confirming ---- */
 
 enum fault
 queue_acked(struct db *d, int64_t from, int64_t until, const char *sink,
@@ -277,22 +286,22 @@ queue_acked(struct db *d, int64_t from, int64_t until, const char *sink,
 	bool row;
 
 	*count = 0;
-	db_bind_int(d, SQL_RIPE, 1, until);
-	db_bind_text(d, SQL_RIPE, 2, span_of(sink));
-	db_bind_int(d, SQL_RIPE, 3, limit);
-	db_bind_int(d, SQL_RIPE, 4, from);
-	while (*count < limit && (f = db_step(d, SQL_RIPE, &row)) ==
+	db_bind_int(d, SQL_TO_CONFIRM, 1, until);
+	db_bind_text(d, SQL_TO_CONFIRM, 2, span_of(sink));
+	db_bind_int(d, SQL_TO_CONFIRM, 3, limit);
+	db_bind_int(d, SQL_TO_CONFIRM, 4, from);
+	while (*count < limit && (f = db_step(d, SQL_TO_CONFIRM, &row)) ==
 	    FAULT_NONE && row) {
-		struct span id = db_text(d, SQL_RIPE, 2);
+		struct span id = db_text(d, SQL_TO_CONFIRM, 2);
 		struct queue_acked *a = &to[(*count)++];
 
-		*a = (struct queue_acked){ .id = db_int(d, SQL_RIPE, 0),
-		    .seq = (uint64_t)db_int(d, SQL_RIPE, 1),
-		    .due_at = db_int(d, SQL_RIPE, 3) };
+		*a = (struct queue_acked){ .id = db_int(d, SQL_TO_CONFIRM, 0),
+		    .seq = (uint64_t)db_int(d, SQL_TO_CONFIRM, 1),
+		    .due_at = db_int(d, SQL_TO_CONFIRM, 3) };
 		snprintf(a->event_id, sizeof(a->event_id), "%.*s",
 		    (int)id.len, id.at);
 	}
-	db_finish(d, SQL_RIPE);
+	db_finish(d, SQL_TO_CONFIRM);
 	return f;
 }
 
@@ -305,7 +314,7 @@ queue_confirm(struct db *d, const struct queue_acked *a, unsigned count,
 	if (f != FAULT_NONE)
 		return f;
 	for (unsigned i = 0; i < count && f == FAULT_NONE; i++) {
-		enum statement which = a[i].lost ? SQL_LOST : SQL_SETTLED;
+		enum queue_statement which = a[i].lost ? SQL_LOST : SQL_CONFIRM;
 
 		db_bind_int(d, which, 1, a[i].id);
 		db_bind_int(d, which, 2, a[i].lost ? due : now);
@@ -313,7 +322,7 @@ queue_confirm(struct db *d, const struct queue_acked *a, unsigned count,
 		db_bind_int(d, which, 4, a[i].due_at);
 		f = db_run(d, which);
 	}
-	return conclude(d, f);
+	return end_transaction(d, f);
 }
 
 enum fault
@@ -338,59 +347,63 @@ queue_requeue(struct db *d, const char *stream, const char *sink,
 	*count = 0;
 	if (f != FAULT_NONE)
 		return f;
-	db_bind_text(d, SQL_REDRIVE, 1, span_of(stream));
-	db_bind_text(d, SQL_REDRIVE, 2, span_of(sink));
-	db_bind_int(d, SQL_REDRIVE, 3, (int64_t)last_seq);
-	db_bind_int(d, SQL_REDRIVE, 4, due);
-	db_bind_int(d, SQL_REDRIVE, 5, limit);
-	f = db_run(d, SQL_REDRIVE);
+	db_bind_text(d, SQL_REQUEUE, 1, span_of(stream));
+	db_bind_text(d, SQL_REQUEUE, 2, span_of(sink));
+	db_bind_int(d, SQL_REQUEUE, 3, (int64_t)last_seq);
+	db_bind_int(d, SQL_REQUEUE, 4, due);
+	db_bind_int(d, SQL_REQUEUE, 5, limit);
+	f = db_run(d, SQL_REQUEUE);
 	*count = (unsigned)db_changes(d);
-	return conclude(d, f);
+	return end_transaction(d, f);
 }
 
 /* ---- pruning ---- */
 
-/* Of rows and of hooks: where the next one stands, and how they go. */
-static const struct { enum statement at, prune; } tables[2] = {
+/* For rows, and for hooks: finds the next one; deletes. */
+static const struct { enum queue_statement at, prune; } prune_tables[2] = {
 	{ SQL_PRUNE_AT, SQL_PRUNE }, { SQL_PRUNE_HOOK_AT, SQL_PRUNE_HOOK }
 };
 
-/* If as many came in each hour. */
+/* How many ids are still to be looked at, if as many came in each hour. `first`
+ * is the next one, received at `received`. */
 static int64_t
-guess_left(struct db *d, int64_t first, int64_t dated, int64_t before,
+guess_left(struct db *d, int64_t first, int64_t received, int64_t before,
     int64_t now)
 {
 	int64_t newest, backlog;
 
-	if (dated >= before || queue_newest(d, &newest, &backlog) !=
+	if (received >= before || queue_newest(d, &newest, &backlog) !=
 	    FAULT_NONE || newest <= first)
 		return 0;
-	return (int64_t)((double)(newest - first) * (double)(before - dated) /
-	    (double)(now - dated));
+	return (int64_t)((double)(newest - first) *
+	    (double)(before - received) / (double)(now - received));
 }
 
-/* Deletes among the next `span` ids of a table; it has ended when that has
- * come to rows that are younger, or to the end. One that is dated after `now`
- * came while the clock was wrong, and says nothing about those behind it. */
+/* Deletes among the next `span` ids of a table. The table has ended when the
+ * next one is not older than `before`, or there is none. One that was received
+ * later than `now` came while the clock was wrong, and does not show how old
+ * those behind it are: it does not end the table. */
 static enum fault
 prune_table(struct db *d, bool hooks, struct queue_prune_place *place,
     int64_t before, int64_t now, unsigned span, unsigned *deleted)
 {
-	enum statement at = tables[hooks].at, prune = tables[hooks].prune;
-	int64_t first, dated;
+	enum queue_statement at = prune_tables[hooks].at;
+	enum queue_statement prune = prune_tables[hooks].prune;
+	int64_t first, received;
 	enum fault f;
 	bool row;
 
 	db_bind_int(d, at, 1, place->id[hooks]);
 	f = db_step(d, at, &row);
-	dated = row ? db_int(d, at, 1) : 0;
-	first = row && (dated < before || dated > now) ? db_int(d, at, 0) : 0;
+	received = row ? db_int(d, at, 1) : 0;
+	first = row && (received < before || received > now) ?
+	    db_int(d, at, 0) : 0;
 	db_finish(d, at);
 	place->id[hooks] = first + span - 1;
 	if (f != FAULT_NONE)
 		return f;
 	place->ended[hooks] = first == 0;
-	place->left = first == 0 ? 0 : guess_left(d, first, dated, before,
+	place->left = first == 0 ? 0 : guess_left(d, first, received, before,
 	    now);
 	if (first == 0)
 		return f;
@@ -414,9 +427,10 @@ queue_prune(struct db *d, struct queue_prune_place *place, int64_t before,
 	*end = false;
 	if (f != FAULT_NONE)
 		return f;
-	/* A row's hook has an id that is not below its own: rows go first. */
+	/* A row's id is not above its hook's. So if rows come first, and then
+	 * both tables in turn, a hook has lost its row when it is looked at. */
 	f = prune_table(d, next.hooks, &next, before, now, span, deleted);
-	if ((f = conclude(d, f)) != FAULT_NONE)
+	if ((f = end_transaction(d, f)) != FAULT_NONE)
 		return f;
 	*end = next.ended[0] && next.ended[1];
 	if (!next.ended[!next.hooks])
@@ -425,10 +439,4 @@ queue_prune(struct db *d, struct queue_prune_place *place, int64_t before,
 		next = (struct queue_prune_place){ 0 };
 	*place = next;
 	return FAULT_NONE;
-}
-
-enum fault
-queue_count_backlog(struct db *d, struct backlog *c)
-{
-	return store_count_backlog_of(d, SQL_CENSUS, c);
 }

@@ -1,54 +1,55 @@
 #include "deliver/queue_reader.h"
 
-#define POLL_MS		250	/* between looks for new rows */
+#define POLL_EVERY_MS	250	/* for new rows */
 
-/* The queue's reader. */
-struct taking {
-	struct in_flight	*flight;
-	bool		 tried;
-	int64_t		 now;
-	unsigned	 limit;
-	struct row	**tail;
+/* One reading: the argument of the queue's visitor. */
+struct reading {
+	struct in_flight	*in_flight;
+	bool			 tried;
+	int64_t			 now;
+	unsigned		 limit;
+	struct row_list		 rows;
 };
 
 static enum pick
-pick(void *arg, int64_t id, unsigned lane)
+reading_pick(void *arg, int64_t id, unsigned lane)
 {
-	const struct taking *t = arg;
+	const struct reading *t = arg;
 
 	return t->limit == 0 ? PICK_STOP :
-	    in_flight_pick(t->flight, id, t->tried, lane, t->now);
+	    in_flight_pick(t->in_flight, id, t->tried, lane, t->now);
 }
 
 static void
-take(void *arg, struct row *r)
+reading_take(void *arg, struct row *r)
 {
-	struct taking *t = arg;
+	struct reading *t = arg;
 
-	in_flight_add(t->flight, r, t->now);
-	*t->tail = r;
-	t->tail = &r->next;
+	in_flight_add(t->in_flight, r, t->now);
+	row_list_add(&t->rows, r);
 	t->limit--;
 }
 
 enum fault
 queue_reader_take(struct queue_reader *from, struct db *d,
-    struct in_flight *flight, unsigned limit, int64_t due, int64_t now,
+    struct in_flight *in_flight, unsigned limit, int64_t due, int64_t now,
     struct row **rows)
 {
-	struct taking t = { flight, from->tried, now, limit, rows };
-	struct queue_visitor reader = { pick, take, &t };
+	struct reading t = { in_flight, from->tried, now, limit, { 0 } };
+	struct queue_visitor visitor = { reading_pick, reading_take, &t };
 	enum fault f;
 
 	*rows = NULL;
-	if (limit == 0 || in_flight_room(flight, from->tried) == 0)
+	if (limit == 0 || in_flight_room(in_flight, from->tried) == 0)
 		return FAULT_NONE;
-	f = queue_next(d, from->tried, &from->place, due, &reader,
+	row_list_start(&t.rows);
+	f = queue_next(d, from->tried, &from->place, due, &visitor,
 	    &from->idle);
+	*rows = t.rows.first;
 	if (from->idle || f != FAULT_NONE)
 		from->place = (struct queue_place){ 0, 0 };
 	from->empty = from->idle && *rows == NULL;
-	from->poll_at = now + POLL_MS;
+	from->poll_at = now + POLL_EVERY_MS;
 	return f;
 }
 

@@ -1,5 +1,5 @@
-/* Rows that are due, out of the outbox: those that were never tried, and those
- * that were, each read for themselves. */
+/* Reads rows that are due: a reader for those that were never tried, and one
+ * for those that were tried before. */
 #ifndef QUEUE_READER_H
 #define QUEUE_READER_H
 
@@ -10,19 +10,21 @@ struct queue_reader {
 	bool			 tried;
 	struct queue_place	 place;
 	int64_t			 poll_at;	/* ms, monotonic */
-	bool			 idle;		/* nothing further is due */
-	bool			 empty;		/* nor was anything read */
+	bool			 idle;		/* it has come to the end */
+	bool			 empty;		/* and has read no row there */
 };
 
-/* Reads up to `limit` rows that are due at `due` (ms, as due_at has it), as
- * far as their share goes (flight.h), into the list *rows, and adds them to
- * those in flight. `now` is in ms, monotonic. Who has come to the end begins
- * again; rows that come later may be due earlier. */
-enum fault queue_reader_take(struct queue_reader *, struct db *,
-    struct in_flight *, unsigned limit, int64_t due, int64_t now,
-    struct row **rows) __attribute__((warn_unused_result));
+/* Reads up to `limit` rows that are due at `due` (ms since 1970, by the clock
+ * of due_at) into the list *rows, as far as in_flight_pick() allows, and adds
+ * them to those in flight. `now` is in ms, monotonic. Goes on behind the last
+ * row that was read. At the end it begins again from the start, since a row
+ * that comes later may be due earlier. */
+enum fault	queue_reader_take(struct queue_reader *, struct db *,
+		    struct in_flight *, unsigned limit, int64_t due,
+		    int64_t now, struct row **rows)
+		    __attribute__((warn_unused_result));
 
-/* From the beginning, and at once. */
+/* The next reading begins at the start, without waiting for poll_at. */
 void		queue_reader_restart(struct queue_reader *);
 
 #endif

@@ -4,11 +4,11 @@
 
 #include "base/clock.h"
 
-#define LOOK_MS		200
-#define BUSY_HOOKS	40	/* in that time */
-#define REST_MOST_NS	500000000
-#define SHARE_LEAST	2	/* percent */
-#define BACKLOG		10000	/* rows that are worth more */
+#define MEASURE_EVERY_MS	200
+#define BUSY_HOOKS		40	/* in that time */
+#define SLEEP_MOST_NS		500000000
+#define SHARE_LEAST		2	/* percent */
+#define BACKLOG_LARGE		10000	/* rows: the share begins to grow */
 
 static int64_t
 clock_ns(clockid_t clock)
@@ -20,20 +20,20 @@ clock_ns(clockid_t clock)
 }
 
 static void
-look(struct throttle *p, struct db *d, int64_t now)
+measure_intake(struct throttle *t, struct db *d, int64_t now)
 {
 	int64_t newest, backlog;
 
-	if (d == NULL || now - p->looked_at < LOOK_MS)
+	if (d == NULL || now - t->measured_at < MEASURE_EVERY_MS)
 		return;
 	if (queue_newest(d, &newest, &backlog) != FAULT_NONE)
 		return;
-	/* Compared with what a steady stream would bring until now. */
-	p->busy = p->looked_at != 0 && newest - p->newest >
-	    BUSY_HOOKS * (now - p->looked_at) / LOOK_MS;
-	p->looked_at = now;
-	p->newest = newest;
-	p->backlog = backlog;
+	/* More than BUSY_HOOKS in MEASURE_EVERY_MS, on average since then. */
+	t->busy = t->measured_at != 0 && newest - t->newest >
+	    BUSY_HOOKS * (now - t->measured_at) / MEASURE_EVERY_MS;
+	t->measured_at = now;
+	t->newest = newest;
+	t->backlog = backlog;
 }
 
 int
@@ -41,27 +41,27 @@ throttle_share(int64_t backlog)
 {
 	int share = SHARE_LEAST;
 
-	while ((backlog /= 10) >= BACKLOG / 10)
+	while ((backlog /= 10) >= BACKLOG_LARGE / 10)
 		share += SHARE_LEAST;
 	return share;
 }
 
 void
-throttle_rest(struct throttle *p, struct db *d, int64_t old)
+throttle_rest(struct throttle *t, struct db *d, int64_t old)
 {
 	int64_t used = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-	int64_t rest = used - p->used;
+	int64_t sleep_ns = used - t->used_ns;
 	struct timespec ts;
 	int share;
 
-	p->used = used;
-	look(p, d, clock_ms());
-	if (!p->busy)
+	t->used_ns = used;
+	measure_intake(t, d, clock_ms());
+	if (!t->busy)
 		return;
-	share = throttle_share(p->backlog > old ? p->backlog : old);
-	rest = rest / share * (100 - share);
-	if (rest > REST_MOST_NS)
-		rest = REST_MOST_NS;
-	ts = (struct timespec){ .tv_nsec = (long)rest };
+	share = throttle_share(t->backlog > old ? t->backlog : old);
+	sleep_ns = sleep_ns / share * (100 - share);
+	if (sleep_ns > SLEEP_MOST_NS)
+		sleep_ns = SLEEP_MOST_NS;
+	ts = (struct timespec){ .tv_nsec = (long)sleep_ns };
 	nanosleep(&ts, NULL);
 }

@@ -4,13 +4,13 @@
 
 void
 http_batch_start(struct http_batch *b, unsigned most_rows, size_t most_bytes,
-    unsigned most_sent, unsigned alone)
+    unsigned most_sent, unsigned alone_after)
 {
 	*b = (struct http_batch){ .most_rows = most_rows,
-	    .most_bytes = most_bytes, .most_sent = most_sent, .alone = alone,
-	    .few = most_rows };
-	b->fresh.tail = &b->fresh.first;
-	b->tried.tail = &b->tried.first;
+	    .most_bytes = most_bytes, .most_sent = most_sent,
+	    .alone_after = alone_after, .tried_rows = most_rows };
+	row_list_start(&b->fresh);
+	row_list_start(&b->tried);
 }
 
 void
@@ -32,19 +32,15 @@ http_batch_add(struct http_batch *b, struct row *rows)
 	struct row *r;
 
 	while ((r = rows) != NULL) {
-		struct row_queue *l = r->attempts > 0 ? &b->tried : &b->fresh;
-
 		rows = r->next;
-		r->next = NULL;
-		*l->tail = r;
-		l->tail = &r->next;
+		row_list_add(r->attempts > 0 ? &b->tried : &b->fresh, r);
 	}
 }
 
-/* Where the first row stands of the lane that has the fewest groups on their
- * way, and fewer than `most`; NULL where there is none. */
+/* Chooses the lane that has the fewest groups in flight, and fewer than `most`.
+ * Returns where the lane's first row is linked in the list, or NULL. */
 static struct row **
-choose(const struct http_batch *b, struct row_queue *l, unsigned most)
+choose_row(const struct http_batch *b, struct row_list *l, unsigned most)
 {
 	struct row **best = NULL;
 
@@ -63,9 +59,10 @@ choose(const struct http_batch *b, struct row_queue *l, unsigned most)
 	return best;
 }
 
-/* As many rows of a lane, from `from` on, as may travel together. */
+/* Takes as many rows out of the list as may travel together: of one lane, from
+ * the row at *from on. */
 static struct http_group *
-cut(const struct http_batch *b, struct row_queue *l, struct row **from,
+cut_group(const struct http_batch *b, struct row_list *l, struct row **from,
     unsigned most_rows)
 {
 	struct http_group *g = calloc(1, sizeof(*g));
@@ -76,7 +73,7 @@ cut(const struct http_batch *b, struct row_queue *l, struct row **from,
 		return NULL;
 	g->lane = (*from)->lane;
 	end = &g->rows;
-	if ((*from)->attempts >= b->alone)
+	if ((*from)->attempts >= b->alone_after)
 		most_rows = 1;
 	while ((r = *from) != NULL && g->count < most_rows) {
 		if (r->lane != g->lane) {
@@ -85,12 +82,12 @@ cut(const struct http_batch *b, struct row_queue *l, struct row **from,
 		}
 		bytes += r->envelope.len + 1;
 		if (g->count > 0 && (bytes > b->most_bytes ||
-		    r->attempts >= b->alone))
+		    r->attempts >= b->alone_after))
 			break;
 		g->count++;
 		*from = r->next;
 		if (r->next == NULL)
-			l->tail = from;
+			l->end = from;
 		r->next = NULL;
 		*end = r;
 		end = &r->next;
@@ -101,11 +98,13 @@ cut(const struct http_batch *b, struct row_queue *l, struct row **from,
 static struct http_group *
 next_fresh(struct http_batch *b)
 {
-	struct row **from = choose(b, &b->fresh, b->most_sent);
+	struct row **from = choose_row(b, &b->fresh, b->most_sent);
 
-	return from == NULL ? NULL : cut(b, &b->fresh, from, b->most_rows);
+	return from == NULL ? NULL :
+	    cut_group(b, &b->fresh, from, b->most_rows);
 }
 
+/* Of a lane that has fewer than `most` groups of tried rows in flight. */
 static struct http_group *
 next_tried(struct http_batch *b, unsigned most)
 {
@@ -113,8 +112,9 @@ next_tried(struct http_batch *b, unsigned most)
 	struct http_group *g;
 
 	if (b->sent_tried == 0 || b->sent_tried + 1 < b->most_sent)
-		from = choose(b, &b->tried, most);
-	if (from == NULL || (g = cut(b, &b->tried, from, b->few)) == NULL)
+		from = choose_row(b, &b->tried, most);
+	if (from == NULL ||
+	    (g = cut_group(b, &b->tried, from, b->tried_rows)) == NULL)
 		return NULL;
 	g->tried = true;
 	return g;
@@ -135,7 +135,8 @@ http_batch_next(struct http_batch *b)
 {
 	struct http_group *g = next_half(b);
 
-	/* Each lane's turn, then whoever is there. */
+	/* A lane gets its first group of tried rows before all fresh rows, and
+	 * more of them only when no fresh row may leave. */
 	if (g == NULL)
 		g = next_tried(b, 1);
 	if (g == NULL)
@@ -161,10 +162,10 @@ void
 http_batch_learn(struct http_batch *b, const struct http_group *g, bool taken)
 {
 	if (!taken)
-		b->few = 1;
-	else if (g->tried && b->few < b->most_rows)
-		b->few = b->few * 2 < b->most_rows ? b->few * 2 :
-		    b->most_rows;
+		b->tried_rows = 1;
+	else if (g->tried && b->tried_rows < b->most_rows)
+		b->tried_rows = b->tried_rows * 2 < b->most_rows ?
+		    b->tried_rows * 2 : b->most_rows;
 }
 
 bool

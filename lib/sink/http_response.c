@@ -5,10 +5,10 @@
 
 #include "base/json.h"
 
-#define WORDS_MAX	4096	/* bytes of an answer that may be words */
+#define WORDS_BYTES	4096	/* of an answer, as the reason */
 
 static bool
-begins(struct span s, const char *word)
+begins_with(struct span s, const char *word)
 {
 	size_t n = strlen(word);
 
@@ -19,19 +19,18 @@ static bool
 is_html(struct span type, struct span body)
 {
 	body = span_trimmed(body);
-	return begins(type, "text/html") || begins(body, "<!doctype html") ||
-	    begins(body, "<html");
+	return begins_with(type, "text/html") ||
+	    begins_with(body, "<!doctype html") || begins_with(body, "<html");
 }
 
 static long
 inngest_status(long status, struct json root, unsigned sent)
 {
-	struct json inside = json_get(root, "status");
-	bool good = inside.kind == JSON_INT &&
-	    span_is(json_scalar(inside), "200");
+	struct json own = json_get(root, "status");
+	bool good = own.kind == JSON_INT && span_is(json_scalar(own), "200");
 
-	if (inside.kind == JSON_INT && !good) {
-		status = strtol(json_scalar(inside).at, NULL, 10);
+	if (own.kind == JSON_INT && !good) {
+		status = strtol(json_scalar(own).at, NULL, 10);
 		return status < 300 || status > 599 ? HTTP_RESPONSE_STRANGE :
 		    status;
 	}
@@ -95,8 +94,8 @@ http_response_words(struct text *t, long status, long meant, struct span body)
 	}
 	if (error.len == 0)
 		error = body;
-	if (error.len > WORDS_MAX)
-		error.len = WORDS_MAX;
+	if (error.len > WORDS_BYTES)
+		error.len = WORDS_BYTES;
 	if (error.len > 0) {
 		text_str(t, ": ");
 		text_span(t, error);
@@ -105,8 +104,8 @@ http_response_words(struct text *t, long status, long meant, struct span body)
 		json_close(&root);
 }
 
-/* They are looked for in a copy: one may begin in the middle of another, and
- * one made of stars would be found for ever. */
+/* The secrets are searched in a copy: one may begin in the middle of another,
+ * and one that is made of stars would be found again and again. */
 void
 http_response_hide(struct text *t, char *const *secrets, unsigned count)
 {
@@ -121,7 +120,7 @@ http_response_hide(struct text *t, char *const *secrets, unsigned count)
 		    secrets[i], n)) != NULL)
 			memset(t->at + (at++ - said.at), '*', n);
 	}
-	/* Rather no words than a secret. */
+	/* Without memory for the copy nothing is shown. */
 	if (said.broken)
 		t->len = 0;
 	text_release(&said);

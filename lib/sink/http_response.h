@@ -4,29 +4,34 @@
 
 #include "base/text.h"
 
-/* What an answer stands for that is none; and one that is not the sink's, but
- * whoever else's has the URL: a page, or nothing at all. */
+/* Statuses for an answer of 2xx that is no success. STRANGE: the server's words
+ * make no sense (it is tried again, like a 502). FOREIGN: it is no event API
+ * that answers here, but a web page, say (like a 404: the URL is wrong). */
 #define HTTP_RESPONSE_STRANGE	502l
 #define HTTP_RESPONSE_FOREIGN	404l
 
-/* The status that an answer stands for: its own, unless it is 2xx and not the
- * sink's. Where `inngest` was asked that is JSON with a status of 200, or with
- * ids for all `sent` events, and no error; its status may be another. Elsewhere
- * it is anything but HTML, by `type`, the Content-Type, or by its looks. */
+/* Returns the status that an answer stands for. That is its own status, unless
+ * it is 2xx and the body is not an event API's:
+ * - If `inngest`, the body must be JSON that has "status": 200, or as many
+ *   "ids" as there were events (`sent`), and no "error". If its "status" is
+ *   another one, that is returned.
+ * - Elsewhere the body may be anything but HTML, by `type`, the Content-Type,
+ *   or by its first bytes. */
 long	http_response_status(long status, struct span type, struct span body,
 	    bool inngest, unsigned sent);
 
-/* How many events Inngest has taken before the one that it refuses; -1 where
- * the answer does not say so. */
+/* How many events Inngest has taken before the one that it refuses; -1 if the
+ * answer does not say so. */
 long	http_response_taken(struct span body);
 
-/* Appends "HTTP 400: what the sink says"; `meant` is the status that it stands
- * for. */
+/* Appends the reason for a row: "HTTP 400: " and the server's error message,
+ * or the beginning of its answer. `meant` is what http_response_status()
+ * returned. */
 void	http_response_words(struct text *, long status, long meant,
 	    struct span body);
 
-/* Puts stars in the place of every secret: a sink's words may repeat the URL
- * that it was asked by, and so the key. */
+/* Replaces every secret by stars: the server may repeat the URL of the request,
+ * and so the key. */
 void	http_response_hide(struct text *, char *const *secrets, unsigned count);
 
 #endif

@@ -1,41 +1,52 @@
-#include "sink/http_batch.h"
+/* Rows over HTTP. The life of a request:
+ *  1. http_sink_give() adds rows to the batch; fill_slots() asks the batch for
+ *     a group for each free slot (http_batch_next()).
+ *  2. send_group() writes the group as a JSON array, and hands the request to
+ *     libcurl.
+ *  3. http_sink_wait() lets libcurl send and receive. receive_status() and
+ *     receive_body() collect the answer.
+ *  4. finish_requests() ends it: by request_answered() if there was an answer,
+ *     else by request_failed(). All rows of the group get the same fate, and
+ *     are returned by http_sink_wait(); but a group in which the server refuses
+ *     one row is split (split_group()), and sent again in two parts. */
+#include "sink/http_sink.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include <curl/curl.h>
 
+#include "sink/http_batch.h"
 #include "sink/http_response.h"
+#include "sink/http_url.h"
+#include "sink/retry.h"
 
-#define ANSWER_MAX	1048576	/* bytes of an answer: 5,000 ids are 150 KB */
-#define SECRETS_MAX	16	/* parts of a URL that nobody may see */
-#define SECRET_LEAST	3	/* bytes of one that is worth hiding */
-#define SECRET_LONG	16	/* a part of a path that may be one */
-#define CONNECT_MS	10000L
+#define ANSWER_BYTES		1048576	/* kept of one: 5,000 ids are 150 KB */
+#define HTTP_CONNECT_MS		10000L
+#define HTTP_TOO_MANY_REQUESTS	429
 
-/* A request on its way, or a place for one. */
+/* A request in flight, or a place for one. */
 struct slot {
-	CURL		*easy;
-	struct http_group	*group;		/* NULL: free */
-	unsigned	 lane;		/* its group's, as batch.h has them */
-	bool		 tried;
-	struct text	 body, answer;
-	long		 said;		/* the answer's status line */
+	CURL			*easy;
+	struct http_group	*group;		/* NULL: the slot is free */
+	unsigned		 lane;		/* both are the group's, for */
+	bool			 tried;		/* http_batch_done() */
+	struct text		 body, answer;
+	long			 status;	/* as the status line has it */
 };
 
-/* An event API over HTTP: Inngest's, or whoever answers alike. */
 struct sink_http {
 	struct sink		 sink;		/* first */
 	struct http_sink_config	 config;
 	CURLM			*multi;
 	struct curl_slist	*headers;
-	struct http_batch		 batch;		/* rows that wait */
-	struct row		*judged;
-	struct slot		*slots;		/* config.requests + 1 */
-	bool			 inngest;	/* by its path: .../e/KEY */
-	char			*secret[SECRETS_MAX];
-	unsigned		 secrets;
+	struct http_url		 url;
+	struct http_batch	 batch;		/* rows that wait for a slot */
+	struct row		*done;		/* rows with a fate */
+	/* One more than config.requests, which is as many as a single lane may
+	 * have: the last one is for another lane. */
+	struct slot		*slots;
+	unsigned		 slot_count;
 };
 
 /* ---- answers ---- */
@@ -51,10 +62,10 @@ retry_after_ms(CURL *easy)
 	return seconds > 0 ? (int64_t)seconds * 1000 : 0;
 }
 
-/* Whether anything of the request can have reached the sink: a connection was
- * there, and it was about to be written. */
+/* Whether any byte of the request can have reached the server: there was a
+ * connection, and libcurl was about to write to it. */
 static bool
-has_left(CURL *easy)
+may_have_arrived(CURL *easy)
 {
 	curl_off_t us = 0;
 
@@ -62,88 +73,90 @@ has_left(CURL *easy)
 	return us > 0;
 }
 
-/* libcurl's own words may hold the URL, and that the key: only the short,
- * fixed ones are used. */
+/* libcurl's message for a single error may hold the URL and so the key. The
+ * text that belongs to its code does not. */
 static void
-failed(struct sink_http *h, struct slot *s, CURLcode rc)
+request_failed(struct sink_http *h, struct slot *s, CURLcode rc)
 {
-	bool left = has_left(s->easy);
+	bool arrived = may_have_arrived(s->easy);
 
-	if (left)
+	if (arrived)
 		http_batch_learn(&h->batch, s->group, false);
-	http_group_set_fate(s->group, &h->judged, left ? FATE_LATER :
+	http_group_set_fate(s->group, &h->done, arrived ? FATE_LATER :
 	    FATE_UNREACHABLE, 0, span_of(curl_easy_strerror(rc)));
 }
 
-/* Takes back a group that has a bad row in it. Where Inngest says how many it
- * has taken, the bad one is the next, or, as it cuts off one more with some
- * errors, the one behind that: the next travels alone. */
+/* Takes back a group in which the server refuses a row. Inngest says how many
+ * rows it has taken before that one. With some errors it counts one row too
+ * few, so that the refused row is the second of the rest: the first of the rest
+ * travels alone. Other servers say nothing: the group is halved. */
 static bool
-split(struct sink_http *h, struct http_group *g, struct span answer)
+split_group(struct sink_http *h, struct http_group *g, struct span answer)
 {
-	long taken = h->inngest ? http_response_taken(answer) : -1;
+	long taken = h->url.inngest ? http_response_taken(answer) : -1;
 
 	if (taken < 0 || taken >= (long)g->count)
 		return http_batch_split(&h->batch, g, g->count / 2);
-	http_group_deliver(g, &h->judged, (unsigned)taken);
+	http_group_deliver(g, &h->done, (unsigned)taken);
 	return http_batch_split(&h->batch, g, 1);
 }
 
 static void
-answered(struct sink_http *h, struct slot *s)
+request_answered(struct sink_http *h, struct slot *s)
 {
 	struct span answer = text_view(&s->answer);
-	struct text words = { 0 };
+	struct text why = { 0 };
 	char *type = NULL;
 	enum fate fate;
 	long status = 0, meant;
 
 	curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(s->easy, CURLINFO_CONTENT_TYPE, &type);
-	meant = s->said == status ? http_response_status(status,
-	    span_of(type == NULL ? "" : type), answer, h->inngest,
+	meant = s->status == status ? http_response_status(status,
+	    span_of(type == NULL ? "" : type), answer, h->url.inngest,
 	    s->group->count) : HTTP_RESPONSE_STRANGE;
 	fate = retry_fate(meant);
 	if (fate == FATE_REFUSED && s->group->count > 1) {
-		if (split(h, s->group, answer))
+		if (split_group(h, s->group, answer))
 			return;
 		fate = FATE_LATER;	/* out of memory */
 	}
-	/* Too many requests are nothing that a row could do about. */
-	if (fate == FATE_DELIVERED || (fate == FATE_LATER && meant != 429))
+	/* Too many requests: that is no fault of a row. */
+	if (fate == FATE_DELIVERED ||
+	    (fate == FATE_LATER && meant != HTTP_TOO_MANY_REQUESTS))
 		http_batch_learn(&h->batch, s->group, fate == FATE_DELIVERED);
 	if (fate != FATE_DELIVERED) {
-		http_response_words(&words, status, meant, answer);
-		http_response_hide(&words, h->secret, h->secrets);
+		http_response_words(&why, status, meant, answer);
+		http_response_hide(&why, h->url.secret, h->url.secrets);
 	}
-	http_group_set_fate(s->group, &h->judged, fate, retry_after_ms(s->easy),
-	    text_view(&words));
-	text_release(&words);
+	http_group_set_fate(s->group, &h->done, fate, retry_after_ms(s->easy),
+	    text_view(&why));
+	text_release(&why);
 }
 
-/* libcurl makes a 200 of any line that begins like a status line: what it
- * reports counts only if the line says so. */
+/* libcurl takes any line that begins like a status line for a status of 200.
+ * This reads the line itself: the status counts only if both agree. */
 static size_t
-take_header(char *at, size_t size, size_t count, void *arg)
+receive_status(char *at, size_t size, size_t count, void *arg)
 {
-	long *said = arg;
+	long *status = arg;
 	size_t n = size * count;
 	const char *space = memchr(at, ' ', n);
 
 	if (n < 5 || memcmp(at, "HTTP/", 5) != 0)
 		return n;
-	*said = 0;
+	*status = 0;
 	if (space != NULL && at + n - space > 3)
-		*said = (space[1] - '0') * 100 + (space[2] - '0') * 10 +
+		*status = (space[1] - '0') * 100 + (space[2] - '0') * 10 +
 		    space[3] - '0';
 	return n;
 }
 
 static size_t
-take_answer(char *at, size_t size, size_t count, void *arg)
+receive_body(char *at, size_t size, size_t count, void *arg)
 {
 	struct text *answer = arg;
-	size_t n = size * count, left = ANSWER_MAX - answer->len;
+	size_t n = size * count, left = ANSWER_BYTES - answer->len;
 
 	text_add(answer, at, n < left ? n : left);
 	return n;
@@ -152,7 +165,7 @@ take_answer(char *at, size_t size, size_t count, void *arg)
 /* ---- requests ---- */
 
 static bool
-open_slot(struct sink_http *h, struct slot *s)
+prepare_slot(struct sink_http *h, struct slot *s)
 {
 	if ((s->easy = curl_easy_init()) == NULL)
 		return false;
@@ -167,23 +180,23 @@ open_slot(struct sink_http *h, struct slot *s)
 	    curl_easy_setopt(s->easy, CURLOPT_POST, 1L) == CURLE_OK &&
 	    curl_easy_setopt(s->easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
 	    curl_easy_setopt(s->easy, CURLOPT_CONNECTTIMEOUT_MS,
-	    CONNECT_MS) == CURLE_OK &&
+	    HTTP_CONNECT_MS) == CURLE_OK &&
 	    curl_easy_setopt(s->easy, CURLOPT_TIMEOUT,
 	    (long)h->config.timeout_s) == CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_WRITEFUNCTION, take_answer) ==
+	    curl_easy_setopt(s->easy, CURLOPT_WRITEFUNCTION, receive_body) ==
 	    CURLE_OK &&
 	    curl_easy_setopt(s->easy, CURLOPT_WRITEDATA, &s->answer) ==
 	    CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_HEADERFUNCTION, take_header) ==
-	    CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_HEADERDATA, &s->said) ==
+	    curl_easy_setopt(s->easy, CURLOPT_HEADERFUNCTION,
+	    receive_status) == CURLE_OK &&
+	    curl_easy_setopt(s->easy, CURLOPT_HEADERDATA, &s->status) ==
 	    CURLE_OK &&
 	    curl_easy_setopt(s->easy, CURLOPT_PRIVATE, s) == CURLE_OK;
 }
 
-/* A handle does not serve twice: in one that does, libcurl (until May 2023,
- * its pull request 11103) follows a pointer into the former answer's headers
- * when an answer begins with a folded one. Connections are kept by `multi`. */
+/* A handle is not used for a second request: libcurl (until May 2023, its pull
+ * request 11103) follows a pointer into the headers of the answer before when
+ * an answer begins with a folded header. Connections are kept by `multi`. */
 static void
 free_slot(struct sink_http *h, struct slot *s)
 {
@@ -194,9 +207,10 @@ free_slot(struct sink_http *h, struct slot *s)
 }
 
 static bool
-start_transfer(struct sink_http *h, struct slot *s)
+start_request(struct sink_http *h, struct slot *s)
 {
-	return !s->body.broken && (s->easy != NULL || open_slot(h, s)) &&
+	return !s->body.broken &&
+	    (s->easy != NULL || prepare_slot(h, s)) &&
 	    curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS, s->body.at) ==
 	    CURLE_OK &&
 	    curl_easy_setopt(s->easy, CURLOPT_POSTFIELDSIZE_LARGE,
@@ -213,29 +227,19 @@ send_group(struct sink_http *h, struct slot *s, struct http_group *g)
 	s->body.len = 0;
 	http_group_write(&s->body, g);
 	s->answer.len = 0;
-	s->said = 0;
-	if (!start_transfer(h, s)) {
+	s->status = 0;
+	if (!start_request(h, s)) {
 		text_release(&s->body);
-		http_group_set_fate(g, &h->judged, FATE_LATER, 0,
+		http_group_set_fate(g, &h->done, FATE_LATER, 0,
 		    span_of("out of memory"));
 		free_slot(h, s);
 	}
 }
 
-static unsigned
-free_slots(const struct sink_http *h)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i <= h->config.requests; i++)
-		n += h->slots[i].group == NULL;
-	return n;
-}
-
 static void
 fill_slots(struct sink_http *h)
 {
-	for (unsigned i = 0; i <= h->config.requests; i++) {
+	for (unsigned i = 0; i < h->slot_count; i++) {
 		struct http_group *g;
 
 		if (h->slots[i].group != NULL)
@@ -247,7 +251,7 @@ fill_slots(struct sink_http *h)
 }
 
 static void
-read_results(struct sink_http *h)
+finish_requests(struct sink_http *h)
 {
 	CURLMsg *msg;
 	struct slot *s;
@@ -261,26 +265,28 @@ read_results(struct sink_http *h)
 		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &s);
 		curl_multi_remove_handle(h->multi, s->easy);
 		if (rc == CURLE_OK)
-			answered(h, s);
+			request_answered(h, s);
 		else
-			failed(h, s, rc);
+			request_failed(h, s, rc);
 		free_slot(h, s);
 	}
 }
 
 /* ---- the interface ---- */
 
-/* One more request than may be of a single lane: it waits for the others. */
 static unsigned
-http_room(struct sink *sink)
+http_sink_room(struct sink *sink)
 {
 	struct sink_http *h = (struct sink_http *)sink;
 
-	return free_slots(h) > 0 ? h->config.requests * h->config.events : 0;
+	for (unsigned i = 0; i < h->slot_count; i++)
+		if (h->slots[i].group == NULL)
+			return h->config.requests * h->config.events;
+	return 0;
 }
 
 static void
-http_give(struct sink *sink, struct row *rows)
+http_sink_give(struct sink *sink, struct row *rows)
 {
 	struct sink_http *h = (struct sink_http *)sink;
 
@@ -288,33 +294,38 @@ http_give(struct sink *sink, struct row *rows)
 	fill_slots(h);
 }
 
-static struct row *
-http_wait(struct sink *sink, int ms)
+static void
+send_and_receive(struct sink_http *h)
 {
-	struct sink_http *h = (struct sink_http *)sink;
-	struct row *judged;
 	int running;
 
-	fill_slots(h);
 	curl_multi_perform(h->multi, &running);
-	read_results(h);
-	if (h->judged == NULL) {
+	finish_requests(h);
+}
+
+static struct row *
+http_sink_wait(struct sink *sink, int ms)
+{
+	struct sink_http *h = (struct sink_http *)sink;
+	struct row *done;
+
+	fill_slots(h);
+	send_and_receive(h);
+	if (h->done == NULL) {
 		curl_multi_poll(h->multi, NULL, 0, ms, NULL);
-		curl_multi_perform(h->multi, &running);
-		read_results(h);
+		send_and_receive(h);
 	}
-	judged = h->judged;
-	h->judged = NULL;
-	return judged;
+	done = h->done;
+	h->done = NULL;
+	return done;
 }
 
 static void
-http_close(struct sink *sink)
+http_sink_close(struct sink *sink)
 {
 	struct sink_http *h = (struct sink_http *)sink;
 
-	for (unsigned i = 0; h->slots != NULL &&
-	    i <= h->config.requests; i++) {
+	for (unsigned i = 0; i < h->slot_count; i++) {
 		struct slot *s = &h->slots[i];
 
 		if (s->group != NULL) {
@@ -326,175 +337,64 @@ http_close(struct sink *sink)
 		text_release(&s->answer);
 	}
 	free(h->slots);
-	for (unsigned i = 0; i < h->secrets; i++)
-		free(h->secret[i]);
+	http_url_release(&h->url);
 	http_batch_release(&h->batch);
-	row_free_all(h->judged);
+	row_free_all(h->done);
 	curl_slist_free_all(h->headers);
 	curl_multi_cleanup(h->multi);
 	curl_global_cleanup();
 	free(h);
 }
 
-static const struct sink_ops http_ops = {
-	.room = http_room,
-	.give = http_give,
-	.wait = http_wait,
-	.close = http_close,
+static const struct sink_ops http_sink_ops = {
+	.room = http_sink_room,
+	.give = http_sink_give,
+	.wait = http_sink_wait,
+	.close = http_sink_close,
 };
 
 /* ---- opening ---- */
 
-/* As it stands in the URL, and as a server has decoded it. */
-static void
-keep_secret(struct sink_http *h, const char *at, size_t n)
-{
-	char *forms[2] = { strndup(at, n), NULL };
-
-	if (forms[0] == NULL)
-		return;
-	forms[1] = curl_easy_unescape(NULL, forms[0], 0, NULL);
-	for (int i = 0; i < 2; i++)
-		if (forms[i] != NULL && h->secrets < SECRETS_MAX &&
-		    strlen(forms[i]) >= SECRET_LEAST &&
-		    (i == 0 || strcmp(forms[0], forms[1]) != 0))
-			h->secret[h->secrets++] = strdup(forms[i]);
-	if (h->secrets > 0 && h->secret[h->secrets - 1] == NULL)
-		h->secrets--;
-	free(forms[0]);
-	curl_free(forms[1]);
-}
-
-/* Of a path the end and what is long; of a query the values. */
-static void
-keep_path_secrets(struct sink_http *h, const char *at)
-{
-	size_t n;
-
-	for (; *at != '\0'; at += n + (at[n] == '/')) {
-		n = strcspn(at, "/");
-		if (n >= SECRET_LONG || at[n + strspn(at + n, "/")] == '\0')
-			keep_secret(h, at, n);
-	}
-}
-
-static void
-keep_query_secrets(struct sink_http *h, const char *at)
-{
-	size_t n, name;
-
-	for (; *at != '\0'; at += n + (at[n] == '&')) {
-		n = strcspn(at, "&");
-		name = strcspn(at, "=");
-		name = name < n ? name + 1 : 0;
-		keep_secret(h, at + name, n - name);
-	}
-}
-
-static void
-keep_secrets(struct sink_http *h, CURLU *u)
-{
-	static const CURLUPart parts[] = {
-		CURLUPART_PASSWORD, CURLUPART_USER, CURLUPART_PATH,
-		CURLUPART_QUERY
-	};
-
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		char *s = NULL;
-
-		if (curl_url_get(u, parts[i], &s, 0) != CURLUE_OK)
-			continue;
-		if (parts[i] == CURLUPART_PATH)
-			keep_path_secrets(h, s);
-		else if (parts[i] == CURLUPART_QUERY)
-			keep_query_secrets(h, s);
-		else
-			keep_secret(h, s, strlen(s));
-		curl_free(s);
-	}
-}
-
-/* Where such a URL leads an Inngest answers with its own pages, and 200. */
-static const char *
-doubt(const char *host, const char *port, const char *path)
-{
-	const char *key = strrchr(path, '/');
-	size_t n = strlen(path);
-
-	if (key != NULL && key[1] != '\0' && key - path >= 2 &&
-	    memcmp(key - 2, "/e", 2) == 0)
-		return NULL;
-	if (strcasecmp(host, "inn.gs") != 0 &&
-	    strcasestr(host, "inngest") == NULL &&
-	    (port == NULL || strcmp(port, "8288") != 0) &&
-	    strstr(path, "/e/") == NULL &&
-	    (n < 2 || strcmp(path + n - 2, "/e") != 0))
-		return NULL;
-	return "this looks like an Inngest, but its URL does not end in "
-	    "/e/KEY: what else it has answers other things";
-}
-
-/* Scheme, host and port are what may be shown of a URL; the rest holds the
- * key. */
 static bool
-take_url(struct sink_http *h, CURLU *u)
+prepare_curl(struct sink_http *h)
 {
-	char *scheme = NULL, *host = NULL, *port = NULL, *path = NULL;
-	bool good = u != NULL &&
-	    curl_url_set(u, CURLUPART_URL, h->config.url, 0) == CURLUE_OK &&
-	    curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-	    curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-	    curl_url_get(u, CURLUPART_PATH, &path, 0) == CURLUE_OK &&
-	    (strcasecmp(scheme, "http") == 0 ||
-	    strcasecmp(scheme, "https") == 0);
-
-	if (good) {
-		(void)curl_url_get(u, CURLUPART_PORT, &port, 0);
-		snprintf(h->sink.name, sizeof(h->sink.name), "%s://%s%s%s",
-		    scheme, host, port == NULL ? "" : ":",
-		    port == NULL ? "" : port);
-		h->inngest = strstr(path, "/e/") != NULL;
-		h->sink.doubt = doubt(host, port, path);
-		keep_secrets(h, u);
-	}
-	curl_free(scheme);
-	curl_free(host);
-	curl_free(port);
-	curl_free(path);
-	curl_url_cleanup(u);
-	return good;
+	h->multi = curl_multi_init();
+	h->headers = curl_slist_append(NULL, "Content-Type: application/json");
+	/* Without this libcurl asks before it sends a long body, which costs a
+	 * round trip. */
+	if (h->headers != NULL)
+		(void)curl_slist_append(h->headers, "Expect:");
+	h->slots = calloc(h->config.requests + 1, sizeof(*h->slots));
+	if (h->multi == NULL || h->headers == NULL || h->slots == NULL)
+		return false;
+	h->slot_count = h->config.requests + 1;
+	for (unsigned i = 0; i < h->slot_count; i++)
+		if (!prepare_slot(h, &h->slots[i]))
+			return false;
+	return true;
 }
 
 struct sink *
 http_sink_open(const struct http_sink_config *config, char why[SINK_WHY])
 {
 	struct sink_http *h = calloc(1, sizeof(*h));
-	bool good;
 
 	snprintf(why, SINK_WHY, "out of memory");
 	if (h == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
 		free(h);
 		return NULL;
 	}
-	h->sink.ops = &http_ops;
+	h->sink.ops = &http_sink_ops;
 	h->config = *config;
 	http_batch_start(&h->batch, config->events, config->bytes,
-	    config->requests, config->alone);
-	h->multi = curl_multi_init();
-	h->headers = curl_slist_append(NULL, "Content-Type: application/json");
-	/* No round trip to ask whether a long body is welcome. */
-	if (h->headers != NULL)
-		(void)curl_slist_append(h->headers, "Expect:");
-	h->slots = calloc(config->requests + 1, sizeof(*h->slots));
-	good = h->multi != NULL && h->headers != NULL && h->slots != NULL;
-	if (good && !take_url(h, curl_url())) {
+	    config->requests, config->alone_after);
+	if (!http_url_read(&h->url, config->url)) {
 		snprintf(why, SINK_WHY, "it is not a URL of http or https");
-		good = false;
-	}
-	for (unsigned i = 0; good && i <= config->requests; i++)
-		good = open_slot(h, &h->slots[i]);
-	if (good)
+	} else if (prepare_curl(h)) {
+		memcpy(h->sink.name, h->url.shown, sizeof(h->sink.name));
+		h->sink.warning = h->url.warning;
 		return &h->sink;
-	http_close(&h->sink);
+	}
+	http_sink_close(&h->sink);
 	return NULL;
 }

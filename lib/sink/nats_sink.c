@@ -1,4 +1,13 @@
-#include "sink/sink.h"
+/* Rows to a stream of NATS JetStream, up to `window` of them unacknowledged.
+ *  1. can_send() connects, and inspects the stream, whenever that is needed.
+ *  2. nats_sink_give() publishes each row (nats_stream_send()).
+ *  3. Its acknowledgement comes on a thread of libnats, and becomes the row's
+ *     fate (nats_unacked.h): FATE_ACKED, with the sequence in the stream.
+ *  4. nats_sink_wait() returns the row.
+ *  5. Later the deliverer asks whether the stream still has the row
+ *     (nats_sink_inspect(), nats_sink_holds()): an acknowledgement means that
+ *     the servers have a message in memory; they write it to disk later. */
+#include "sink/nats_sink.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,135 +15,143 @@
 #include "base/clock.h"
 #include "sink/nats_stream.h"
 
-#define RETRY_MS	1000	/* between attempts to connect */
-#define GRACE_MS	5000	/* of silence before it is trouble */
+#define TRY_AGAIN_MS	1000	/* between attempts to connect or inspect */
+#define TOLERATED_MS	5000	/* of an error that may pass by itself */
 
-/* Rows to a stream of NATS JetStream, in a window. */
+/* Times are in ms, monotonic. */
 struct sink_nats {
-	struct sink	 sink;		/* first */
+	struct sink		 sink;		/* first */
 	struct nats_stream	*stream;
-	unsigned	 window;
-	unsigned	 count;		/* rows that we have */
-	int64_t		 try_at;	/* ms, monotonic, as below */
-	int64_t		 lost_at, mute_at;	/* 0: all is well */
-	uint64_t	 reconnects;	/* when last looked at */
-	bool		 fits;		/* the stream */
-	/* look() has told the keeper how the stream is. No row leaves before:
-	 * it would hide that the stream has gone back. */
-	bool		 told;
-	unsigned	 creation;	/* the stream's, as counted */
-	struct nats_unacked	 waiting;
+	unsigned		 window;
+	unsigned		 count;		/* rows without an answer */
+	int64_t			 try_at;	/* to connect or inspect */
+	int64_t			 lost_since;	/* the connection; 0: not */
+	int64_t			 silent_since;	/* JetStream; 0: not */
+	uint64_t		 reconnects;	/* when last seen */
+	bool			 fits;		/* the stream */
+	/* The deliverer has inspected the stream since the connection came up.
+	 * No row leaves before: its acknowledgement would raise last_seq, and
+	 * so hide that the stream has lost its end. */
+	bool			 inspected;
+	unsigned		 generation;	/* of the stream: how often it
+						 * was created anew so far */
+	struct nats_unacked	 unacked;
 };
 
-/* Some troubles pass in a moment: a new leader, a lost connection. */
+/* Whether an error lasts longer than a new leader or a short break of the
+ * network takes. *since is when it began, or 0. */
 static bool
-is_grave(int64_t *since)
+lasts_long(int64_t *since)
 {
 	int64_t now = clock_ms();
 
 	if (*since == 0)
 		*since = now;
-	return now - *since > GRACE_MS;
+	return now - *since > TOLERATED_MS;
 }
 
-/* ---- is it there? ---- */
+/* ---- the connection and the stream ---- */
+
+static void
+set_error(struct sink_nats *n, const char *why)
+{
+	snprintf(n->sink.error, sizeof(n->sink.error), "%s", why);
+}
 
 static enum nats_stream_state
-look(struct sink_nats *n)
+inspect_stream(struct sink_nats *n)
 {
 	char before[SINK_NAME], why[SINK_WHY];
 	enum nats_stream_state state;
 
 	memcpy(before, n->sink.name, sizeof(before));
-	state = nats_stream_look(n->stream, &n->sink, why);
-	n->creation += strcmp(before, n->sink.name) != 0;
+	state = nats_stream_inspect(n->stream, &n->sink, why);
+	n->generation += strcmp(before, n->sink.name) != 0;
 	if (state == NATS_STREAM_FITS) {
 		n->fits = true;
-		n->mute_at = 0;
-		n->sink.trouble[0] = '\0';
+		n->silent_since = 0;
+		set_error(n, "");
 	} else if (state == NATS_STREAM_UNFIT || !n->fits ||
-	    is_grave(&n->mute_at)) {
+	    lasts_long(&n->silent_since)) {
 		n->fits = false;
-		snprintf(n->sink.trouble, sizeof(n->sink.trouble), "%s",
-		    why);
+		set_error(n, why);
 	}
 	return state;
 }
 
 static enum nats_stream_state
-connect_now(struct sink_nats *n)
+connect_stream(struct sink_nats *n)
 {
 	char why[SINK_WHY];
 	enum nats_stream_state state = nats_stream_connect(n->stream, why);
 
 	if (state != NATS_STREAM_FITS) {
-		snprintf(n->sink.trouble, sizeof(n->sink.trouble), "%s",
-		    why);
+		set_error(n, why);
 		return state;
 	}
 	n->reconnects = nats_stream_reconnects(n->stream);
-	return look(n);
+	return inspect_stream(n);
 }
 
-/* The library mends what is lost, but not what the server has ended with an
- * error: a password that is no longer good, a line that is too long. */
+/* The library reconnects by itself, but not if the server has closed the
+ * connection with an error: the password is no longer good, say. */
 static void
-start_over(struct sink_nats *n)
+disconnect_closed(struct sink_nats *n)
 {
-	nats_stream_closed_why(n->stream, n->sink.trouble);
-	nats_stream_fail_rows(n->stream, n->sink.trouble);
-	n->fits = n->told = false;
-	n->lost_at = n->mute_at = 0;
-	n->try_at = clock_ms() + RETRY_MS;
+	nats_stream_closed_why(n->stream, n->sink.error);
+	nats_stream_disconnect(n->stream, n->sink.error);
+	n->fits = n->inspected = false;
+	n->lost_since = n->silent_since = 0;
+	n->try_at = clock_ms() + TRY_AGAIN_MS;
 }
 
 static void
-note_up(struct sink_nats *n)
+note_link_up(struct sink_nats *n)
 {
 	uint64_t reconnects = nats_stream_reconnects(n->stream);
 
-	if (n->lost_at != 0 && n->fits)
-		n->sink.trouble[0] = '\0';
-	n->lost_at = 0;
-	n->told &= reconnects == n->reconnects;
+	if (n->lost_since != 0 && n->fits)
+		set_error(n, "");
+	n->lost_since = 0;
+	n->inspected &= reconnects == n->reconnects;
 	n->reconnects = reconnects;
 }
 
-/* Whether rows can leave now. */
+/* Whether rows can leave now; connects or inspects if they cannot. */
 static bool
-is_there(struct sink_nats *n)
+can_send(struct sink_nats *n)
 {
 	enum nats_stream_link link = nats_stream_link(n->stream);
 
 	if (link == NATS_LINK_UP)
-		note_up(n);
+		note_link_up(n);
 	else if (link == NATS_LINK_CLOSED)
-		start_over(n);
-	else if (link == NATS_LINK_LOST && is_grave(&n->lost_at))
-		snprintf(n->sink.trouble, sizeof(n->sink.trouble),
-		    "the connection is lost");
+		disconnect_closed(n);
+	else if (link == NATS_LINK_LOST && lasts_long(&n->lost_since))
+		set_error(n, "the connection is lost");
 	if ((link == NATS_LINK_UP ? !n->fits : link == NATS_LINK_NONE) &&
 	    clock_ms() >= n->try_at) {
-		(void)(link == NATS_LINK_UP ? look(n) : connect_now(n));
-		n->try_at = clock_ms() + RETRY_MS;
+		(void)(link == NATS_LINK_UP ? inspect_stream(n) :
+		    connect_stream(n));
+		n->try_at = clock_ms() + TRY_AGAIN_MS;
 	}
-	return link == NATS_LINK_UP && n->fits && n->told;
+	return link == NATS_LINK_UP && n->fits && n->inspected;
 }
 
 /* ---- the interface ---- */
 
 static unsigned
-nats_room(struct sink *sink)
+nats_sink_room(struct sink *sink)
 {
 	struct sink_nats *n = (struct sink_nats *)sink;
 
-	if (!is_there(n))
+	if (!can_send(n))
 		return 0;
 	return n->count < n->window ? n->window - n->count : 0;
 }
 
 static void
-nats_give(struct sink *sink, struct row *r)
+nats_sink_give(struct sink *sink, struct row *r)
 {
 	struct sink_nats *n = (struct sink_nats *)sink;
 	struct row *next;
@@ -142,68 +159,69 @@ nats_give(struct sink *sink, struct row *r)
 	for (; r != NULL; r = next) {
 		next = r->next;
 		n->count++;
-		r->mark = n->creation;
-		/* Its verdict may come from now on; it stays until wait(). */
-		nats_unacked_add(&n->waiting, r);
+		r->generation = n->generation;
+		/* The row may get its fate from now on, but it is not freed
+		 * before wait() has returned it. */
+		nats_unacked_add(&n->unacked, r);
 		nats_stream_send(n->stream, r);
 	}
 }
 
 static struct row *
-nats_wait(struct sink *sink, int ms)
+nats_sink_wait(struct sink *sink, int ms)
 {
 	struct sink_nats *n = (struct sink_nats *)sink;
-	struct row *judged = nats_unacked_take(&n->waiting, ms);
+	struct row *done = nats_unacked_take(&n->unacked, ms);
 
-	for (struct row *r = judged; r != NULL; r = r->next) {
+	for (struct row *r = done; r != NULL; r = r->next) {
 		n->count--;
-		/* Nobody knows which of the two has acknowledged it. */
-		if (r->fate == FATE_ACKED && r->mark != n->creation)
-			row_set_fate(r, FATE_MISCONFIGURED,
-			    span_of("the stream "
-				    "was made anew meanwhile"));
+		/* It is not known whether the old or the new stream has
+		 * acknowledged it. */
+		if (r->fate == FATE_ACKED && r->generation != n->generation)
+			row_set_fate(r, FATE_MISCONFIGURED, span_of(
+			    "the stream was made anew meanwhile"));
 	}
-	return judged;
+	return done;
 }
 
 static int
-nats_look(struct sink *sink)
+nats_sink_inspect(struct sink *sink)
 {
 	struct sink_nats *n = (struct sink_nats *)sink;
 
-	/* Otherwise is_there() sees to it. */
+	/* If not, can_send() inspects it, or connects. */
 	if (!n->fits || nats_stream_link(n->stream) != NATS_LINK_UP ||
-	    look(n) != NATS_STREAM_FITS)
+	    inspect_stream(n) != NATS_STREAM_FITS)
 		return -1;
-	n->told = true;
+	n->inspected = true;
 	return 0;
 }
 
 static int
-nats_holds(struct sink *sink, uint64_t seq, const char *event_id)
+nats_sink_holds(struct sink *sink, uint64_t seq, const char *event_id)
 {
 	return nats_stream_holds(((struct sink_nats *)sink)->stream,
 	    sink->last_seq, seq, event_id);
 }
 
 static void
-nats_close(struct sink *sink)
+nats_sink_close(struct sink *sink)
 {
 	struct sink_nats *n = (struct sink_nats *)sink;
 
 	if (n->stream != NULL && !nats_stream_close(n->stream))
 		return;
-	nats_unacked_release(&n->waiting);
+	nats_unacked_release(&n->unacked);
 	free(n);
 }
 
-static const struct sink_ops nats_ops = {
-	.room = nats_room,
-	.give = nats_give,
-	.wait = nats_wait,
-	.close = nats_close,
-	.look = nats_look,
-	.holds = nats_holds,
+static const struct sink_ops nats_sink_ops = {
+	.room = nats_sink_room,
+	.give = nats_sink_give,
+	.wait = nats_sink_wait,
+	.close = nats_sink_close,
+	.inspect = nats_sink_inspect,
+	.holds = nats_sink_holds,
 };
 
 struct sink *
@@ -211,22 +229,20 @@ nats_sink_open(const struct nats_sink_config *config, char why[SINK_WHY])
 {
 	struct sink_nats *n = calloc(1, sizeof(*n));
 
-	if (n == NULL || !nats_unacked_start(&n->waiting)) {
+	if (n == NULL || !nats_unacked_start(&n->unacked)) {
 		free(n);
 		snprintf(why, SINK_WHY, "out of memory");
 		return NULL;
 	}
-	n->sink.ops = &nats_ops;
+	n->sink.ops = &nats_sink_ops;
 	n->window = config->window;
 	snprintf(n->sink.name, sizeof(n->sink.name), "nats:%.64s",
 	    config->stream);
-	n->stream = nats_stream_open(config, &n->waiting, why);
-	/* A server that is away may come; a stream that does not fit must be
-	 * changed by somebody. */
-	if (n->stream != NULL && connect_now(n) == NATS_STREAM_UNFIT)
-		snprintf(why, SINK_WHY, "%s", n->sink.trouble);
+	n->stream = nats_stream_open(config, &n->unacked, why);
+	if (n->stream != NULL && connect_stream(n) == NATS_STREAM_UNFIT)
+		snprintf(why, SINK_WHY, "%s", n->sink.error);
 	else if (n->stream != NULL)
 		return &n->sink;
-	nats_close(&n->sink);
+	nats_sink_close(&n->sink);
 	return NULL;
 }

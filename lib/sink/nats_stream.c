@@ -7,40 +7,38 @@
 #include <nats/nats.h>
 
 #include "base/clock.h"
-#include "sink/envelope.h"
+#include "sink/nats_options.h"
+#include "sink/nats_subject.h"
 
-#define SUBJECTS	"sentry.observation.>"
-#define SUBJECT_MOST	1024	/* bytes; the server takes 4 KiB a line */
-#define WINDOW_LEAST_NS	(3600ll * 1000000000)	/* of the stream's duplicates */
-#define WINDOW_NEW_NS	(7200ll * 1000000000)	/* of one that we make */
-#define SERVERS_MOST	16
-#define API_MS		2000	/* a question to JetStream */
-/* libnats remembers each publish for as long as its acknowledgement may take,
- * also when that has come: 90 bytes at 50,000/s. And to send again is cheap. */
+#define SUBJECT_BYTES	1024	/* the server takes a line of 4 KiB */
+#define DUPLICATES_LEAST_NS	(3600ll * 1000000000)
+#define DUPLICATES_NEW_NS	(7200ll * 1000000000)	/* of a new stream */
+#define JETSTREAM_MS	2000	/* for an answer to a request */
+/* libnats keeps 90 bytes for each message until this time is over, even when
+ * the acknowledgement has come: at 50,000/s that is much. The sink sends a row
+ * again when the time is over, which costs little. */
 #define ACK_MOST_S	5
-#define RECONNECT_MS	500
-#define CONNECT_MS	2000
-#define PING_MS		5000	/* two unanswered: the server hangs */
-#define WRITE_MS	3000	/* or else a write would wait for ever */
-#define CLOSE_MS	3000	/* for the library's threads to end */
+#define LIBRARY_END_MS	3000	/* for the library's threads to end */
 
 struct nats_stream {
 	struct nats_sink_config	 config;
 	natsOptions		*options;
 	natsStatistics		*statistics;
-	natsConnection		*connection;	/* NULL: not yet */
+	natsConnection		*connection;	/* NULL: not connected */
 	jsCtx			*js;
 	uint64_t		 first_seq;
-	bool			 keeps;		/* it loses nothing inside */
-	struct nats_unacked		*waiting;
-	/* By the library's threads: ms, monotonic. */
+	bool			 keeps_all;	/* but what is purged or expires
+						 * at its beginning */
+	struct nats_unacked	*unacked;
+	/* ms, monotonic; set by the library's threads: when the server last
+	 * refused a message, and when it last took one. */
 	atomic_int_least64_t	 denied_at, acked_at;
 };
 
-/* The library's last words on this thread, where they say more than the
- * status. They hold no address and no secret for these. */
+/* The library's message for the last error of this thread where it says more
+ * than the status. For these two it holds no address and no secret. */
 static const char *
-words(natsStatus s)
+error_text(natsStatus s)
 {
 	const char *last;
 	natsStatus of;
@@ -55,10 +53,10 @@ words(natsStatus s)
 
 /* ---- acknowledgements ---- */
 
-/* What an error means. Nobody there, no room, or another stream than ours: the
- * row is not to blame. */
+/* The fate of a row whose message failed. With no server, no room, or another
+ * stream than ours, that is not the row's fault. */
 static enum fate
-fate_of(natsStatus status, jsErrCode code, const char *why)
+fate_of_error(natsStatus status, jsErrCode code, const char *why)
 {
 	switch (status) {
 	case NATS_MAX_PAYLOAD:
@@ -75,48 +73,48 @@ fate_of(natsStatus status, jsErrCode code, const char *why)
 	}
 	if (code == JSStreamMessageExceedsMaximumErr)
 		return FATE_REFUSED;
-	/* One workspace's share is full: others may have room. */
+	/* The stream has a limit per subject, and one workspace has reached it;
+	 * others may have room. */
 	return strstr(why, "per subject") != NULL ? FATE_LATER :
 	    FATE_MISCONFIGURED;
 }
 
-/* The server drops what is not permitted, and says so apart from it. */
+/* A message that we may not publish gets no acknowledgement: the server drops
+ * it, and reports an error that belongs to no message. */
 static bool
 is_denied(struct nats_stream *st)
 {
 	return atomic_load(&st->denied_at) > atomic_load(&st->acked_at);
 }
 
-/* On a thread of the library. */
+/* The library calls this on a thread of its own, once for each message. */
 static void
 on_ack(jsCtx *js, natsMsg *msg, jsPubAck *ack, jsPubAckErr *error, void *arg)
 {
 	struct nats_stream *st = arg;
-	const char *id = NULL, *why;
-	enum fate fate;
+	const char *id = NULL, *why = "";
+	enum fate fate = FATE_ACKED;
 
 	(void)js;
-	if (natsMsgHeader_Get(msg, "Nats-Msg-Id", &id) == NATS_OK) {
-		if (ack != NULL) {
-			atomic_store(&st->acked_at, clock_ms());
-			nats_unacked_set_fate(st->waiting, id, FATE_ACKED,
-			    ack->Sequence, "");
-		} else {
-			why = error->ErrText != NULL ? error->ErrText :
-			    natsStatus_GetText(error->Err);
-			fate = fate_of(error->Err, error->ErrCode, why);
-			if (fate == FATE_UNREACHABLE && is_denied(st)) {
-				fate = FATE_MISCONFIGURED;
-				why = "publishing to " SUBJECTS " is not "
-				    "permitted";
-			}
-			nats_unacked_set_fate(st->waiting, id, fate, 0, why);
+	if (ack != NULL) {
+		atomic_store(&st->acked_at, clock_ms());
+	} else {
+		why = error->ErrText != NULL ? error->ErrText :
+		    natsStatus_GetText(error->Err);
+		fate = fate_of_error(error->Err, error->ErrCode, why);
+		if (fate == FATE_UNREACHABLE && is_denied(st)) {
+			fate = FATE_MISCONFIGURED;
+			why = "publishing to " NATS_SUBJECT_ALL " is not "
+			    "permitted";
 		}
 	}
+	if (natsMsgHeader_Get(msg, "Nats-Msg-Id", &id) == NATS_OK)
+		nats_unacked_set_fate(st->unacked, id, fate,
+		    ack != NULL ? ack->Sequence : 0, why);
 	natsMsg_Destroy(msg);
 }
 
-/* On a thread of the library. */
+/* Likewise, for errors that belong to no call. */
 static void
 on_error(natsConnection *connection, natsSubscription *sub, natsStatus s,
     void *arg)
@@ -131,46 +129,28 @@ on_error(natsConnection *connection, natsSubscription *sub, natsStatus s,
 
 /* ---- the stream ---- */
 
-/* Whether what is asked of JetStream about a stream, $JS.API.STREAM.INFO.NAME,
- * is taken by a pattern: the stream's acknowledgement is an answer then too.
- * Whether servers let one make such a stream depends on their version. */
-static bool
-takes_questions(const char *pattern)
-{
-	static const char *const asked[] = { "$JS", "API", "STREAM", "INFO" };
-
-	for (int i = 0; i < 4 && strcmp(pattern, ">") != 0; i++) {
-		size_t n = strcspn(pattern, ".");
-
-		if (pattern[n] == '\0' || ((n != 1 || *pattern != '*') &&
-		    (n != strlen(asked[i]) || memcmp(pattern, asked[i],
-		    n) != 0)))
-			return false;
-		pattern += n + 1;
-	}
-	return strchr(pattern, '.') == NULL;
-}
-
+/* Why rows must not be published to a stream of this configuration: it could
+ * lose them, or not take them. NULL if they can. */
 static const char *
-misfit(const jsStreamConfig *c)
+why_unfit(const jsStreamConfig *c)
 {
 	bool covered = false;
 
 	for (int i = 0; i < c->SubjectsLen; i++) {
-		if (takes_questions(c->Subjects[i]))
+		if (nats_subject_takes_requests(c->Subjects[i]))
 			return "its subjects must not hold those of JetStream "
 			    "(as > and *.> do): it answers for it then";
-		covered |= envelope_subject_fits(c->Subjects[i]);
+		covered |= nats_subject_fits(c->Subjects[i]);
 	}
 	if (!covered)
-		return "its subjects must hold " SUBJECTS " (nats stream edit "
-		    "--subjects)";
+		return "its subjects must hold " NATS_SUBJECT_ALL " (nats "
+		    "stream edit --subjects)";
 	if (c->Storage != js_FileStorage)
 		return "its storage must be file, not memory: make it anew";
 	if (c->Discard != js_DiscardNew)
 		return "its discard policy must be new (nats stream edit "
 		    "--discard=new), or a full stream deletes the oldest";
-	if (c->Duplicates < WINDOW_LEAST_NS)
+	if (c->Duplicates < DUPLICATES_LEAST_NS)
 		return "its duplicate window must be an hour or more (nats "
 		    "stream edit --dupe-window=2h)";
 	if (c->Sealed || c->NoAck)
@@ -179,9 +159,9 @@ misfit(const jsStreamConfig *c)
 }
 
 static natsStatus
-make_stream(struct nats_stream *st, jsStreamInfo **info)
+create_stream(struct nats_stream *st, jsStreamInfo **info)
 {
-	const char *subjects[] = { SUBJECTS };
+	const char *subjects[] = { NATS_SUBJECT_ALL };
 	jsStreamConfig c;
 	jsErrCode code;
 
@@ -191,13 +171,14 @@ make_stream(struct nats_stream *st, jsStreamInfo **info)
 	c.SubjectsLen = 1;
 	c.Storage = js_FileStorage;
 	c.Discard = js_DiscardNew;
-	c.Duplicates = WINDOW_NEW_NS;
+	c.Duplicates = DUPLICATES_NEW_NS;
 	c.Replicas = st->config.replicas;
 	return js_AddStream(info, st->js, &c, NULL, &code);
 }
 
 enum nats_stream_state
-nats_stream_look(struct nats_stream *st, struct sink *sink, char why[SINK_WHY])
+nats_stream_inspect(struct nats_stream *st, struct sink *sink,
+    char why[SINK_WHY])
 {
 	jsStreamInfo *info = NULL;
 	const char *wrong = "make it, or let --create-stream do so";
@@ -206,21 +187,22 @@ nats_stream_look(struct nats_stream *st, struct sink *sink, char why[SINK_WHY])
 
 	s = js_GetStreamInfo(&info, st->js, st->config.stream, NULL, &code);
 	if (s == NATS_NOT_FOUND && st->config.create)
-		s = make_stream(st, &info);
-	/* As one says that takes all subjects, in JetStream's place. */
+		s = create_stream(st, &info);
+	/* The answer of a stream that takes all subjects, in JetStream's place:
+	 * nats_subject_takes_requests(). */
 	if (s == NATS_OK && info->Config == NULL)
 		s = NATS_PROTOCOL_ERROR;
-	if (s == NATS_OK && (wrong = misfit(info->Config)) == NULL) {
+	if (s == NATS_OK && (wrong = why_unfit(info->Config)) == NULL) {
 		snprintf(sink->name, sizeof(sink->name), "nats:%.64s@%lld",
 		    st->config.stream, (long long)info->Created);
 		sink->last_seq = info->State.LastSeq;
 		st->first_seq = info->State.FirstSeq;
-		st->keeps = info->Config->Retention == js_LimitsPolicy &&
+		st->keeps_all = info->Config->Retention == js_LimitsPolicy &&
 		    info->Config->MaxMsgsPerSubject <= 0;
 	}
 	jsStreamInfo_Destroy(info);
 	if (s != NATS_OK && s != NATS_NOT_FOUND) {
-		snprintf(why, SINK_WHY, "JetStream: %s", words(s));
+		snprintf(why, SINK_WHY, "JetStream: %s", error_text(s));
 		return NATS_STREAM_AWAY;
 	}
 	if (wrong == NULL)
@@ -270,7 +252,7 @@ nats_stream_closed_why(struct nats_stream *st, char why[SINK_WHY])
 }
 
 void
-nats_stream_fail_rows(struct nats_stream *st, const char *why)
+nats_stream_disconnect(struct nats_stream *st, const char *why)
 {
 	const char *last;
 	bool denied = st->connection != NULL && natsConnection_GetLastError(
@@ -280,7 +262,7 @@ nats_stream_fail_rows(struct nats_stream *st, const char *why)
 	natsConnection_Destroy(st->connection);
 	st->js = NULL;
 	st->connection = NULL;
-	nats_unacked_set_all_fates(st->waiting, denied ? FATE_MISCONFIGURED :
+	nats_unacked_set_all_fates(st->unacked, denied ? FATE_MISCONFIGURED :
 	    FATE_UNREACHABLE, why);
 }
 
@@ -292,37 +274,37 @@ nats_stream_connect(struct nats_stream *st, char why[SINK_WHY])
 
 	if (s != NATS_OK) {
 		st->connection = NULL;
-		snprintf(why, SINK_WHY, "cannot connect: %s", words(s));
+		snprintf(why, SINK_WHY, "cannot connect: %s", error_text(s));
 		return s == NATS_INVALID_ARG || s == NATS_ADDRESS_MISSING ?
 		    NATS_STREAM_UNFIT : NATS_STREAM_AWAY;
 	}
 	jsOptions_Init(&o);
-	o.Wait = API_MS;
-	/* Twice: the library never has to wait for room. */
+	o.Wait = JETSTREAM_MS;
+	/* Twice the window: the library never blocks a publish for room. */
 	o.PublishAsync.MaxPending = (int64_t)st->config.window * 2;
 	o.PublishAsync.AckHandler = on_ack;
 	o.PublishAsync.AckHandlerClosure = st;
 	s = natsConnection_JetStream(&st->js, st->connection, &o);
 	if (s == NATS_OK)
 		return NATS_STREAM_FITS;
-	snprintf(why, SINK_WHY, "JetStream: %s", words(s));
-	nats_stream_fail_rows(st, why);
+	snprintf(why, SINK_WHY, "JetStream: %s", error_text(s));
+	nats_stream_disconnect(st, why);
 	return NATS_STREAM_AWAY;
 }
 
 /* ---- messages ---- */
 
 static natsStatus
-publish(struct nats_stream *st, const struct row *r)
+publish_row(struct nats_stream *st, const struct row *r)
 {
 	struct text subject = { 0 };
 	jsPubOptions o;
 	natsMsg *msg = NULL;
 	natsStatus s = NATS_NO_MEMORY;
 
-	envelope_subject(&subject, text_view(&r->workspace_id));
+	nats_subject_write(&subject, text_view(&r->workspace_id));
 	text_add(&subject, "", 1);
-	if (subject.len > SUBJECT_MOST)
+	if (subject.len > SUBJECT_BYTES)
 		s = NATS_INVALID_SUBJECT;
 	else if (r->envelope.len > INT32_MAX)
 		s = NATS_MAX_PAYLOAD;
@@ -345,11 +327,11 @@ publish(struct nats_stream *st, const struct row *r)
 void
 nats_stream_send(struct nats_stream *st, const struct row *r)
 {
-	natsStatus s = publish(st, r);
+	natsStatus s = publish_row(st, r);
 
 	if (s != NATS_OK)
-		nats_unacked_set_fate(st->waiting, r->event_id,
-		    fate_of(s, 0, ""), 0, natsStatus_GetText(s));
+		nats_unacked_set_fate(st->unacked, r->event_id,
+		    fate_of_error(s, 0, ""), 0, natsStatus_GetText(s));
 }
 
 int
@@ -365,11 +347,13 @@ nats_stream_holds(struct nats_stream *st, uint64_t last_seq, uint64_t seq,
 	if (st->connection == NULL)
 		return -1;
 	s = js_GetMsg(&msg, st->js, st->config.stream, seq, NULL, &code);
-	/* Read and gone, as work queues do, expired or purged: it was there.
-	 * But a hole in a log is damage. */
+	/* A message may be gone because a consumer of a work queue read it, or
+	 * because it expired or was purged: the stream held it then. But in a
+	 * stream that keeps all, a message that is missing behind the first one
+	 * is lost. */
 	if (s == NATS_NOT_FOUND)
 		return seq <= last_seq && (seq < st->first_seq ||
-		    !st->keeps);
+		    !st->keeps_all);
 	if (s != NATS_OK)
 		return -1;
 	result = natsMsgHeader_Get(msg, "Nats-Msg-Id", &id) == NATS_OK &&
@@ -380,84 +364,16 @@ nats_stream_holds(struct nats_stream *st, uint64_t last_seq, uint64_t seq,
 
 /* ---- opening and closing ---- */
 
-/* nats://A,nats://B: any of a cluster will do. */
-static natsStatus
-set_servers(struct nats_stream *st)
-{
-	char *list = strdup(st->config.url), *at = list;
-	const char *servers[SERVERS_MOST];
-	int count = 0;
-	natsStatus s;
-
-	while (at != NULL && count < SERVERS_MOST) {
-		servers[count++] = at;
-		while ((at = strchr(at, ',')) != NULL && strncmp(at,
-		    ",nats://", 8) != 0 && strncmp(at, ",tls://", 7) != 0)
-			at++;
-		if (at != NULL)
-			*at++ = '\0';
-	}
-	s = count == 0 ? NATS_NO_MEMORY :
-	    natsOptions_SetServers(st->options, servers, count);
-	free(list);
-	return s;
-}
-
-static natsStatus
-set_secrets(struct nats_stream *st)
-{
-	const struct nats_sink_config *c = &st->config;
-	natsStatus s = NATS_OK;
-
-	if (c->credentials != NULL)
-		s = natsOptions_SetUserCredentialsFromFiles(st->options,
-		    c->credentials, NULL);
-	if (s == NATS_OK && c->user != NULL)
-		s = natsOptions_SetUserInfo(st->options, c->user, c->password);
-	if (s == NATS_OK && c->ca != NULL)
-		s = natsOptions_LoadCATrustedCertificates(st->options, c->ca);
-	/* The library takes tls:// for a word without a meaning. */
-	if (s == NATS_OK && (c->ca != NULL || strstr(c->url, "tls://") !=
-	    NULL))
-		s = natsOptions_SetSecure(st->options, true);
-	return s;
-}
-
-static natsStatus
-set_options(struct nats_stream *st)
-{
-	natsOptions *o;
-	natsStatus s = natsOptions_Create(&st->options);
-
-	if (s == NATS_OK)
-		s = natsStatistics_Create(&st->statistics);
-	if (s != NATS_OK || (s = set_servers(st)) != NATS_OK)
-		return s;
-	o = st->options;
-	/* These fail for values that make no sense alone. */
-	(void)natsOptions_SetName(o, "sentry-deliver");
-	(void)natsOptions_SetTimeout(o, CONNECT_MS);
-	(void)natsOptions_SetMaxReconnect(o, -1);
-	(void)natsOptions_SetReconnectWait(o, RECONNECT_MS);
-	/* What cannot leave at once comes back to us. */
-	(void)natsOptions_SetReconnectBufSize(o, 1);
-	(void)natsOptions_SetFailRequestsOnDisconnect(o, true);
-	(void)natsOptions_SetPingInterval(o, PING_MS);
-	(void)natsOptions_SetWriteDeadline(o, WRITE_MS);
-	(void)natsOptions_SetErrorHandler(o, on_error, st);
-	return set_secrets(st);
-}
-
 bool
 nats_stream_close(struct nats_stream *st)
 {
 	natsStatus s;
 
-	nats_stream_fail_rows(st, "the end");
+	nats_stream_disconnect(st, "the end");
 	natsStatistics_Destroy(st->statistics);
 	natsOptions_Destroy(st->options);
-	/* No handler runs any more once the library's threads have ended. */
-	s = nats_CloseAndWait(CLOSE_MS);
+	/* The handlers use *st, until the library's threads have ended. */
+	s = nats_CloseAndWait(LIBRARY_END_MS);
 	if (s != NATS_OK && s != NATS_NOT_INITIALIZED)
 		return false;
 	free(st);
@@ -466,7 +382,7 @@ nats_stream_close(struct nats_stream *st)
 
 struct nats_stream *
 nats_stream_open(const struct nats_sink_config *config,
-    struct nats_unacked *waiting, char why[SINK_WHY])
+    struct nats_unacked *unacked, char why[SINK_WHY])
 {
 	struct nats_stream *st = calloc(1, sizeof(*st));
 	natsStatus s;
@@ -476,10 +392,13 @@ nats_stream_open(const struct nats_sink_config *config,
 		return NULL;
 	}
 	st->config = *config;
-	st->waiting = waiting;
-	if ((s = set_options(st)) == NATS_OK)
+	st->unacked = unacked;
+	s = nats_options_create(&st->options, config, on_error, st);
+	if (s == NATS_OK)
+		s = natsStatistics_Create(&st->statistics);
+	if (s == NATS_OK)
 		return st;
-	snprintf(why, SINK_WHY, "%s", words(s));
+	snprintf(why, SINK_WHY, "%s", error_text(s));
 	(void)nats_stream_close(st);
 	return NULL;
 }

@@ -1,4 +1,4 @@
-#include "sink/sink.h"
+#include "sink/print_sink.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -8,41 +8,43 @@
 
 #include "base/file.h"
 
-#define PRINT_ROOM	1000	/* rows between two writes */
+#define PRINT_ROOM_ROWS	1000	/* between two writes */
 
-/* Standard output: an envelope a line. */
 struct sink_print {
 	struct sink	 sink;		/* first */
 	int		 fd;
-	struct row	*rows, **tail;
+	struct row_list	 rows;		/* whose lines are not written yet */
 	struct text	 lines;
 };
 
 static unsigned
-print_room(struct sink *sink)
+print_sink_room(struct sink *sink)
 {
 	struct sink_print *p = (struct sink_print *)sink;
 
-	return p->rows == NULL && sink->trouble[0] == '\0' ? PRINT_ROOM : 0;
+	return p->rows.first == NULL && sink->error[0] == '\0' ?
+	    PRINT_ROOM_ROWS : 0;
 }
 
 static void
-print_give(struct sink *sink, struct row *rows)
+print_sink_give(struct sink *sink, struct row *rows)
 {
 	struct sink_print *p = (struct sink_print *)sink;
+	struct row *r;
 
-	*p->tail = rows;
-	for (; *p->tail != NULL; p->tail = &(*p->tail)->next) {
-		text_span(&p->lines, text_view(&(*p->tail)->envelope));
+	while ((r = rows) != NULL) {
+		rows = r->next;
+		text_span(&p->lines, text_view(&r->envelope));
 		text_str(&p->lines, "\n");
+		row_list_add(&p->rows, r);
 	}
 }
 
 static struct row *
-print_wait(struct sink *sink, int ms)
+print_sink_wait(struct sink *sink, int ms)
 {
 	struct sink_print *p = (struct sink_print *)sink;
-	struct row *rows = p->rows, *r;
+	struct row *rows = p->rows.first;
 	int error = 0;
 
 	if (rows == NULL) {
@@ -54,34 +56,32 @@ print_wait(struct sink *sink, int ms)
 	else if (!file_write(p->fd, text_view(&p->lines)))
 		error = errno;
 	p->lines.len = 0;
-	p->rows = NULL;
-	p->tail = &p->rows;
+	row_list_start(&p->rows);
 	if (error != 0)
-		snprintf(sink->trouble, sizeof(sink->trouble),
+		snprintf(sink->error, sizeof(sink->error),
 		    "standard output: %s", strerror(error));
-	sink->over = error != 0;
-	for (r = rows; r != NULL; r = r->next)
-		row_set_fate(r,
-		    error == 0 ? FATE_DELIVERED : FATE_MISCONFIGURED,
-		    span_of(sink->trouble));
+	sink->failed = error != 0;
+	for (struct row *r = rows; r != NULL; r = r->next)
+		row_set_fate(r, error == 0 ? FATE_DELIVERED :
+		    FATE_MISCONFIGURED, span_of(sink->error));
 	return rows;
 }
 
 static void
-print_close(struct sink *sink)
+print_sink_close(struct sink *sink)
 {
 	struct sink_print *p = (struct sink_print *)sink;
 
-	row_free_all(p->rows);
+	row_free_all(p->rows.first);
 	text_release(&p->lines);
 	free(p);
 }
 
-static const struct sink_ops print_ops = {
-	.room = print_room,
-	.give = print_give,
-	.wait = print_wait,
-	.close = print_close,
+static const struct sink_ops print_sink_ops = {
+	.room = print_sink_room,
+	.give = print_sink_give,
+	.wait = print_sink_wait,
+	.close = print_sink_close,
 };
 
 struct sink *
@@ -93,9 +93,9 @@ print_sink_open(int fd, char why[SINK_WHY])
 		snprintf(why, SINK_WHY, "out of memory");
 		return NULL;
 	}
-	p->sink.ops = &print_ops;
+	p->sink.ops = &print_sink_ops;
 	snprintf(p->sink.name, sizeof(p->sink.name), "stdout");
 	p->fd = fd;
-	p->tail = &p->rows;
+	row_list_start(&p->rows);
 	return &p->sink;
 }

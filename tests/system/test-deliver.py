@@ -720,7 +720,7 @@ def goodbye():
     until(lambda: api.seen("never"))
     lock = open_db(db, write=True)
     seed(db, 40, "quick")
-    lock.execute("BEGIN IMMEDIATE")         # no verdict can be written
+    lock.execute("BEGIN IMMEDIATE")         # no fate can be written
     until(lambda: api.count() == 40)
     d.process.terminate()
     lock.execute("ROLLBACK")

@@ -1,6 +1,7 @@
 /* Rows as they leave: the envelope, the subject, and groups of rows. */
-#include "sink/http_batch.h"
 #include "sink/envelope.h"
+#include "sink/http_batch.h"
+#include "sink/nats_subject.h"
 
 #include <stdlib.h>
 
@@ -41,7 +42,7 @@ writes_subject(void)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct text t = { 0 };
 
-		envelope_subject(&t, span_of(cases[i].workspace));
+		nats_subject_write(&t, span_of(cases[i].workspace));
 		snprintf(want, sizeof(want), "sentry.observation.%s",
 		    cases[i].token);
 		ok(span_is(text_view(&t), want), "workspace %zu becomes a "
@@ -68,7 +69,7 @@ knows_patterns(void)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		ok(envelope_subject_fits(cases[i].pattern) == cases[i].fits,
+		ok(nats_subject_fits(cases[i].pattern) == cases[i].fits,
 		    "a stream of `%s' %s every workspace", cases[i].pattern,
 		    cases[i].fits ? "takes" : "does not take");
 }
@@ -257,22 +258,22 @@ splits(void)
 }
 
 static void
-judges(void)
+sets_fates(void)
 {
 	struct http_batch b;
-	struct row *judged = NULL;
+	struct row *done = NULL;
 	int64_t id = 0;
 	unsigned n = 0;
 
 	http_batch_start(&b, 100, 1000, 4, 9);
 	http_batch_add(&b, rows(3, 0, &id));
-	http_group_set_fate(next_group(&b), &judged, FATE_LATER, 7,
+	http_group_set_fate(next_group(&b), &done, FATE_LATER, 7,
 	    span_of("no\nway\x80"));
-	for (const struct row *r = judged; r != NULL; r = r->next)
+	for (const struct row *r = done; r != NULL; r = r->next)
 		n += r->fate == FATE_LATER && r->after_ms == 7 &&
 		    strcmp(r->why, "no?way?") == 0;
-	ok(n == 3, "each row of a group gets the verdict, in plain words");
-	row_free_all(judged);
+	ok(n == 3, "each row of a group gets the fate, in plain words");
+	row_free_all(done);
 	http_batch_release(&b);
 }
 
@@ -285,6 +286,6 @@ main(void)
 	groups();
 	lanes();
 	splits();
-	judges();
+	sets_fates();
 	return tap_done();
 }

@@ -164,7 +164,7 @@ takes_tried(struct db *d)
 }
 
 static void
-judges(struct db *d)
+writes_fates(struct db *d)
 {
 	struct queue_place place = { 0, 0 };
 	struct row *rows, *r;
@@ -181,12 +181,12 @@ judges(struct db *d)
 	row_set_fate(r = r->next, FATE_REFUSED, span_of("HTTP 400"));
 	row_set_fate(r->next, FATE_MISCONFIGURED, span_of("HTTP 401"));
 	ok(queue_write_fates(d, rows, NOW, "sink") == FAULT_NONE,
-	    "verdicts are written");
+	    "fates are written");
 	ok(ask("SELECT state = 'delivered' AND attempts = 1 AND delivered_at "
 	    "= 1000000 AND sink = 'sink' FROM outbox WHERE id = 1") == 1,
 	    "delivered");
 	ok(ask("SELECT state = 'acked' AND sink_seq = 77 AND due_at = 5000 "
-	    "FROM outbox WHERE id = 2") == 1, "acked, to be settled later");
+	    "FROM outbox WHERE id = 2") == 1, "acked, to be confirmed later");
 	ok(ask("SELECT state = 'pending' AND attempts = 1 AND due_at = 6000 "
 	    "AND last_error = 'HTTP 500' FROM outbox WHERE id = 3") == 1,
 	    "later");
@@ -226,9 +226,9 @@ judges(struct db *d)
 }
 
 static void
-settles(struct db *d)
+confirms(struct db *d)
 {
-	struct queue_acked ripe[8];
+	struct queue_acked acked[8];
 	uint64_t highest;
 	unsigned n;
 
@@ -238,12 +238,12 @@ settles(struct db *d)
 	    "'nats:S@2' WHERE id = 5; UPDATE outbox SET sink = 'nats:SX@1' "
 	    "WHERE id = 6"))
 		abort();
-	ok(queue_acked(d, 0, 3, "nats:S@1", ripe, 8, &n) == FAULT_NONE &&
-	    n == 3 && ripe[2].seq == 300 &&
-	    strcmp(ripe[2].event_id, "e3") == 0,
-	    "rows of this stream whose time has come are ripe");
-	ripe[1].lost = true;
-	ok(queue_confirm(d, ripe, n, 50, 55) == FAULT_NONE &&
+	ok(queue_acked(d, 0, 3, "nats:S@1", acked, 8, &n) == FAULT_NONE &&
+	    n == 3 && acked[2].seq == 300 &&
+	    strcmp(acked[2].event_id, "e3") == 0,
+	    "rows of this stream whose time has come are to be confirmed");
+	acked[1].lost = true;
+	ok(queue_confirm(d, acked, n, 50, 55) == FAULT_NONE &&
 	    ask("SELECT count(*) FROM outbox WHERE state = 'delivered' AND "
 	    "delivered_at = 50 AND id IN (1, 3)") == 2,
 	    "those that are held are delivered");
@@ -341,8 +341,8 @@ main(void)
 	shell_open();
 	takes(d);
 	takes_tried(d);
-	judges(d);
-	settles(d);
+	writes_fates(d);
+	confirms(d);
 	prunes(d);
 	for (int64_t n = 0; n < 10000000; n = n * 10 + 9)
 		ok(throttle_share(n) == (n < 10000 ? 2 : n < 100000 ? 4 :

@@ -1,4 +1,5 @@
-/* What an answer means for a row, and how long it waits: no clock, no dice. */
+/* What an answer means for a row, and how long it waits: without a clock or
+ * a random number. */
 #include "sink/retry.h"
 
 #include "../support/tap.h"
