@@ -77,27 +77,36 @@ static const struct setting settings[SETTINGS] = {
 	{ SET_CA, "nats-ca", NULL, 0 },
 };
 
-/* The settings that are numbers: where each is kept, what it is if nobody gives
- * it, and its limits. */
-static const struct number {
-	size_t		 at;	/* in struct deliver_options; 0: no number */
+/* Where a setting is kept as it is, and what it is if nobody gives it; of a
+ * number also its limits. Those that are not in this table set more than one
+ * member, or are checked further: set_option(). */
+static const struct target {
+	enum { SET_OTHER, SET_TEXT, SET_FLAG, SET_NUMBER } kind;
+	size_t		 at;	/* in struct deliver_options */
 	unsigned	 unset, least, most;
-} numbers[SETTINGS] = {
+} targets[SETTINGS] = {
 #define AT(member)	offsetof(struct deliver_options, member)
-	[SET_MAX_ATTEMPTS] = { AT(max_attempts), 20, 1, 1000 },
-	[SET_KEEP] = { AT(keep_days), 30, 0, 36500 },
-	[SET_TIMEOUT] = { AT(timeout_s), 30, 1, 600 },
-	[SET_BATCH] = { AT(batch_events), 500, 1, 5000 },
-	[SET_REQUESTS] = { AT(requests), 4, 1, 64 },
-	[SET_REPLICAS] = { AT(replicas), 1, 1, 5 },
-	[SET_SETTLE] = { AT(settle_s), 150, 0, 86400 },
+	[SET_DB] = { SET_TEXT, AT(db), 0, 0, 0 },
+	[SET_ONCE] = { SET_FLAG, AT(once), 0, 0, 0 },
+	[SET_MAX_ATTEMPTS] = { SET_NUMBER, AT(max_attempts), 20, 1, 1000 },
+	[SET_KEEP] = { SET_NUMBER, AT(keep_days), 30, 0, 36500 },
+	[SET_METRICS] = { SET_TEXT, AT(metrics), 0, 0, 0 },
+	[SET_TIMEOUT] = { SET_NUMBER, AT(timeout_s), 30, 1, 600 },
+	[SET_BATCH] = { SET_NUMBER, AT(batch_events), 500, 1, 5000 },
+	[SET_REQUESTS] = { SET_NUMBER, AT(requests), 4, 1, 64 },
+	[SET_CREATE] = { SET_FLAG, AT(create_stream), 0, 0, 0 },
+	[SET_REPLICAS] = { SET_NUMBER, AT(replicas), 1, 1, 5 },
+	[SET_SETTLE] = { SET_NUMBER, AT(settle_s), 150, 0, 86400 },
+	[SET_CREDS] = { SET_TEXT, AT(creds), 0, 0, 0 },
+	[SET_USER_FILE] = { SET_TEXT, AT(user_file), 0, 0, 0 },
+	[SET_CA] = { SET_TEXT, AT(ca), 0, 0, 0 },
 #undef AT
 };
 
-static unsigned *
-number_of(struct deliver_options *o, int which)
+static void *
+member_of(struct deliver_options *o, int which)
 {
-	return (unsigned *)(void *)((char *)o + numbers[which].at);
+	return (char *)o + targets[which].at;
 }
 
 static void
@@ -136,41 +145,26 @@ static void
 set_option(void *arg, int which, const char *name, const char *s)
 {
 	struct deliver_options *o = arg;
-	const struct number *n = &numbers[which];
+	const struct target *t = &targets[which];
 
-	if (*s == '\0' && which != SET_ONCE && which != SET_CREATE)
+	if (*s == '\0' && t->kind != SET_FLAG)
 		args_usage("%s wants a value", name);
-	if (n->at != 0)
-		*number_of(o, which) = (unsigned)args_number(name, s, 10,
-		    n->least, n->most);
-	switch (which) {
-	case SET_TO:
-	case SET_TO_FILE:
-		set_to(o, which, name, s);
+	switch (t->kind) {
+	case SET_TEXT:
+		*(const char **)member_of(o, which) = s;
 		break;
-	case SET_DB:
-		o->db = s;
+	case SET_FLAG:
+		*(bool *)member_of(o, which) = true;
 		break;
-	case SET_ONCE:
-		o->once = true;
+	case SET_NUMBER:
+		*(unsigned *)member_of(o, which) = (unsigned)args_number(name,
+		    s, 10, t->least, t->most);
 		break;
-	case SET_METRICS:
-		o->metrics = s;
-		break;
-	case SET_STREAM:
-		set_stream(o, name, s);
-		break;
-	case SET_CREATE:
-		o->create_stream = true;
-		break;
-	case SET_CREDS:
-		o->creds = s;
-		break;
-	case SET_USER_FILE:
-		o->user_file = s;
-		break;
-	case SET_CA:
-		o->ca = s;
+	case SET_OTHER:
+		if (which == SET_STREAM)
+			set_stream(o, name, s);
+		else
+			set_to(o, which, name, s);
 		break;
 	}
 }
@@ -258,8 +252,8 @@ deliver_options_read(struct deliver_options *o, int argc, char *argv[])
 
 	*o = (struct deliver_options){ .stream = "SENTRY" };
 	for (int i = 0; i < SETTINGS; i++)
-		if (numbers[i].at != 0)
-			*number_of(o, i) = numbers[i].unset;
+		if (targets[i].kind == SET_NUMBER)
+			*(unsigned *)member_of(o, i) = targets[i].unset;
 	args_program("sentry-deliver", help);
 	if (args_read(argc, argv, settings, SETTINGS, set_option, o) < argc)
 		args_usage("an argument too many");

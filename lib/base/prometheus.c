@@ -1,18 +1,21 @@
 #include "base/prometheus.h"
 
+/* A list of texts that NULL ends. */
+#define PARTS(...)	((const char *const []){ __VA_ARGS__, NULL })
+
+static void
+write_parts(struct text *t, const char *const *parts)
+{
+	for (; *parts != NULL; parts++)
+		text_str(t, *parts);
+}
+
 void
 prometheus_head(struct text *t, const char *name, const char *type,
     const char *help)
 {
-	text_str(t, "# HELP ");
-	text_str(t, name);
-	text_str(t, " ");
-	text_str(t, help);
-	text_str(t, "\n# TYPE ");
-	text_str(t, name);
-	text_str(t, " ");
-	text_str(t, type);
-	text_str(t, "\n");
+	write_parts(t, PARTS("# HELP ", name, " ", help, "\n# TYPE ", name,
+	    " ", type, "\n"));
 }
 
 static void
@@ -35,7 +38,7 @@ write_label_value(struct text *t, const char *s)
 }
 
 static void
-write_value(struct text *t, double value)
+end_sample(struct text *t, double value)
 {
 	text_str(t, " ");
 	text_number(t, value);
@@ -48,14 +51,13 @@ prometheus_sample(struct text *t, const char *name,
 {
 	text_str(t, name);
 	for (unsigned i = 0; i < count; i++) {
-		text_str(t, i == 0 ? "{" : ",");
-		text_str(t, labels[i].key);
-		text_str(t, "=\"");
+		write_parts(t, PARTS(i == 0 ? "{" : ",", labels[i].key,
+		    "=\""));
 		write_label_value(t, labels[i].value);
 		text_str(t, "\"");
 	}
 	text_str(t, count == 0 ? "" : "}");
-	write_value(t, value);
+	end_sample(t, value);
 }
 
 void
@@ -97,19 +99,16 @@ prometheus_histogram(struct text *t, const char *name, const double *limits,
 
 	for (size_t i = 0; i <= count; i++) {
 		all += in[i];
-		text_str(t, name);
-		text_str(t, "_bucket{le=\"");
+		write_parts(t, PARTS(name, "_bucket{le=\""));
 		if (i < count)
 			text_number(t, limits[i]);
 		else
 			text_str(t, "+Inf");
 		text_str(t, "\"}");
-		write_value(t, (double)all);
+		end_sample(t, (double)all);
 	}
-	text_str(t, name);
-	text_str(t, "_sum");
-	write_value(t, sum);
-	text_str(t, name);
-	text_str(t, "_count");
-	write_value(t, (double)all);
+	write_parts(t, PARTS(name, "_sum"));
+	end_sample(t, sum);
+	write_parts(t, PARTS(name, "_count"));
+	end_sample(t, (double)all);
 }

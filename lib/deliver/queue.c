@@ -169,6 +169,16 @@ read_rows(struct db *d, enum queue_statement at, struct queue_place *place,
 	return f;
 }
 
+static enum fault
+read_tried(struct db *d, struct queue_place *place, int64_t until,
+    const struct queue_visitor *to, bool *end)
+{
+	db_bind_int(d, SQL_TRIED, 1, place->due_at);
+	db_bind_int(d, SQL_TRIED, 2, place->id);
+	db_bind_int(d, SQL_TRIED, 3, until);
+	return read_rows(d, SQL_TRIED, place, to, end);
+}
+
 enum fault
 queue_next(struct db *d, bool tried, struct queue_place *place, int64_t due,
     const struct queue_visitor *to, bool *end)
@@ -181,18 +191,12 @@ queue_next(struct db *d, bool tried, struct queue_place *place, int64_t due,
 		return read_rows(d, SQL_FRESH, place, to, end);
 	}
 	if (place->due_at < far) {
-		db_bind_int(d, SQL_TRIED, 1, place->due_at);
-		db_bind_int(d, SQL_TRIED, 2, place->id);
-		db_bind_int(d, SQL_TRIED, 3, due);
-		f = read_rows(d, SQL_TRIED, place, to, end);
+		f = read_tried(d, place, due, to, end);
 		if (f != FAULT_NONE || !*end)
 			return f;
 		*place = (struct queue_place){ far, INT64_MAX };
 	}
-	db_bind_int(d, SQL_TRIED, 1, place->due_at);
-	db_bind_int(d, SQL_TRIED, 2, place->id);
-	db_bind_int(d, SQL_TRIED, 3, INT64_MAX);
-	return read_rows(d, SQL_TRIED, place, to, end);
+	return read_tried(d, place, INT64_MAX, to, end);
 }
 
 enum fault

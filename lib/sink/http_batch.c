@@ -95,54 +95,37 @@ cut_group(const struct http_batch *b, struct row_list *l, struct row **from,
 	return g;
 }
 
+/* The next group of fresh or of tried rows, of a lane that has fewer than
+ * `most` of these in flight; NULL if there is none. */
 static struct http_group *
-next_fresh(struct http_batch *b)
+next_group(struct http_batch *b, bool tried, unsigned most)
 {
-	struct row **from = choose_row(b, &b->fresh, b->most_sent);
-
-	return from == NULL ? NULL :
-	    cut_group(b, &b->fresh, from, b->most_rows);
-}
-
-/* Of a lane that has fewer than `most` groups of tried rows in flight. */
-static struct http_group *
-next_tried(struct http_batch *b, unsigned most)
-{
-	struct row **from = NULL;
+	struct row_list *l = tried ? &b->tried : &b->fresh;
+	struct row **from;
 	struct http_group *g;
 
-	if (b->sent_tried == 0 || b->sent_tried + 1 < b->most_sent)
-		from = choose_row(b, &b->tried, most);
-	if (from == NULL ||
-	    (g = cut_group(b, &b->tried, from, b->tried_rows)) == NULL)
+	if (tried && b->sent_tried > 0 && b->sent_tried + 1 >= b->most_sent)
 		return NULL;
-	g->tried = true;
-	return g;
-}
-
-static struct http_group *
-next_half(struct http_batch *b)
-{
-	struct http_group *g = b->halves;
-
-	if (g != NULL)
-		b->halves = g->next;
+	if ((from = choose_row(b, l, most)) == NULL || (g = cut_group(b, l,
+	    from, tried ? b->tried_rows : b->most_rows)) == NULL)
+		return NULL;
+	g->tried = tried;
 	return g;
 }
 
 struct http_group *
 http_batch_next(struct http_batch *b)
 {
-	struct http_group *g = next_half(b);
+	struct http_group *g = b->halves;
 
 	/* A lane gets its first group of tried rows before all fresh rows, and
 	 * more of them only when no fresh row may leave. */
-	if (g == NULL)
-		g = next_tried(b, 1);
-	if (g == NULL)
-		g = next_fresh(b);
-	if (g == NULL && b->most_sent > 3)
-		g = next_tried(b, b->most_sent - 2);
+	if (g != NULL)
+		b->halves = g->next;
+	else if ((g = next_group(b, true, 1)) == NULL &&
+	    (g = next_group(b, false, b->most_sent)) == NULL &&
+	    b->most_sent > 3)
+		g = next_group(b, true, b->most_sent - 2);
 	if (g == NULL)
 		return NULL;
 	g->next = NULL;

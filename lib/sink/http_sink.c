@@ -164,34 +164,23 @@ receive_body(char *at, size_t size, size_t count, void *arg)
 
 /* ---- requests ---- */
 
+#define SET(option, value) \
+	(curl_easy_setopt(s->easy, CURLOPT_##option, value) == CURLE_OK)
+
 static bool
 prepare_slot(struct sink_http *h, struct slot *s)
 {
-	if ((s->easy = curl_easy_init()) == NULL)
-		return false;
-	return curl_easy_setopt(s->easy, CURLOPT_URL, h->config.url) ==
-	    CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_PROTOCOLS_STR, "http,https") ==
-	    CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, h->headers) ==
-	    CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_USERAGENT,
-	    "sentry-deliver/" PACKAGE_VERSION) == CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_POST, 1L) == CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_CONNECTTIMEOUT_MS,
-	    HTTP_CONNECT_MS) == CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_TIMEOUT,
-	    (long)h->config.timeout_s) == CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_WRITEFUNCTION, receive_body) ==
-	    CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_WRITEDATA, &s->answer) ==
-	    CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_HEADERFUNCTION,
-	    receive_status) == CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_HEADERDATA, &s->status) ==
-	    CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_PRIVATE, s) == CURLE_OK;
+	return (s->easy = curl_easy_init()) != NULL &&
+	    SET(URL, h->config.url) && SET(PROTOCOLS_STR, "http,https") &&
+	    SET(HTTPHEADER, h->headers) &&
+	    SET(USERAGENT, "sentry-deliver/" PACKAGE_VERSION) &&
+	    SET(POST, 1L) && SET(NOSIGNAL, 1L) &&
+	    SET(CONNECTTIMEOUT_MS, HTTP_CONNECT_MS) &&
+	    SET(TIMEOUT, (long)h->config.timeout_s) &&
+	    SET(HEADERFUNCTION, receive_status) &&
+	    SET(HEADERDATA, &s->status) &&
+	    SET(WRITEFUNCTION, receive_body) && SET(WRITEDATA, &s->answer) &&
+	    SET(PRIVATE, s);
 }
 
 /* A handle is not used for a second request: libcurl (until May 2023, its pull
@@ -211,10 +200,8 @@ start_request(struct sink_http *h, struct slot *s)
 {
 	return !s->body.broken &&
 	    (s->easy != NULL || prepare_slot(h, s)) &&
-	    curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS, s->body.at) ==
-	    CURLE_OK &&
-	    curl_easy_setopt(s->easy, CURLOPT_POSTFIELDSIZE_LARGE,
-	    (curl_off_t)s->body.len) == CURLE_OK &&
+	    SET(POSTFIELDS, s->body.at) &&
+	    SET(POSTFIELDSIZE_LARGE, (curl_off_t)s->body.len) &&
 	    curl_multi_add_handle(h->multi, s->easy) == CURLM_OK;
 }
 

@@ -178,8 +178,8 @@ nats_sink_wait(struct sink *sink, int ms)
 		/* It is not known whether the old or the new stream has
 		 * acknowledged it. */
 		if (r->fate == FATE_ACKED && r->generation != n->generation)
-			row_set_fate(r, FATE_MISCONFIGURED, span_of(
-			    "the stream was made anew meanwhile"));
+			row_set_fate(r, FATE_MISCONFIGURED,
+			    span_of("the stream was made anew meanwhile"));
 	}
 	return done;
 }

@@ -22,10 +22,9 @@ static void
 stands_for(long status, const char *type, const char *body, bool inngest,
     long want)
 {
-	ok(http_response_status(
-	       status, span_of(type), span_of(body), inngest, 2) == want,
-	    "%ld with %s of %s is a %ld%s", status, body, type, want,
-	    inngest ? " of Inngest's" : "");
+	ok(http_response_status(status, span_of(type), span_of(body), inngest,
+	    2) == want, "%ld with %s of %s is a %ld%s", status, body, type,
+	    want, inngest ? " of Inngest's" : "");
 }
 
 static void
@@ -65,8 +64,8 @@ main(void)
 	stands_for(200, "", "{\"status\":\"queued\"}", false, 200);
 	stands_for(200, "Text/HTML; charset=utf-8", "hello", false,
 	    HTTP_RESPONSE_FOREIGN);
-	stands_for(
-	    200, "", " \r\n<!DOCTYPE HTML>", false, HTTP_RESPONSE_FOREIGN);
+	stands_for(200, "", " \r\n<!DOCTYPE HTML>", false,
+	    HTTP_RESPONSE_FOREIGN);
 	stands_for(200, "text/plain", "<html>", false, HTTP_RESPONSE_FOREIGN);
 	stands_for(500, "text/html", "<html>", false, 500);
 	takes("{\"ids\":[\"1\",\"2\"],\"error\":\"no\"}", 2);
