@@ -1,4 +1,4 @@
-/* What an event API's answer says: Inngest's, or that of one alike. */
+/* What the answer of an event API means: Inngest's, or another one's. */
 #ifndef HTTP_RESPONSE_H
 #define HTTP_RESPONSE_H
 
