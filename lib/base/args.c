@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +34,26 @@ args_usage(const char *format, ...)
 	va_end(ap);
 	fputs(" (--help says more)\n", stderr);
 	exit(EXIT_USAGE);
+}
+
+void
+args_error(const char *format, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "%s: ", program);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputs("\n", stderr);
+}
+
+bool
+args_flag(const char *name, const char *s)
+{
+	if (*s != '\0' && strcmp(s, "0") != 0 && strcmp(s, "1") != 0)
+		args_usage("%s wants 1 or 0", name);
+	return *s != '0';
 }
 
 /* The value is not repeated: it may hold anything. */
@@ -73,11 +92,19 @@ args_join(const char *a, const char *b)
 	char *s = malloc(n);
 
 	if (s == NULL) {
-		fprintf(stderr, "%s: out of memory\n", program);
+		args_error("out of memory");
 		exit(1);
 	}
 	snprintf(s, n, "%s%s", a, b);
 	return s;
+}
+
+const char *
+args_state_file(const char *file)
+{
+	const char *folder = args_variable("STATE_DIRECTORY");
+
+	return folder == NULL ? file : args_join(args_join(folder, "/"), file);
 }
 
 /* A word of the command line, fit for a message of one line. The value behind
@@ -118,12 +145,12 @@ help_wins_over_rest(int argc, char *argv[])
 			tell_help();
 }
 
-/* Sets given[i] for each option that is there, `i` being its place in
- * `longs`. */
+/* Sets given[i] for each option that is there, settings[i] and longs[i]. */
 static void
-args_read_options(int argc, char *argv[], const struct option *longs,
-    bool *given, args_set *set, void *arg)
+args_read_options(int argc, char *argv[], const struct setting *settings,
+    const struct option *longs, bool *given, args_set *set, void *arg)
 {
+	const char *name;
 	int c, index = 0;
 
 	opterr = 0;
@@ -139,9 +166,12 @@ args_read_options(int argc, char *argv[], const struct option *longs,
 		if (c == ARGS_VERSION)
 			tell_version();
 		given[index] = true;
-		set(arg, c, argv[optind - 1] == optarg ? argv[optind - 2] :
-		    printable_word(argv[optind - 1]),
-		    optarg == NULL ? "" : optarg);
+		name = argv[optind - 1] == optarg ? argv[optind - 2] :
+		    printable_word(argv[optind - 1]);
+		if (optarg != NULL && *optarg == '\0' &&
+		    settings[index].kind == SETTING_VALUE)
+			args_usage("%s wants a value", name);
+		set(arg, c, name, optarg == NULL ? "" : optarg);
 	}
 }
 
@@ -177,7 +207,7 @@ args_read(int argc, char *argv[], const struct setting *settings,
 	    ARGS_HELP };
 	longs[count + 1] = (struct option){ "version", no_argument, NULL,
 	    ARGS_VERSION };
-	args_read_options(argc, argv, longs, given, set, arg);
+	args_read_options(argc, argv, settings, longs, given, set, arg);
 	args_read_variables(settings, count, given, set, arg);
 	return optind;
 }

@@ -3,6 +3,7 @@
 #define ARGS_H
 
 #include <getopt.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define EXIT_USAGE	64	/* EX_USAGE of sysexits.h */
@@ -13,7 +14,11 @@ struct setting {
 	int		 id;
 	const char	*option;	/* without the dashes */
 	const char	*variable;	/* or NULL */
-	enum { SETTING_VALUE, SETTING_FLAG } kind;
+	enum {
+		SETTING_VALUE,	/* has a value, which is not empty */
+		SETTING_TEXT,	/* has a value, which may be empty */
+		SETTING_FLAG	/* an option without a value */
+	} kind;
 };
 
 /* The program's function that sets one: `name` is the option or the variable
@@ -35,6 +40,14 @@ int	args_read(int argc, char *argv[], const struct setting *, size_t count,
 void	args_usage(const char *format, ...)
 	    __attribute__((format(printf, 1, 2), noreturn));
 
+/* Says in a line on standard error what does not work. */
+void	args_error(const char *format, ...)
+	    __attribute__((format(printf, 1, 2)));
+
+/* A flag: true for "", as its option gives it, and for 1; false for 0;
+ * args_usage() for any other value of its variable. */
+bool	args_flag(const char *name, const char *value);
+
 /* The value as a number from `least` to `most`, in base 10 or 8. Calls
  * args_usage() if it is none; `name` is for that message. */
 unsigned long	args_number(const char *name, const char *value, int base,
@@ -42,6 +55,10 @@ unsigned long	args_number(const char *name, const char *value, int base,
 
 /* A variable, or NULL when it is unset or set to nothing. */
 const char	*args_variable(const char *name);
+
+/* The path of `file` in the folder that systemd keeps for the program
+ * ($STATE_DIRECTORY), or else in the working directory. */
+const char	*args_state_file(const char *file);
 
 /* Both strings in one, which lives as long as the program. Exits without
  * memory. */
