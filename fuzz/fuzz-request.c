@@ -283,7 +283,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	write_records(&records, &c);
 	h->answer(h->arg, &q, &r, 1);
 	check(&c, &r);
-	exchange_write_reply(&here, &r);
+	cgi_write_reply(&here, &r);
 	text_release(&r.body);
 	worker_serve(&replies, text_view(&records));
 	rest = text_view(&replies);

@@ -72,7 +72,7 @@ start(void)
 	config.observe_list = service.observe_list;
 	claim(writer_start(&service.writer, &config, why) == FAULT_NONE);
 	claim(listen_open(&listener, path, 0600, why) == 0);
-	handler = answer_handler(&service);
+	handler = service_handler(&service);
 	claim(threads_start(&threads, &listener, THREADS, &handler) == 0);
 }
 

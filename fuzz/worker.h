@@ -2,7 +2,7 @@
 #ifndef WORKER_H
 #define WORKER_H
 
-#include "worker/answer.h"
+#include "worker/service.h"
 
 #define WORKER_SECRET	"0123456789abcdef0123456789abcdef"
 #define WORKER_MAX_BODY	32768	/* bytes; within an input's reach */

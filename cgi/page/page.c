@@ -20,12 +20,6 @@
 	"Cross-Origin-Opener-Policy: same-origin\r\n" \
 	"X-Robots-Tag: noindex\r\n"
 
-static struct span
-param(const struct request *q, const char *name)
-{
-	return q->param(q->arg, name);
-}
-
 /* NAME=DIGITS and nothing else. */
 static bool
 number(struct span query, const char *name, int64_t *n)
@@ -145,8 +139,8 @@ one_row(struct reply *r, const char *db, int64_t id)
 static void
 get(struct reply *r, const char *db, const struct request *q)
 {
-	struct span query = param(q, "QUERY_STRING");
-	struct span info = param(q, "PATH_INFO");
+	struct span query = cgi_param(q, "QUERY_STRING");
+	struct span info = cgi_param(q, "PATH_INFO");
 	int64_t n;
 
 	if (info.len > 0 && !span_is(info, "/"))
@@ -170,7 +164,7 @@ get(struct reply *r, const char *db, const struct request *q)
 static void
 answer(void *db, const struct request *q, struct reply *r, unsigned count)
 {
-	struct span method = param(q, "REQUEST_METHOD");
+	struct span method = cgi_param(q, "REQUEST_METHOD");
 
 	assert(count == 1);	/* as they are all answered alone */
 	*r = (struct reply){ .status = 200, .reason = "OK",

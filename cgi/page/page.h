@@ -2,7 +2,7 @@
 #ifndef PAGE_H
 #define PAGE_H
 
-#include "server/exchange.h"
+#include "server/cgi.h"
 
 /* The database's path outlives it. */
 struct handler	page_handler(const char *db);

@@ -1,7 +1,13 @@
-#include "server/exchange.h"
+#include "server/cgi.h"
+
+struct span
+cgi_param(const struct request *q, const char *name)
+{
+	return q->param(q->arg, name);
+}
 
 void
-exchange_write_reply(struct text *t, const struct reply *r)
+cgi_write_reply(struct text *t, const struct reply *r)
 {
 	text_str(t, "Status: ");
 	text_int(t, r->status);

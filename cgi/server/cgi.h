@@ -1,14 +1,17 @@
-/* A request, its reply, and who turns the one into the other. */
-#ifndef EXCHANGE_H
-#define EXCHANGE_H
+/* A request as CGI describes it (RFC 3875), its reply, and the handler that
+ * makes the one from the other. FastCGI (fcgi.h) and plain CGI (plain_cgi.h)
+ * both hand these to the handler, which does not know by which it is called. */
+#ifndef CGI_H
+#define CGI_H
 
 #include "base/text.h"
 
-/* How a request is read, whatever it came by. */
 struct request {
-	/* A CGI variable, { NULL, 0 } where it is not set. */
+	/* A variable (RFC 3875, section 4.1) by its name; its bytes live until
+	 * the reply is sent. { NULL, 0 } where it is not set. */
 	struct span	 (*param)(void *arg, const char *name);
-	/* Up to n bytes of the body; fewer only when there are no more. */
+	/* Reads the next n bytes of the body into buf, and returns how many:
+	 * fewer than n only at the body's end, or when the peer is gone. */
 	size_t		 (*read)(void *arg, char *buf, size_t n);
 	void		*arg;
 };
@@ -22,22 +25,29 @@ struct reply {
 	struct text	 body;
 };
 
-/* Appends the reply as CGI says it, `Status:` line first. */
-void	exchange_write_reply(struct text *, const struct reply *);
+#define REQUESTS_MOST	16	/* that are answered together */
 
-/* Who answers; shared by all threads. */
-#define REQUESTS_MOST	16	/* at once */
+/* What a program does with requests. All threads share it. */
 struct handler {
-	/* Makes the replies of `count` requests, whose bodies are released
-	 * after they were sent. */
+	/* Fills reply[i] from request[i], for `count` of them, REQUESTS_MOST
+	 * at most. The caller sends the replies, and releases their bodies. */
 	void		 (*answer)(void *arg, const struct request *,
 			    struct reply *, unsigned count);
-	/* Whether a request may take long, and so is answered alone; NULL: all
-	 * of them. */
+	/* Whether this request may take long: it is then answered after those
+	 * that came with it, and alone. NULL: every request is. */
 	bool		 (*alone)(const struct request *);
-	bool		 (*moves)(void *arg);	/* else the watchdog hears
-						 * nothing; NULL: always */
+	/* Whether the handler's own threads get on with their work: only then
+	 * the service manager's watchdog is told that all is well. NULL: it
+	 * has none. */
+	bool		 (*alive)(void *arg);
 	void		*arg;
 };
+
+/* The request's variable `name`. */
+struct span	cgi_param(const struct request *, const char *name);
+
+/* Appends the reply as a CGI program writes it (RFC 3875, section 6): header
+ * lines with `Status:` first, an empty line, the body. */
+void		cgi_write_reply(struct text *, const struct reply *);
 
 #endif

@@ -14,6 +14,18 @@
 
 #include <fcgiapp.h>
 
+/*
+ * A request on a connection that is ready to be read:
+ *
+ * 1. fcgi_peek(): the kernel copies out what came, and leaves it there.
+ *    fcgi_pass_management() drops a record that concerns no request, and
+ *    fcgi_check_head() finds out whether libfcgi may read what follows.
+ * 2. fcgi_read_head(): libfcgi reads the records BEGIN_REQUEST and PARAMS.
+ * 3. fcgi_request(): the handler asks for variables (fcgi_param()) and reads
+ *    the body (fcgi_read_body()).
+ * 4. fcgi_reply(): fcgi_drain_body(), then the reply goes out.
+ */
+
 /* FastCGI 1.0, section 8; libfcgi has names for these, but in a header that
  * defines more than names. */
 #define FCGI_VERSION	1
@@ -24,15 +36,16 @@
 #define RECORD_HEADER	8
 #define BEGIN_CONTENT	8
 
-#define FRONT_BYTES	32768	/* mostly the request is shorter than that */
-#define MOST_BYTES	((size_t)FCGI_HEAD_MAX * 2)	/* headers, padding */
+#define PEEK_BYTES	32768	/* most requests are shorter than that */
+/* A head in small records with much padding is longer than its content. */
+#define PEEK_BYTES_MAX	((size_t)FCGI_HEAD_MAX * 2)
 #define MANAGEMENT_MOST	16	/* records of that kind before a request */
-#define LOOK_FIRST_NS	500000	/* between looks at a head in pieces, */
-#define LOOK_MOST_NS	64000000	/* longer each time */
-#define REST_MAX	134217728	/* bytes of a body that nobody wants */
+#define PEEK_FIRST_NS	500000	/* from one look at a head in pieces to the */
+#define PEEK_MOST_NS	64000000	/* next; doubled each time up to this */
+#define DRAIN_MAX	134217728	/* bytes of a body that nobody wants */
 
-/* What is set by hand stands below "Don't use anything below here", and has
- * stood there since 2003. */
+/* fcgi_open() sets these two members, though in fcgiapp.h they stand below
+ * "Don't use anything below here". They have stood there since 2003. */
 static_assert(offsetof(FCGX_Request, ipcFd) ==
     offsetof(FCGX_Request, paramsPtr) + sizeof(void *) &&
     offsetof(FCGX_Request, keepConnection) ==
@@ -86,10 +99,11 @@ fcgi_fd(const struct fcgi *c)
 	return c->fd;
 }
 
-/* ---- the front ---- */
+/* ---- what stands at the front ---- */
 
+/* Takes the length of a name or value off the front (FastCGI 1.0, 3.4). */
 static bool
-length_of(struct span *s, size_t *n)
+fcgi_pair_length(struct span *s, size_t *n)
 {
 	const unsigned char *p = (const unsigned char *)s->at;
 	size_t bytes = s->len > 0 && p[0] >= 0x80 ? 4 : 1;
@@ -103,14 +117,15 @@ length_of(struct span *s, size_t *n)
 	return true;
 }
 
-/* Whether all that these pairs claim is there. */
+/* Whether all the bytes are there that these pairs of name and value claim. */
 static bool
-pairs_are_whole(struct span s)
+fcgi_pairs_are_whole(struct span s)
 {
 	size_t name, value;
 
 	while (s.len > 0) {
-		if (!length_of(&s, &name) || !length_of(&s, &value) ||
+		if (!fcgi_pair_length(&s, &name) ||
+		    !fcgi_pair_length(&s, &value) ||
 		    name > s.len || value > s.len - name)
 			return false;
 		s.at += name + value;
@@ -120,73 +135,75 @@ pairs_are_whole(struct span s)
 }
 
 static size_t
-content_of(const unsigned char *record)
+fcgi_content_length(const unsigned char *record)
 {
 	return (size_t)record[4] << 8 | record[5];
 }
 
-/* Whether of the n bytes those from `at` on have all of its body. */
+/* Whether the records from p + at to p + n hold the body up to its end. */
 static bool
-body_is_whole(const unsigned char *p, size_t at, size_t n)
+fcgi_body_is_whole(const unsigned char *p, size_t at, size_t n)
 {
 	while (at + RECORD_HEADER <= n && p[at + 1] == STDIN) {
-		if (content_of(p + at) == 0)
+		if (fcgi_content_length(p + at) == 0)
 			return true;
-		at += RECORD_HEADER + content_of(p + at) + p[at + 6];
+		at += RECORD_HEADER + fcgi_content_length(p + at) + p[at + 6];
 	}
 	return false;
 }
 
-/* Of the first n bytes, which it moves about. FCGI_NOTHING: so far it is the
- * beginning of a request. */
+/* Checks the n bytes at p, the first of the connection, and moves them about.
+ * FCGI_NOTHING: so far they are a request's beginning. */
 static enum fcgi_front
-judge(unsigned char *p, size_t n)
+fcgi_check_head(unsigned char *p, size_t n)
 {
 	size_t first = RECORD_HEADER + BEGIN_CONTENT, params = 0, at, content;
 
 	if (n < first)
 		return FCGI_NOTHING;
-	if (p[1] != BEGIN_REQUEST || content_of(p) != BEGIN_CONTENT ||
+	if (p[1] != BEGIN_REQUEST || fcgi_content_length(p) != BEGIN_CONTENT ||
 	    p[8] != 0 || p[9] != RESPONDER)
-		return FCGI_OVER;
+		return FCGI_END;
 	for (at = first + p[6]; at + RECORD_HEADER <= n; ) {
 		unsigned char *r = p + at;
 
-		content = content_of(r);
+		content = fcgi_content_length(r);
 		if (r[0] != FCGI_VERSION || r[1] != PARAMS || r[2] != p[2] ||
 		    r[3] != p[3] || params + content > FCGI_HEAD_MAX)
-			return FCGI_OVER;
-		if (content == 0 && !pairs_are_whole((struct span){
+			return FCGI_END;
+		if (content == 0 && !fcgi_pairs_are_whole((struct span){
 		    (const char *)p + first, params }))
-			return FCGI_OVER;
+			return FCGI_END;
 		if (content == 0)
-			return body_is_whole(p, at + RECORD_HEADER + r[6],
+			return fcgi_body_is_whole(p, at + RECORD_HEADER + r[6],
 			    n) ? FCGI_WHOLE_REQUEST : FCGI_REQUEST;
 		at += RECORD_HEADER + content + r[6];
 		if (at > n)
 			break;
-		/* One behind the other, over what was looked at. */
+		/* The contents are put one behind the other, in place of the
+		 * records that were checked. */
 		memmove(p + first + params, r + RECORD_HEADER, content);
 		params += content;
 	}
 	return FCGI_NOTHING;
 }
 
-/* A management record concerns no request: it is passed over, once all of it
- * is there. */
+/* A management record is one with the request id 0. It is read and dropped
+ * once all of it is there: nginx sends none, and nothing depends on them. */
 static enum fcgi_front
-pass_over(const struct fcgi *c, unsigned char *p, size_t n, bool *passed)
+fcgi_pass_management(const struct fcgi *c, unsigned char *p, size_t n,
+    bool *passed)
 {
-	size_t whole = RECORD_HEADER + content_of(p) + p[6];
+	size_t whole = RECORD_HEADER + fcgi_content_length(p) + p[6];
 
 	*passed = n >= whole &&
 	    recv(c->fd, p, whole, MSG_DONTWAIT) == (ssize_t)whole;
 	return FCGI_NOTHING;
 }
 
-/* *n: how many bytes there are, of which p takes up to `most`. */
+/* Copies up to `most` bytes of the front to p; *n: how many there are. */
 static enum fcgi_front
-look_once(const struct fcgi *c, unsigned char *p, size_t most, size_t *n,
+fcgi_peek_into(const struct fcgi *c, unsigned char *p, size_t most, size_t *n,
     bool *passed)
 {
 	ssize_t rc = recv(c->fd, p, most, MSG_PEEK | MSG_DONTWAIT);
@@ -195,32 +212,32 @@ look_once(const struct fcgi *c, unsigned char *p, size_t most, size_t *n,
 	*n = rc > 0 ? (size_t)rc : 0;
 	if (rc <= 0)
 		return rc < 0 && (errno == EAGAIN || errno == EINTR) ?
-		    FCGI_NOTHING : FCGI_OVER;
+		    FCGI_NOTHING : FCGI_END;
 	if (p[0] != FCGI_VERSION)
-		return FCGI_OVER;
+		return FCGI_END;
 	if (*n >= RECORD_HEADER && (p[2] | p[3]) == 0)
-		return pass_over(c, p, *n, passed);
-	return judge(p, *n);
+		return fcgi_pass_management(c, p, *n, passed);
+	return fcgi_check_head(p, *n);
 }
 
-/* The same with as many bytes as it takes. */
+/* The same with a small buffer, or a large one if that is too small. */
 static enum fcgi_front
-look_well(const struct fcgi *c, size_t *n, bool *passed)
+fcgi_peek_once(const struct fcgi *c, size_t *n, bool *passed)
 {
-	unsigned char front[FRONT_BYTES], *all;
-	enum fcgi_front f = look_once(c, front, sizeof(front), n, passed);
+	unsigned char front[PEEK_BYTES], *all;
+	enum fcgi_front f = fcgi_peek_into(c, front, sizeof(front), n, passed);
 
 	if (f != FCGI_NOTHING || *n < sizeof(front))
 		return f;
-	if ((all = malloc(MOST_BYTES)) == NULL)
-		return FCGI_OVER;
-	f = look_once(c, all, MOST_BYTES, n, passed);
+	if ((all = malloc(PEEK_BYTES_MAX)) == NULL)
+		return FCGI_END;
+	f = fcgi_peek_into(c, all, PEEK_BYTES_MAX, n, passed);
 	free(all);
-	return *n == MOST_BYTES && f == FCGI_NOTHING ? FCGI_OVER : f;
+	return *n == PEEK_BYTES_MAX && f == FCGI_NOTHING ? FCGI_END : f;
 }
 
 static bool
-peer_is_gone(const struct fcgi *c)
+fcgi_peer_is_gone(const struct fcgi *c)
 {
 	struct pollfd p = { .fd = c->fd, .events = POLLRDHUP };
 
@@ -228,40 +245,40 @@ peer_is_gone(const struct fcgi *c)
 }
 
 enum fcgi_front
-fcgi_look(struct fcgi *c, bool wait)
+fcgi_peek(struct fcgi *c, bool wait)
 {
-	long step = LOOK_FIRST_NS, waited = 0;
+	long step = PEEK_FIRST_NS, waited = 0;
 	bool passed;
 	size_t n;
 
 	for (int records = 0; records < MANAGEMENT_MOST; records += passed) {
-		enum fcgi_front f = look_well(c, &n, &passed);
+		enum fcgi_front f = fcgi_peek_once(c, &n, &passed);
 
 		if (f != FCGI_NOTHING || n == 0)
 			return f;
 		if (passed)
 			continue;
 		if (!wait)
-			return FCGI_BEGUN;
-		if (waited >= FCGI_PEER_MS * 1000000L || peer_is_gone(c))
+			return FCGI_INCOMPLETE;
+		if (waited >= FCGI_PEER_MS * 1000000L || fcgi_peer_is_gone(c))
 			break;
 		nanosleep(&(struct timespec){ .tv_nsec = step }, NULL);
 		waited += step;
-		step = step < LOOK_MOST_NS ? step * 2 : step;
+		step = step < PEEK_MOST_NS ? step * 2 : step;
 	}
-	return FCGI_OVER;
+	return FCGI_END;
 }
 
 /* ---- the request ---- */
 
 bool
-fcgi_next(struct fcgi *c)
+fcgi_read_head(struct fcgi *c)
 {
 	return FCGX_Accept_r(&c->request) == 0;
 }
 
 static struct span
-param(void *arg, const char *name)
+fcgi_param(void *arg, const char *name)
 {
 	const struct fcgi *c = arg;
 
@@ -269,7 +286,7 @@ param(void *arg, const char *name)
 }
 
 static size_t
-read_body(void *arg, char *buf, size_t n)
+fcgi_read_body(void *arg, char *buf, size_t n)
 {
 	struct fcgi *c = arg;
 	size_t got = 0;
@@ -287,20 +304,20 @@ read_body(void *arg, char *buf, size_t n)
 struct request
 fcgi_request(struct fcgi *c)
 {
-	return (struct request){ param, read_body, c };
+	return (struct request){ fcgi_param, fcgi_read_body, c };
 }
 
 /* ---- the reply ---- */
 
-/* True when the body has come to its end. */
+/* Reads and drops the rest of the body. True when it has come to its end. */
 static bool
-take_rest(struct fcgi *c)
+fcgi_drain_body(struct fcgi *c)
 {
-	char rest[FRONT_BYTES];
+	char rest[PEEK_BYTES];
 	size_t all = 0, n;
 
-	while ((n = read_body(c, rest, sizeof(rest))) > 0 &&
-	    (all += n) < REST_MAX)
+	while ((n = fcgi_read_body(c, rest, sizeof(rest))) > 0 &&
+	    (all += n) < DRAIN_MAX)
 		;
 	return FCGX_HasSeenEOF(c->request.in) != 0 &&
 	    FCGX_GetError(c->request.in) == 0;
@@ -310,9 +327,9 @@ bool
 fcgi_reply(struct fcgi *c, const struct reply *reply)
 {
 	struct text t = { 0 };
-	bool ended = take_rest(c), kept;
+	bool ended = fcgi_drain_body(c), kept;
 
-	exchange_write_reply(&t, reply);
+	cgi_write_reply(&t, reply);
 	if (!ended || t.broken || reply->body.broken)
 		c->request.keepConnection = 0;
 	if (!t.broken && !reply->body.broken)

@@ -1,37 +1,41 @@
-#include "server/memory.h"
+#include "server/heap.h"
 
 #include <malloc.h>
 #include <stdbool.h>
 
+/* By default glibc makes up to eight arenas a core, and each keeps what its
+ * threads have freed: a burst of large hooks would stay in all of them. */
 #define ARENAS		8
-#define MMAP_BYTES	524288
-#define TRIM_BYTES	4194304
 
-/* Few heaps for many threads, and large bodies outside of them: what these
- * take, the system gets back. What others take stays for the next one: to ask
- * for it anew costs more than to read a hook of 200 KiB. No lists of small
- * pieces that are joined only when a large one is freed: that is each time. */
+/* A body of this size gets pages of its own, and free() gives them back. A
+ * smaller one comes from an arena: pages that are asked for anew for each hook
+ * of 200 KiB cost more than to read it. */
+#define MMAP_BYTES	524288
+
+#define TRIM_BYTES	4194304	/* free at an arena's end: given back */
+
 void
-memory_keep_small(void)
+heap_tune(void)
 {
 	(void)mallopt(M_ARENA_MAX, ARENAS);
+	/* Small pieces are joined when they are freed, and not, all of them,
+	 * whenever a large one is freed: that is with every hook. */
 	(void)mallopt(M_MXFAST, 0);
 	(void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
 	(void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
 }
 
-/* Atomic: something large was freed since the last time. */
-static bool	freed;
+static bool	freed_large;	/* atomic: since the last heap_trim() */
 
 void
-memory_freed(void)
+heap_note_large_free(void)
 {
-	__atomic_store_n(&freed, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&freed_large, true, __ATOMIC_RELAXED);
 }
 
 void
-memory_give_back(void)
+heap_trim(void)
 {
-	if (__atomic_exchange_n(&freed, false, __ATOMIC_RELAXED))
+	if (__atomic_exchange_n(&freed_large, false, __ATOMIC_RELAXED))
 		(void)malloc_trim(0);
 }

@@ -1,15 +1,15 @@
-/* How much memory the process keeps. */
-#ifndef MEMORY_H
-#define MEMORY_H
+/* How much freed memory the process keeps: glibc's malloc, tuned. */
+#ifndef HEAP_H
+#define HEAP_H
 
-/* At the start, before any thread. */
-void	memory_keep_small(void);
+/* Tunes malloc. At the start of the program, before any thread. */
+void	heap_tune(void);
 
-/* Something large was freed: what many hooks take at once would else stay with
- * the process for ever. */
-void	memory_freed(void);
+/* Notes that a large body was freed: heap_trim() has something to do. */
+void	heap_note_large_free(void);
 
-/* Now and then: gives back to the system what was freed since. */
-void	memory_give_back(void);
+/* Gives freed memory back to the system if a large body was freed since the
+ * last call. To be called every second or so. */
+void	heap_trim(void);
 
 #endif

@@ -13,13 +13,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* nginx answers 502 at once when it is full. The kernel cuts it to
- * net.core.somaxconn. */
+/* Connections that wait to be accepted. When there are more, nginx answers 502
+ * at once. The kernel allows net.core.somaxconn at most. */
 #define BACKLOG	4096
 
 __attribute__((format(printf, 2, 3)))
 static int
-fail(char why[LISTEN_WHY], const char *format, ...)
+listen_fail(char why[LISTEN_WHY], const char *format, ...)
 {
 	va_list ap;
 
@@ -41,44 +41,46 @@ listen_inherited(struct listener *l)
 }
 
 static int
-unix_address(struct sockaddr_un *sun, const char *path, char why[LISTEN_WHY])
+listen_unix_address(struct sockaddr_un *sun, const char *path,
+    char why[LISTEN_WHY])
 {
 	*sun = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (strlen(path) >= sizeof(sun->sun_path))
-		return fail(why, "the socket's path is longer than %zu bytes",
-		    sizeof(sun->sun_path) - 1);
+		return listen_fail(why, "the socket's path is longer than "
+		    "%zu bytes", sizeof(sun->sun_path) - 1);
 	memcpy(sun->sun_path, path, strlen(path));
 	return 0;
 }
 
-/* 0: the path is free; 1: a socket that nobody serves; -1: in use. */
+/* 0: the path is free; 1: a socket is there that nobody serves; -1, with why:
+ * it is in use. */
 static int
-probe_unix(const struct sockaddr_un *sun, char why[LISTEN_WHY])
+listen_probe_unix(const struct sockaddr_un *sun, char why[LISTEN_WHY])
 {
 	struct stat st;
 	int fd, rc, e;
 
 	if (lstat(sun->sun_path, &st) != 0)
-		return errno == ENOENT ? 0 : fail(why, "%s: %s",
+		return errno == ENOENT ? 0 : listen_fail(why, "%s: %s",
 		    sun->sun_path, strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
-		return fail(why, "%s is there and no socket: remove it or "
-		    "choose another path", sun->sun_path);
+		return listen_fail(why, "%s is there and no socket: remove it "
+		    "or choose another path", sun->sun_path);
 	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC |
 	    SOCK_NONBLOCK, 0)) < 0)
-		return fail(why, "socket: %s", strerror(errno));
+		return listen_fail(why, "socket: %s", strerror(errno));
 	rc = connect(fd, (const struct sockaddr *)sun, sizeof(*sun));
 	e = errno;
 	close(fd);
 	if (rc != 0 && e == ECONNREFUSED)
 		return 1;
 	/* EAGAIN is a full backlog: very much alive. */
-	return fail(why, "%s is in use: another worker listens there",
+	return listen_fail(why, "%s is in use: another worker listens there",
 	    sun->sun_path);
 }
 
 static int
-bind_unix(struct listener *l, const char *path, unsigned mode,
+listen_bind_unix(struct listener *l, const char *path, unsigned mode,
     char why[LISTEN_WHY])
 {
 	struct sockaddr_un sun;
@@ -86,20 +88,20 @@ bind_unix(struct listener *l, const char *path, unsigned mode,
 	mode_t mask;
 	int rc, stale;
 
-	if (unix_address(&sun, path, why) != 0 ||
-	    (stale = probe_unix(&sun, why)) < 0)
+	if (listen_unix_address(&sun, path, why) != 0 ||
+	    (stale = listen_probe_unix(&sun, why)) < 0)
 		return -1;
 	if (stale == 1)
 		(void)unlink(path);
 	if ((l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0)
-		return fail(why, "socket: %s", strerror(errno));
-	/* Nobody gets in before the mode is what was asked for. */
+		return listen_fail(why, "socket: %s", strerror(errno));
+	/* Until chmod() has set the mode, nobody may connect. */
 	mask = umask(0777);
 	rc = bind(l->fd, (struct sockaddr *)&sun, sizeof(sun));
 	umask(mask);
 	if (rc != 0 || chmod(path, (mode_t)mode) != 0 ||
 	    lstat(path, &st) != 0)
-		return fail(why, "%s: %s", path, strerror(errno));
+		return listen_fail(why, "%s: %s", path, strerror(errno));
 	l->path = path;
 	l->dev = st.st_dev;
 	l->ino = st.st_ino;
@@ -108,7 +110,7 @@ bind_unix(struct listener *l, const char *path, unsigned mode,
 
 /* HOST:PORT or [HOST]:PORT; NULL when it is neither. */
 static struct addrinfo *
-resolve(const char *where, char why[LISTEN_WHY])
+listen_resolve(const char *where, char why[LISTEN_WHY])
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
 	    .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *found;
@@ -120,25 +122,25 @@ resolve(const char *where, char why[LISTEN_WHY])
 	if (len >= 2 && where[0] == '[' && where[len - 1] == ']')
 		where++, len -= 2;
 	if (len == 0 || len >= sizeof(host)) {
-		fail(why, "--socket wants a path or HOST:PORT, as in "
+		listen_fail(why, "--socket wants a path or HOST:PORT, as in "
 		    "127.0.0.1:9000");
 		return NULL;
 	}
 	memcpy(host, where, len);
 	host[len] = '\0';
 	if ((rc = getaddrinfo(host, colon + 1, &hints, &found)) != 0) {
-		fail(why, "%s: %s", where, gai_strerror(rc));
+		listen_fail(why, "%s: %s", where, gai_strerror(rc));
 		return NULL;
 	}
 	return found;
 }
 
-/* On the first of the host's addresses that there is here: `localhost' may be
- * one of a protocol that this host does not have. */
+/* Binds to the first of the host's addresses that works: one of those of
+ * `localhost' may be IPv6 where this machine has none. */
 static int
-bind_tcp(struct listener *l, const char *where, char why[LISTEN_WHY])
+listen_bind_tcp(struct listener *l, const char *where, char why[LISTEN_WHY])
 {
-	struct addrinfo *all = resolve(where, why), *a;
+	struct addrinfo *all = listen_resolve(where, why), *a;
 	int on = 1, e = 0;
 
 	for (a = all; a != NULL; a = a->ai_next) {
@@ -153,7 +155,7 @@ bind_tcp(struct listener *l, const char *where, char why[LISTEN_WHY])
 	if (all == NULL)
 		return -1;
 	freeaddrinfo(all);
-	return a != NULL ? 0 : fail(why, "%s: %s", where, strerror(e));
+	return a != NULL ? 0 : listen_fail(why, "%s: %s", where, strerror(e));
 }
 
 /* A path has a slash or no colon. */
@@ -170,10 +172,10 @@ listen_open(struct listener *l, const char *where, unsigned mode,
 	int rc;
 
 	*l = (struct listener){ .fd = -1 };
-	rc = listen_is_path(where) ? bind_unix(l, where, mode, why) :
-	    bind_tcp(l, where, why);
+	rc = listen_is_path(where) ? listen_bind_unix(l, where, mode, why) :
+	    listen_bind_tcp(l, where, why);
 	if (rc == 0 && listen(l->fd, BACKLOG) != 0)
-		rc = fail(why, "%s: %s", where, strerror(errno));
+		rc = listen_fail(why, "%s: %s", where, strerror(errno));
 	if (rc != 0)
 		listen_close(l);
 	return rc;
@@ -187,15 +189,15 @@ listen_check(const char *where, char why[LISTEN_WHY])
 	int rc;
 
 	if (listen_is_path(where))
-		return unix_address(&sun, where, why) != 0 ||
-		    probe_unix(&sun, why) < 0 ? -1 : 0;
-	rc = bind_tcp(&l, where, why);
+		return listen_unix_address(&sun, where, why) != 0 ||
+		    listen_probe_unix(&sun, why) < 0 ? -1 : 0;
+	rc = listen_bind_tcp(&l, where, why);
 	listen_close(&l);
 	return rc;
 }
 
 static bool
-leaves_fewer(int fd, unsigned spare)
+listen_leaves_fewer(int fd, unsigned spare)
 {
 	struct rlimit r;
 
@@ -209,7 +211,7 @@ listen_accept(const struct listener *l, unsigned spare, bool *scarce)
 	int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
 
 	*scarce = fd < 0 ? errno != EAGAIN && errno != EINTR &&
-	    errno != ECONNABORTED : leaves_fewer(fd, spare);
+	    errno != ECONNABORTED : listen_leaves_fewer(fd, spare);
 	return fd;
 }
 
@@ -217,7 +219,7 @@ bool
 listen_scarce(const struct listener *l, unsigned spare)
 {
 	int fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
-	bool scarce = fd < 0 || leaves_fewer(fd, spare);
+	bool scarce = fd < 0 || listen_leaves_fewer(fd, spare);
 
 	if (fd >= 0)
 		close(fd);

@@ -6,14 +6,14 @@
 #include "base/file.h"
 
 static struct span
-param(void *arg, const char *name)
+plain_cgi_param(void *arg, const char *name)
 {
 	(void)arg;
 	return span_of(getenv(name));
 }
 
 static size_t
-read_body(void *arg, char *buf, size_t n)
+plain_cgi_read_body(void *arg, char *buf, size_t n)
 {
 	ssize_t got = file_read(STDIN_FILENO, buf, n);
 
@@ -24,13 +24,13 @@ read_body(void *arg, char *buf, size_t n)
 int
 plain_cgi_serve(const struct handler *h)
 {
-	struct request q = { param, read_body, NULL };
+	struct request q = { plain_cgi_param, plain_cgi_read_body, NULL };
 	struct reply reply = { 0 };
 	struct text t = { 0 };
 	int rc;
 
 	h->answer(h->arg, &q, &reply, 1);
-	exchange_write_reply(&t, &reply);
+	cgi_write_reply(&t, &reply);
 	rc = !t.broken && !reply.body.broken &&
 	    file_write(STDOUT_FILENO, text_view(&t)) ? 0 : -1;
 	text_release(&t);

@@ -1,5 +1,6 @@
 #include "server/serve.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -8,15 +9,56 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/args.h"
+#include "base/environment.h"
 #include "base/log.h"
-#include "server/memory.h"
+#include "base/process_guard.h"
 #include "base/sd_notify.h"
+#include "server/heap.h"
 #include "server/threads.h"
 
-#define WATCH_MS	1000	/* between looks at the threads */
+#define WATCH_MS	1000	/* from one threads_watch() to the next */
+#define PORT_MAX	65535
+
+/* A path, or HOST:PORT with a port that is one. */
+static void
+serve_check_socket(const char *name, const char *s)
+{
+	const char *colon = strrchr(s, ':');
+
+	if (colon == s)
+		args_usage("%s wants a path or HOST:PORT", name);
+	if (!listen_is_path(s))
+		(void)args_number(name, colon + 1, 10, 1, PORT_MAX);
+}
 
 void
-serve_keep_descriptors(void)
+serve_set(struct serve_options *o, int id, const char *name, const char *s,
+    unsigned threads_max)
+{
+	switch (id) {
+	case SERVE_DB:
+		o->db = s;
+		break;
+	case SERVE_SOCKET:
+		serve_check_socket(name, s);
+		o->socket = s;
+		break;
+	case SERVE_MODE:
+		o->socket_mode = (unsigned)args_number(name, s, 8, 0, 0777);
+		break;
+	case SERVE_THREADS:
+		o->threads = (unsigned)args_number(name, s, 10, 1,
+		    threads_max);
+		break;
+	case SERVE_ROOT:
+		o->allow_root = args_flag(name, s);
+		break;
+	}
+}
+
+void
+serve_fill_descriptors(void)
 {
 	int fd;
 
@@ -28,58 +70,98 @@ serve_keep_descriptors(void)
 }
 
 bool
-serve_is_cgi(const char *socket)
+serve_is_cgi(const struct serve_options *o)
 {
 	struct listener l;
 	struct stat st;
 
 	if (getenv("GATEWAY_INTERFACE") == NULL || listen_inherited(&l))
 		return false;
-	return socket == NULL || fstat(STDIN_FILENO, &st) != 0 ||
+	return o->socket == NULL || fstat(STDIN_FILENO, &st) != 0 ||
 	    !S_ISSOCK(st.st_mode);
 }
 
 static sigset_t
-wanted_signals(void)
+serve_end_signals(void)
 {
-	sigset_t wanted;
+	sigset_t set;
 
-	sigemptyset(&wanted);
-	sigaddset(&wanted, SIGTERM);
-	sigaddset(&wanted, SIGINT);
-	return wanted;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	return set;
 }
 
-/* Blocked in all threads: main waits for them. */
 void
 serve_block_signals(void)
 {
-	sigset_t wanted = wanted_signals();
+	sigset_t set = serve_end_signals();
 
 	signal(SIGPIPE, SIG_IGN);
-	pthread_sigmask(SIG_BLOCK, &wanted, NULL);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-/* Until a signal comes; meanwhile the service manager hears that all moves. */
-static int
-wait_for_signal(struct threads *t, const struct handler *h)
+int
+serve_open(struct listener *l, const struct serve_options *o)
 {
-	sigset_t wanted = wanted_signals();
-	int64_t every = sd_notify_watchdog_ms(), pinged = 0;
+	char why[PROCESS_GUARD_WHY + LISTEN_WHY];
+
+	if (o->socket == NULL && !listen_inherited(l))
+		args_usage("no socket: give --socket PATH, or a listening "
+		    "socket on fd 0");
+	if (!process_guard_root(o->db, o->allow_root, why)) {
+		args_error("%s", why);
+		return EXIT_NOPERM;
+	}
+	if (why[0] != '\0' && !o->allow_root)
+		log_say("warning", "root", why);
+	if (o->socket == NULL ||
+	    listen_open(l, o->socket, o->socket_mode, why) == 0)
+		return 0;
+	args_error("--socket: %s", why);
+	return 1;
+}
+
+void
+serve_log_start(const struct serve_options *o, const struct listener *l,
+    const char *spool, const char *others)
+{
+	struct log line;
+
+	log_begin(&line, "info", "start");
+	log_str(&line, "version", PACKAGE_VERSION);
+	log_str(&line, "socket", l->inherited ? "inherited" : o->socket);
+	log_str(&line, "db", o->db);
+	log_str(&line, "spool", spool);
+	log_int(&line, "threads", o->threads);
+	log_end(&line);
+	environment_warn_unknown();
+	if (listen_others(l) != 0)
+		log_say("warning", "socket-mode", others);
+}
+
+/* Every WATCH_MS, or as often as the service manager's watchdog wants it, it
+ * cuts off late peers, gives memory back, and tells the watchdog that all is
+ * well. */
+static int
+serve_wait_for_signal(struct threads *t, const struct handler *h)
+{
+	sigset_t set = serve_end_signals();
+	int64_t every = sd_notify_watchdog_ms(), told = 0;
 	int64_t step = every > 0 && every < WATCH_MS ? every : WATCH_MS;
 	struct timespec ts = { .tv_sec = step / 1000,
 	    .tv_nsec = step % 1000 * 1000000 };
 	int sig;
 
 	sd_notify_send("READY=1");
-	for (int64_t at = step; (sig = sigtimedwait(&wanted, NULL, &ts)) < 0;
+	for (int64_t at = step; (sig = sigtimedwait(&set, NULL, &ts)) < 0;
 	    at += step) {
 		threads_watch(t);
-		memory_give_back();
-		if (every <= 0 || at - pinged < every || !threads_move(t) ||
-		    (h->moves != NULL && !h->moves(h->arg)))
+		heap_trim();
+		if (every <= 0 || at - told < every || !threads_alive(t) ||
+		    (h->alive != NULL && !h->alive(h->arg)))
 			continue;
-		pinged = at;
+		told = at;
 		sd_notify_send("WATCHDOG=1");
 	}
 	sd_notify_send("STOPPING=1");
@@ -87,17 +169,23 @@ wait_for_signal(struct threads *t, const struct handler *h)
 }
 
 int
-serve_until_told(struct listener *l, unsigned count, const struct handler *h)
+serve_run(struct listener *l, const struct serve_options *o,
+    const struct handler *h)
 {
 	struct threads *threads;
+	int status = 1;
 
-	if (threads_start(&threads, l, count, h) != 0)
-		return -1;
-	log_say("info", "stop", strsignal(wait_for_signal(threads, h)));
-	/* Once nobody can find us any more, what waits is all there will
-	 * be. */
-	listen_leave(l);
-	threads_stop(threads);
+	if (threads_start(&threads, l, o->threads, h) == 0) {
+		log_say("info", "stop",
+		    strsignal(serve_wait_for_signal(threads, h)));
+		/* First nobody can connect any more: what waits in the
+		 * backlog then is all that threads_stop() has to finish. */
+		listen_leave(l);
+		threads_stop(threads);
+		status = 0;
+	} else {
+		args_error("threads: %s", strerror(errno));
+	}
 	listen_close(l);
-	return 0;
+	return status;
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,41 +12,48 @@
 
 #include "base/environment.h"
 #include "base/process_guard.h"
-#include "worker/keyring.h"
 #include "server/listen.h"
 #include "store/spool.h"
-#include "store/store.h"
+#include "worker/keyring.h"
+#include "worker/status.h"
 
+/* Prints the line of a part, and returns `good`. */
+__attribute__((format(printf, 4, 5)))
 static bool
-say(bool good, const char *what, const char *where, const char *how)
+check_print(bool good, const char *what, const char *where,
+    const char *format, ...)
 {
-	printf("%-8s %-6s %s%s%s\n", what, good ? "ok" : "FAILED", where,
-	    *where != '\0' ? ": " : "", how);
+	va_list ap;
+
+	printf("%-8s %-6s %s%s", what, good ? "ok" : "FAILED", where,
+	    *where != '\0' ? ": " : "");
+	va_start(ap, format);
+	vprintf(format, ap);
+	va_end(ap);
+	puts("");
 	return good;
 }
 
-/* What is said of a file or folder that everybody may look into. */
+/* What is added for a file or folder that everybody may look into. */
 static const char *
-open_to_others(const char *path, const char *db)
+check_others(const char *path, const char *db)
 {
 	if (process_guard_others(path) == 0)
 		return "";
-	return process_guard_ours(path, db)
-		   ? "; it is open to others until the "
-		     "worker starts"
-		   : "; it is open to others: chmod o= it";
+	return process_guard_ours(path, db) ? "; it is open to others until "
+	    "the worker starts" : "; it is open to others: chmod o= it";
 }
 
 /* Whether a file or folder could be made at `path`. */
 static bool
-can_create(const char *path, const char **how)
+check_can_create(const char *path, const char **why)
 {
 	char copy[PATH_MAX];
 
 	if ((size_t)snprintf(copy, sizeof(copy), "%s", path) >= sizeof(copy))
-		*how = "the path is too long";
+		*why = "the path is too long";
 	else if (access(dirname(copy), W_OK | X_OK) != 0)
-		*how = strerror(errno);
+		*why = strerror(errno);
 	else
 		return true;
 	return false;
@@ -54,79 +62,71 @@ can_create(const char *path, const char **how)
 static bool
 check_secrets(const struct options *o)
 {
+	const char *file = o->secret_file != NULL ? o->secret_file : "";
 	struct keyring *k = keyring_open(o->secret_list, o->secret_file);
-	struct keyring_loan keys;
-	char how[128];
 	size_t n;
 
 	if (k == NULL)
-		return say(false, "secret", "", "out of memory");
-	keyring_borrow(k, &keys);
-	n = keyring_loan_count(&keys);
-	keyring_release(&keys);
+		return check_print(false, "secret", "", "out of memory");
+	n = keyring_count(k);
 	keyring_close(k);
-	snprintf(how, sizeof(how), n == 0 ? "none: set SENTRY_CLIENT_SECRET "
-	    "or --secret-file" : n == 1 ? "1 secret" : "%zu secrets", n);
-	return say(n > 0, "secret", o->secret_file != NULL ? o->secret_file :
-	    "", how);
+	if (n == 0)
+		return check_print(false, "secret", file,
+		    "none: set SENTRY_CLIENT_SECRET or --secret-file");
+	return check_print(true, "secret", file, "%zu secret%s", n,
+	    n == 1 ? "" : "s");
 }
 
 static bool
 check_database(const struct options *o)
 {
-	char why[DB_WHY] = "", how[192];
-	struct db *s;
-	struct backlog c;
-	const char *bad;
+	const char *db = o->serve.db, *bad;
+	char why[DB_WHY] = "";
+	struct backlog b;
 	enum fault f;
 
-	if (access(o->db, F_OK) != 0) {
-		if (!can_create(o->db, &bad))
-			return say(false, "database", o->db, bad);
-		return say(true, "database", o->db, "not there yet: it will "
-		    "be created");
+	if (access(db, F_OK) != 0) {
+		if (!check_can_create(db, &bad))
+			return check_print(false, "database", db, "%s", bad);
+		return check_print(true, "database", db,
+		    "not there yet: it will be created");
 	}
-	f = store_open(&s, o->db, DB_READ, why);
-	if (f == FAULT_NONE) {
-		f = store_count_backlog(s, &c);
-		db_close(s);
-	}
-	if ((f == FAULT_NONE || f == FAULT_OLDER) &&
-	    access(o->db, W_OK) != 0) {
+	f = status_count_backlog(db, &b, why);
+	if ((f == FAULT_NONE || f == FAULT_OLDER) && access(db, W_OK) != 0) {
 		f = FAULT_DENIED;
 		snprintf(why, sizeof(why), "%s", strerror(errno));
 	}
 	if (f == FAULT_OLDER)
-		return say(true, "database", o->db, "empty, or of an older "
-		    "version: it will be brought up to date");
+		return check_print(true, "database", db, "empty, or of an "
+		    "older version: it will be brought up to date");
 	if (f != FAULT_NONE)
-		return say(false, "database", o->db, why[0] != '\0' ? why :
-		    fault_name(f));
-	snprintf(how, sizeof(how), "version %lld, SQLite %s; %lld pending, "
-	    "%lld unmapped, %lld dead%s", (long long)c.user_version,
-	    db_sqlite_version(), (long long)c.pending,
-	    (long long)c.unmapped, (long long)c.dead,
-	    open_to_others(o->db, o->db));
-	return say(true, "database", o->db, how);
+		return check_print(false, "database", db, "%s",
+		    why[0] != '\0' ? why : fault_name(f));
+	return check_print(true, "database", db, "version %lld, SQLite %s; "
+	    "%lld pending, %lld unmapped, %lld dead%s",
+	    (long long)b.user_version, db_sqlite_version(),
+	    (long long)b.pending, (long long)b.unmapped, (long long)b.dead,
+	    check_others(db, db));
 }
 
 static enum fault
-count_bad(void *count, int dir, const char *name)
+check_count_bad(void *count, int dir, const char *name)
 {
 	(void)dir;
 	*(unsigned *)count += spool_has_suffix(name, SPOOL_HOOK SPOOL_BAD);
 	return FAULT_NONE;
 }
 
-/* Of the spool's files those that were set aside; 0 where it cannot be read. */
+/* How many files of the spool were set aside; 0 where it cannot be read. */
 static unsigned
-set_aside(const char *spool)
+check_set_aside(const char *spool)
 {
 	unsigned count = 0;
 	int dir = open(spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (dir >= 0) {
-		(void)(spool_each_name(dir, count_bad, &count) == FAULT_NONE);
+		(void)(spool_each_name(dir, check_count_bad, &count) ==
+		    FAULT_NONE);
 		close(dir);
 	}
 	return count;
@@ -135,50 +135,51 @@ set_aside(const char *spool)
 static bool
 check_spool(const struct options *o)
 {
+	const char *spool = o->spool, *bad;
 	struct stat st;
-	const char *how;
-	char text[96];
-	unsigned bad;
+	unsigned n;
 
-	if (stat(o->spool, &st) != 0)
-		return can_create(o->spool, &how) ? say(true, "spool",
-		    o->spool, "not there yet: it will be created") :
-		    say(false, "spool", o->spool, how);
-	if (!S_ISDIR(st.st_mode))
-		return say(false, "spool", o->spool, "not a folder");
-	if (access(o->spool, R_OK | W_OK | X_OK) != 0)
-		return say(false, "spool", o->spool, strerror(errno));
-	if ((bad = set_aside(o->spool)) > 0) {
-		snprintf(text, sizeof(text), "%u set aside: see --retry-bad",
-		    bad);
-		return say(false, "spool", o->spool, text);
+	if (stat(spool, &st) != 0) {
+		if (!check_can_create(spool, &bad))
+			return check_print(false, "spool", spool, "%s", bad);
+		return check_print(true, "spool", spool,
+		    "not there yet: it will be created");
 	}
-	snprintf(text, sizeof(text), "writable%s",
-	    open_to_others(o->spool, o->db));
-	return say(true, "spool", o->spool, text);
+	if (!S_ISDIR(st.st_mode))
+		return check_print(false, "spool", spool, "not a folder");
+	if (access(spool, R_OK | W_OK | X_OK) != 0)
+		return check_print(false, "spool", spool, "%s",
+		    strerror(errno));
+	if ((n = check_set_aside(spool)) > 0)
+		return check_print(false, "spool", spool,
+		    "%u set aside: see --retry-bad", n);
+	return check_print(true, "spool", spool, "writable%s",
+	    check_others(spool, o->serve.db));
 }
 
 static bool
 check_socket(const struct options *o)
 {
-	struct listener l;
+	const char *socket = o->serve.socket, *bad;
 	char why[LISTEN_WHY];
-	const char *how;
+	struct listener l;
 
-	if (o->socket == NULL)
-		return say(true, "socket", "", listen_inherited(&l) ?
-		    "inherited on fd 0" : "none: give --socket, or a "
-		    "listening socket on fd 0 (or run it as CGI)");
-	if (listen_check(o->socket, why) != 0)
-		return say(false, "socket", o->socket, why);
-	if (listen_is_path(o->socket) && !can_create(o->socket, &how))
-		return say(false, "socket", o->socket, how);
-	return say(true, "socket", o->socket, (o->socket_mode & 07) == 0 ?
-	    "free" : "free; everybody here may connect");
+	if (socket == NULL)
+		return check_print(true, "socket", "", "%s",
+		    listen_inherited(&l) ? "inherited on fd 0" :
+		    "none: give --socket, or a listening socket on fd 0 (or "
+		    "run it as CGI)");
+	if (listen_check(socket, why) != 0)
+		return check_print(false, "socket", socket, "%s", why);
+	if (listen_is_path(socket) && !check_can_create(socket, &bad))
+		return check_print(false, "socket", socket, "%s", bad);
+	return check_print(true, "socket", socket, "free%s",
+	    (o->serve.socket_mode & 07) == 0 ? "" :
+	    "; everybody here may connect");
 }
 
 int
-check(const struct options *o)
+check_settings(const struct options *o)
 {
 	bool good = check_secrets(o);
 

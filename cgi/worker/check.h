@@ -4,8 +4,8 @@
 
 #include "worker/options.h"
 
-/* Says it in a few lines on standard output; creates nothing that is not
- * there yet. Exit status: 0 when the worker could serve, else 1. */
-int	check(const struct options *);
+/* Prints a line for each part: what is used, and whether it works. Creates
+ * nothing. Returns the exit status: 0 when the worker could serve, else 1. */
+int	check_settings(const struct options *);
 
 #endif

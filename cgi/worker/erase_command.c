@@ -4,32 +4,27 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "store/erase.h"
+#include "base/args.h"
 #include "base/log.h"
+#include "store/erase.h"
 
-static int
-fail(const char *what, const char *why)
-{
-	fprintf(stderr, "sentry-webhooks: %s: %s\n", what, why);
-	return 1;
-}
-
-/* Through the spool and then the database. */
+/* Counts the hooks that name the target, in the spool and then in the
+ * database; erases them if `really`. */
 static enum fault
-go_through(struct db *d, const struct options *o,
-    const struct erase_target *wish, bool really, struct erase_count *c)
+erase_go_through(struct db *d, const struct options *o,
+    const struct erase_target *target, bool really, struct erase_count *c)
 {
-	enum fault f = erase_spooled(o->spool, wish, really, c);
+	enum fault f = erase_spooled(o->spool, target, really, c);
 	int64_t place = 0;
 	bool end = false;
 
 	while (f == FAULT_NONE && !end)
-		f = erase_hooks(d, wish, &place, really, c, &end);
+		f = erase_hooks(d, target, &place, really, c, &end);
 	return f;
 }
 
 static void
-show_plan(const struct erase_count *c)
+erase_print_plan(const struct erase_count *c)
 {
 	printf("hooks         %lu\n"
 	    "observations  %lu pending, %lu unmapped, %lu acked, "
@@ -39,17 +34,16 @@ show_plan(const struct erase_count *c)
 	fflush(stdout);
 }
 
-/* A plan is not enough: somebody has to say yes. */
+/* Whether somebody has agreed: by --yes, or by typing it. */
 static bool
-agreed(const struct options *o)
+erase_confirmed(const struct options *o)
 {
 	char line[16] = "";
 
 	if (o->yes)
 		return true;
 	if (!isatty(STDIN_FILENO)) {
-		fputs("sentry-webhooks: nothing was erased: say --yes\n",
-		    stderr);
+		args_error("nothing was erased: say --yes");
 		return false;
 	}
 	printf("Erase all of this for ever? Type yes: ");
@@ -57,13 +51,13 @@ agreed(const struct options *o)
 	if (fgets(line, sizeof(line), stdin) != NULL &&
 	    strcmp(line, "yes\n") == 0)
 		return true;
-	fputs("sentry-webhooks: nothing was erased\n", stderr);
+	args_error("nothing was erased");
 	return false;
 }
 
-/* Who it was is said nowhere. */
+/* Whose hooks they were is not logged: that is personal data, too. */
 static void
-audit(const struct options *o, const struct erase_count *c, enum fault f)
+erase_log(const struct options *o, const struct erase_count *c, enum fault f)
 {
 	struct log l;
 
@@ -82,49 +76,54 @@ audit(const struct options *o, const struct erase_count *c, enum fault f)
 }
 
 static int
-erase_all(struct db *d, const struct options *o,
-    const struct erase_target *wish)
+erase_really(struct db *d, const struct options *o,
+    const struct erase_target *target)
 {
 	struct erase_count c = { 0 };
-	enum fault f = go_through(d, o, wish, true, &c), left = FAULT_NONE;
+	enum fault f = erase_go_through(d, o, target, true, &c);
+	enum fault left = FAULT_NONE;
 
 	if (f == FAULT_NONE)
 		left = erase_traces(d);
-	audit(o, &c, f);
+	erase_log(o, &c, f);
 	if (c.sent.len > 0)
 		printf("A sink may have these; they have to be erased there, "
 		    "too:\n%.*s", (int)c.sent.len, c.sent.at);
 	text_release(&c.sent);
 	if (f != FAULT_NONE)
-		return fail("it could not be finished", fault_name(f));
-	if (left != FAULT_NONE)
-		return fail("copies are left in the write-ahead log: end what "
-		    "reads the database, and do this again", fault_name(left));
-	return 0;
+		args_error("it could not be finished: %s", fault_name(f));
+	else if (left != FAULT_NONE)
+		args_error("copies are left in the write-ahead log: end what "
+		    "reads the database, and do this again: %s",
+		    fault_name(left));
+	return f != FAULT_NONE || left != FAULT_NONE;
 }
 
 int
 erase_command(const struct options *o)
 {
-	struct erase_target wish = { span_of(o->person), span_of(o->project) };
+	struct erase_target target = { span_of(o->person),
+	    span_of(o->project) };
 	struct erase_count plan = { 0 };
 	char why[DB_WHY];
 	struct db *d;
 	enum fault f;
 	int status = 1;
 
-	if (erase_open(&d, o->db, why) != FAULT_NONE)
-		return fail(o->db, why);
-	f = go_through(d, o, &wish, false, &plan);
+	if (erase_open(&d, o->serve.db, why) != FAULT_NONE) {
+		args_error("%s: %s", o->serve.db, why);
+		return 1;
+	}
+	f = erase_go_through(d, o, &target, false, &plan);
 	if (f != FAULT_NONE) {
-		(void)fail(o->db, fault_name(f));
+		args_error("%s: %s", o->serve.db, fault_name(f));
 	} else {
-		show_plan(&plan);
-		/* An earlier run may have left the log as it was. */
+		erase_print_plan(&plan);
+		/* An earlier run may have left copies in the log. */
 		if (plan.hooks + plan.spooled == 0)
 			(void)(erase_traces(d) == FAULT_NONE);
-		else if (agreed(o))
-			status = erase_all(d, o, &wish);
+		else if (erase_confirmed(o))
+			status = erase_really(d, o, &target);
 	}
 	text_release(&plan.sent);
 	db_close(d);

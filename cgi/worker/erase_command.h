@@ -1,4 +1,5 @@
-/* --erase-person, --erase-project: the plan, the question, the deed. */
+/* --erase-person, --erase-project: prints what would be erased, asks, and
+ * erases it. */
 #ifndef ERASE_COMMAND_H
 #define ERASE_COMMAND_H
 

@@ -12,17 +12,27 @@
 #include "base/file.h"
 #include "base/log.h"
 
-#define FILE_MAX	65536	/* bytes of a secrets file */
+/*
+ * keyring_borrow() goes these steps, in the thread of each request:
+ *
+ * 1. keyring_refresh(), in one thread at a time: is the file still the one
+ *    that was read (struct key_stamp)? If not, keyring_read_file() reads it,
+ *    and keyring_replace() puts the new set in place of the old.
+ * 2. The loan takes a reference to the set that is in place. The old one is
+ *    freed with its last loan.
+ */
 
-/* What the file held when it was read, shared by all who borrowed it. */
-struct key_file {
-	struct secrets	*set;
-	int64_t		*used;		/* atomic: ms, of each secret */
-	int		 refs;		/* atomic */
+#define KEY_FILE_MAX	65536	/* bytes of a secrets file */
+
+/* Secrets, shared by all loans of them. */
+struct key_set {
+	struct secrets	*secrets;
+	int64_t		*used;	/* atomic: ms, when each was last used */
+	int		 refs;	/* atomic */
 };
 
 /* By which a changed file is known. */
-struct stamp {
+struct key_stamp {
 	dev_t		dev;
 	ino_t		ino;
 	off_t		size;
@@ -30,53 +40,71 @@ struct stamp {
 };
 
 struct keyring {
-	struct secrets	*list;
-	int64_t		*list_used;	/* atomic, as in key_file */
-	const char	*path;
-	pthread_mutex_t	 lock;		/* guards file */
-	struct key_file	*file;
-	/* Held by the one who looks at the file, on which all below depends;
-	 * nobody waits for it. */
-	pthread_mutex_t	 looking;
-	struct stamp	 stamp;
+	struct key_set	*list;		/* NULL: the environment has none */
+	const char	*path;		/* of the file, or NULL */
+	pthread_mutex_t	 lock;		/* guards `file` */
+	struct key_set	*file;		/* NULL: not read yet */
+	/* Guards all below: held by the thread that looks at the file. The
+	 * others do not wait for it, but use the set that is there. */
+	pthread_mutex_t	 refreshing;
+	struct key_stamp stamp;
 	bool		 known;		/* the stamp is that of a read file */
-	bool		 missing;	/* said so already */
-	bool		 unlocked;	/* likewise */
+	bool		 missing;	/* it was logged that it is missing */
+	bool		 unlocked;	/* ... that memory cannot be locked */
 };
 
-static void
-drop(struct key_file *f)
+/* One reference. Takes over the secrets in any case. NULL without memory. */
+static struct key_set *
+key_set_new(struct secrets *secrets)
 {
-	if (f == NULL || __atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL) > 0)
+	struct key_set *k = calloc(1, sizeof(*k));
+
+	/* One more than needed: for none calloc() might return NULL. */
+	if (k == NULL || (k->used = calloc(secrets_count(secrets) + 1,
+	    sizeof(*k->used))) == NULL) {
+		free(k);
+		secrets_free(secrets);
+		return NULL;
+	}
+	k->secrets = secrets;
+	k->refs = 1;
+	return k;
+}
+
+static void
+key_set_drop(struct key_set *k)
+{
+	if (k == NULL || __atomic_sub_fetch(&k->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
-	secrets_free(f->set);
-	free(f->used);
-	free(f);
+	secrets_free(k->secrets);
+	free(k->used);
+	free(k);
 }
 
 static bool
-same_time(struct timespec a, struct timespec b)
+key_same_time(struct timespec a, struct timespec b)
 {
 	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
 static bool
-same(const struct stamp *a, const struct stamp *b)
+key_same_stamp(const struct key_stamp *a, const struct key_stamp *b)
 {
 	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	    same_time(a->mtime, b->mtime) && same_time(a->ctime, b->ctime);
+	    key_same_time(a->mtime, b->mtime) &&
+	    key_same_time(a->ctime, b->ctime);
 }
 
-static struct stamp
-stamp_of(const struct stat *st)
+static struct key_stamp
+key_stamp_of(const struct stat *st)
 {
-	return (struct stamp){ st->st_dev, st->st_ino, st->st_size,
+	return (struct key_stamp){ st->st_dev, st->st_ino, st->st_size,
 	    st->st_mtim, st->st_ctim };
 }
 
-/* NULL with errno set, or without memory. */
+/* NULL with errno. Any file but a regular one is refused, with EINVAL. */
 static struct secrets *
-read_secrets(const char *path, struct stamp *stamp)
+keyring_read_file(const char *path, struct key_stamp *stamp)
 {
 	struct stat st;
 	int fd = file_open_regular(AT_FDCWD, path, 0, &st);
@@ -86,22 +114,22 @@ read_secrets(const char *path, struct stamp *stamp)
 
 	if (fd < 0)
 		return NULL;
-	if ((buf = malloc(FILE_MAX)) != NULL)
-		n = file_read(fd, buf, FILE_MAX);
+	if ((buf = malloc(KEY_FILE_MAX)) != NULL)
+		n = file_read(fd, buf, KEY_FILE_MAX);
 	if (n >= 0) {
-		*stamp = stamp_of(&st);
+		*stamp = key_stamp_of(&st);
 		set = secrets_read((struct span){ buf, (size_t)n },
 		    SECRETS_FILE);
 	}
 	if (buf != NULL)
-		explicit_bzero(buf, FILE_MAX);
+		explicit_bzero(buf, KEY_FILE_MAX);
 	free(buf);
 	close(fd);
 	return set;
 }
 
 static void
-say(const struct keyring *k, const char *level, const char *event,
+keyring_log(const struct keyring *k, const char *level, const char *event,
     const char *msg, unsigned line)
 {
 	struct log l;
@@ -115,18 +143,18 @@ say(const struct keyring *k, const char *level, const char *event,
 }
 
 static void
-say_unlocked(struct keyring *k, const struct secrets *set)
+keyring_log_unlocked(struct keyring *k, const struct secrets *set)
 {
 	if (k->unlocked || secrets_locked(set))
 		return;
 	k->unlocked = true;
-	say(k, "warning", "secret-memory", "secrets cannot be locked into "
-	    "memory: raise the limit (ulimit -l, LimitMEMLOCK=)", 0);
+	keyring_log(k, "warning", "secret-memory", "secrets cannot be locked "
+	    "into memory: raise the limit (ulimit -l, LimitMEMLOCK=)", 0);
 }
 
-/* What somebody may have written by mistake; never more of it than a name. */
+/* Logs what looks like a mistake; of the secret never more than its name. */
 static void
-say_slip(const char *event, const char *file, const struct secrets *set)
+keyring_log_slip(const char *event, const char *file, const struct secrets *set)
 {
 	static const char *const msg[] = {
 		[SLIP_QUOTES] = "there are quotes around it, which are taken "
@@ -149,98 +177,103 @@ say_slip(const char *event, const char *file, const struct secrets *set)
 	log_end(&l);
 }
 
-/* One more than needed: none at all would be NULL. */
-static int64_t *
-used_of(const struct secrets *set)
-{
-	return calloc(secrets_count(set) + 1, sizeof(int64_t));
-}
-
 /* A secret that stays in the file keeps the time of its last use. */
 static void
-carry_over(const struct key_file *from, struct key_file *to)
+key_set_copy_used(struct key_set *to, const struct key_set *from)
 {
-	for (size_t i = 0; i < secrets_count(to->set); i++)
-		for (size_t j = 0; j < secrets_count(from->set); j++)
-			if (strcmp(secrets_name(to->set, i),
-			    secrets_name(from->set, j)) == 0)
+	for (size_t i = 0; i < secrets_count(to->secrets); i++)
+		for (size_t j = 0; j < secrets_count(from->secrets); j++)
+			if (strcmp(secrets_name(to->secrets, i),
+			    secrets_name(from->secrets, j)) == 0)
 				to->used[i] = __atomic_load_n(&from->used[j],
 				    __ATOMIC_RELAXED);
 }
 
 static void
-replace(struct keyring *k, struct secrets *set)
+keyring_replace(struct keyring *k, struct secrets *secrets)
 {
-	struct key_file *f = calloc(1, sizeof(*f)), *before = k->file;
+	struct key_set *set = key_set_new(secrets), *before = k->file;
 
-	if (f == NULL || (f->used = used_of(set)) == NULL) {
-		free(f);
-		secrets_free(set);
+	if (set == NULL)
 		return;
-	}
-	f->set = set;
-	f->refs = 1;
 	if (before != NULL)
-		carry_over(before, f);
+		key_set_copy_used(set, before);
 	pthread_mutex_lock(&k->lock);
-	k->file = f;
+	k->file = set;
 	pthread_mutex_unlock(&k->lock);
-	drop(before);
+	key_set_drop(before);
 }
 
 static void
-say_unreadable(struct keyring *k, int e)
+keyring_log_unreadable(struct keyring *k, int e)
 {
 	if (!k->missing)
-		say(k, "warning", "secret-file", e == EINVAL ? "it is no "
-		    "regular file: secrets are read from no other" :
+		keyring_log(k, "warning", "secret-file", e == EINVAL ?
+		    "it is no regular file: secrets are read from no other" :
 		    strerror(e), 0);
 	k->missing = true;
 }
 
-/* Reads the file if it is not the one that was read. One without any secret
- * (that is just being written, say), or with a line that is none, does not
- * take away those that worked. */
+/* Reads the file if it has changed. The secrets of before stay in use if the
+ * new file has none (it may be half written), or a line that is no secret. */
 static void
-refresh(struct keyring *k)
+keyring_refresh(struct keyring *k)
 {
-	struct stamp stamp;
+	struct key_stamp stamp;
 	struct secrets *set;
 	struct stat st;
 	bool again = k->known;
 
 	if (stat(k->path, &st) != 0) {
-		say_unreadable(k, errno);
+		keyring_log_unreadable(k, errno);
 		return;
 	}
-	stamp = stamp_of(&st);
-	if (k->known && same(&stamp, &k->stamp))
+	stamp = key_stamp_of(&st);
+	if (k->known && key_same_stamp(&stamp, &k->stamp))
 		return;
-	if ((set = read_secrets(k->path, &stamp)) == NULL) {
-		say_unreadable(k, errno);
+	if ((set = keyring_read_file(k->path, &stamp)) == NULL) {
+		keyring_log_unreadable(k, errno);
 		return;
 	}
 	k->stamp = stamp;
 	k->known = true;
 	k->missing = false;
-	say_unlocked(k, set);
+	keyring_log_unlocked(k, set);
 	if (secrets_bad_line(set) > 0)
-		say(k, "warning", "secret-file", "this line is not "
+		keyring_log(k, "warning", "secret-file", "this line is not "
 		    "understood: write `secret` or `name secret`, of 8 "
 		    "characters at least", secrets_bad_line(set));
-	if (k->file != NULL && secrets_count(k->file->set) > 0 &&
+	if (k->file != NULL && secrets_count(k->file->secrets) > 0 &&
 	    (secrets_count(set) == 0 || secrets_bad_line(set) > 0)) {
-		say(k, "warning", "secret-file", secrets_count(set) == 0 ?
+		keyring_log(k, "warning", "secret-file",
+		    secrets_count(set) == 0 ?
 		    "there is no secret in it: the ones it held before stay "
 		    "in use" : "it is not as it should be: the secrets it "
 		    "held before stay in use", 0);
 		secrets_free(set);
 		return;
 	}
-	say_slip("secret-file", k->path, set);
+	keyring_log_slip("secret-file", k->path, set);
 	if (again)
-		say(k, "info", "secret-file", "read again", 0);
-	replace(k, set);
+		keyring_log(k, "info", "secret-file", "read again", 0);
+	keyring_replace(k, set);
+}
+
+/* The list never changes. */
+static int
+keyring_read_list(struct keyring *k, const char *list)
+{
+	struct secrets *set = secrets_read(span_of(list), SECRETS_LIST);
+
+	if (set == NULL || (k->list = key_set_new(set)) == NULL)
+		return -1;
+	if (secrets_bad_line(set) > 0)
+		log_say("warning", "secret-list", "SENTRY_CLIENT_SECRET: a "
+		    "secret in it is shorter than 8 characters, too long, not "
+		    "printable, or one too many");
+	keyring_log_slip("secret-list", NULL, set);
+	keyring_log_unlocked(k, set);
+	return 0;
 }
 
 struct keyring *
@@ -251,19 +284,14 @@ keyring_open(const char *list, const char *file)
 	if (k == NULL)
 		return NULL;
 	pthread_mutex_init(&k->lock, NULL);
-	pthread_mutex_init(&k->looking, NULL);
+	pthread_mutex_init(&k->refreshing, NULL);
 	k->path = file;
-	if (list != NULL)
-		k->list = secrets_read(span_of(list), SECRETS_LIST);
-	k->list_used = used_of(k->list);
-	if (k->list != NULL && secrets_bad_line(k->list) > 0)
-		log_say("warning", "secret-list", "SENTRY_CLIENT_SECRET: a "
-		    "secret in it is shorter than 8 characters, too long, not "
-		    "printable, or one too many");
-	say_slip("secret-list", NULL, k->list);
-	say_unlocked(k, k->list);
+	if (list != NULL && keyring_read_list(k, list) != 0) {
+		keyring_close(k);
+		return NULL;
+	}
 	if (file != NULL)
-		refresh(k);
+		keyring_refresh(k);
 	return k;
 }
 
@@ -272,10 +300,9 @@ keyring_close(struct keyring *k)
 {
 	if (k == NULL)
 		return;
-	drop(k->file);
-	secrets_free(k->list);
-	free(k->list_used);
-	pthread_mutex_destroy(&k->looking);
+	key_set_drop(k->file);
+	key_set_drop(k->list);
+	pthread_mutex_destroy(&k->refreshing);
 	pthread_mutex_destroy(&k->lock);
 	free(k);
 }
@@ -283,58 +310,73 @@ keyring_close(struct keyring *k)
 void
 keyring_borrow(struct keyring *k, struct keyring_loan *loan)
 {
-	*loan = (struct keyring_loan){ .set = { k->list, NULL },
-	    .used = { k->list_used, NULL } };
+	*loan = (struct keyring_loan){ { k->list, NULL } };
 	if (k->path == NULL)
 		return;
-	if (pthread_mutex_trylock(&k->looking) == 0) {
-		refresh(k);
-		pthread_mutex_unlock(&k->looking);
+	if (pthread_mutex_trylock(&k->refreshing) == 0) {
+		keyring_refresh(k);
+		pthread_mutex_unlock(&k->refreshing);
 	}
 	pthread_mutex_lock(&k->lock);
-	if (k->file != NULL) {
-		loan->file = k->file;
+	if (k->file != NULL)
 		__atomic_add_fetch(&k->file->refs, 1, __ATOMIC_RELAXED);
-		loan->set[1] = k->file->set;
-		loan->used[1] = k->file->used;
-	}
+	loan->set[1] = k->file;
 	pthread_mutex_unlock(&k->lock);
 }
 
 void
 keyring_release(struct keyring_loan *loan)
 {
-	drop(loan->file);
+	key_set_drop(loan->set[1]);
+}
+
+static size_t
+key_set_count(const struct key_set *k)
+{
+	return k == NULL ? 0 : secrets_count(k->secrets);
 }
 
 size_t
 keyring_loan_count(const struct keyring_loan *loan)
 {
-	return secrets_count(loan->set[0]) + secrets_count(loan->set[1]);
+	return key_set_count(loan->set[0]) + key_set_count(loan->set[1]);
+}
+
+size_t
+keyring_count(struct keyring *k)
+{
+	struct keyring_loan loan;
+	size_t n;
+
+	keyring_borrow(k, &loan);
+	n = keyring_loan_count(&loan);
+	keyring_release(&loan);
+	return n;
 }
 
 const char *
 keyring_loan_name(const struct keyring_loan *loan, size_t i, int64_t *used_at)
 {
-	size_t first = secrets_count(loan->set[0]);
-	int which = i >= first;
+	size_t first = key_set_count(loan->set[0]);
+	const struct key_set *k = loan->set[i >= first];
 
-	i -= which ? first : 0;
-	*used_at = loan->used[which] == NULL ? 0 :
-	    __atomic_load_n(&loan->used[which][i], __ATOMIC_RELAXED);
-	return secrets_name(loan->set[which], i);
+	i -= i >= first ? first : 0;
+	*used_at = __atomic_load_n(&k->used[i], __ATOMIC_RELAXED);
+	return secrets_name(k->secrets, i);
 }
 
 void
-keyring_loan_used(
-    const struct keyring_loan *loan, const char *name, int64_t now)
+keyring_loan_used(const struct keyring_loan *loan, const char *name,
+    int64_t now_ms)
 {
-	for (int which = 0; which < 2; which++)
-		for (size_t i = 0; i < secrets_count(loan->set[which]); i++)
-			if (secrets_name(loan->set[which], i) == name &&
-			    loan->used[which] != NULL)
-				__atomic_store_n(&loan->used[which][i], now,
+	for (int which = 0; which < 2; which++) {
+		const struct key_set *k = loan->set[which];
+
+		for (size_t i = 0; i < key_set_count(k); i++)
+			if (secrets_name(k->secrets, i) == name)
+				__atomic_store_n(&k->used[i], now_ms,
 				    __ATOMIC_RELAXED);
+	}
 }
 
 enum signature
@@ -344,17 +386,32 @@ keyring_loan_check(const struct keyring_loan *loan, struct span header,
 	enum signature result = SIGNATURE_INVALID;
 
 	*name = NULL;
+	/* Both sets, always: the time must not tell which one matched. */
 	for (int i = 0; i < 2; i++) {
+		const struct key_set *k = loan->set[i];
 		enum signature one;
 		size_t which;
 
-		if (loan->set[i] == NULL)
+		if (k == NULL)
 			continue;
-		one = signature_check(loan->set[i], header, body, &which);
+		one = signature_check(k->secrets, header, body, &which);
 		if (one == SIGNATURE_VALID)
-			*name = secrets_name(loan->set[i], which);
+			*name = secrets_name(k->secrets, which);
 		if (result != SIGNATURE_VALID)
 			result = one;
 	}
 	return result;
+}
+
+const char *
+keyring_loan_guess(const struct keyring_loan *loan, struct span header,
+    struct span body, const struct json *root)
+{
+	const char *guess = NULL;
+
+	for (int i = 0; i < 2 && guess == NULL; i++)
+		if (key_set_count(loan->set[i]) > 0)
+			guess = signature_guess(loan->set[i]->secrets, header,
+			    body, root);
+	return guess;
 }

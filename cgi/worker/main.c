@@ -1,26 +1,35 @@
-/* sentry-webhooks: options, secrets, signals, threads. */
-#include <errno.h>
+/* sentry-webhooks: the worker, and the commands that its options ask for. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "worker/answer.h"
 #include "base/args.h"
-#include "worker/check.h"
-#include "base/environment.h"
-#include "worker/erase_command.h"
-#include "base/process_guard.h"
+#include "base/clock.h"
 #include "base/log.h"
-#include "server/memory.h"
-#include "worker/options.h"
+#include "base/process_guard.h"
+#include "server/heap.h"
 #include "server/plain_cgi.h"
 #include "server/serve.h"
-#include "worker/status.h"
+#include "worker/check.h"
+#include "worker/erase_command.h"
+#include "worker/metrics.h"
+#include "worker/options.h"
+#include "worker/service.h"
 #include "worker/verify.h"
 
+/*
+ * How the worker starts and ends, as main_serve_socket() does it:
+ *
+ * 1. options_read(): the command line and the environment.
+ * 2. serve_open(): the socket, so that connections wait in its backlog.
+ * 3. main_open(): the secrets, the spool, the writer's thread.
+ * 4. serve_run(): threads answer requests (threads.c, service.c, post.c)
+ *    until a signal comes, and then finish those that are under way.
+ * 5. main_close(): the writer writes down what it has, and ends.
+ */
+
 static void
-log_writer(void *arg, enum writer_event event, enum fault fault,
+main_log_writer(void *arg, enum writer_event event, enum fault fault,
     const char *why, unsigned long count)
 {
 	struct log l;
@@ -76,15 +85,8 @@ log_writer(void *arg, enum writer_event event, enum fault fault,
 	log_end(&l);
 }
 
-static int
-fail(const char *what, const char *why)
-{
-	fprintf(stderr, "sentry-webhooks: %s: %s\n", what, why);
-	return -1;
-}
-
 static void
-log_open_file(const char *path, bool closed)
+main_log_open_file(const char *path, bool closed)
 {
 	struct log l;
 
@@ -97,7 +99,7 @@ log_open_file(const char *path, bool closed)
 }
 
 static void
-log_spool(const char *path, enum fault f)
+main_log_spool_fault(const char *path, enum fault f)
 {
 	struct log l;
 
@@ -111,54 +113,59 @@ log_spool(const char *path, enum fault f)
 	log_end(&l);
 }
 
-/* The variable's own bytes: once read, nobody needs them any more. Later on
- * they would stand in every copy of this process's memory. */
-static void
-open_secrets(struct keyring **k, const struct options *o)
+/* Wipes the variable's own bytes: nobody needs them any more, and they would
+ * stand in every copy of this process's memory. */
+static struct keyring *
+main_open_keyring(const struct options *o)
 {
-	*k = keyring_open(o->secret_list, o->secret_file);
+	struct keyring *k = keyring_open(o->secret_list, o->secret_file);
+
 	if (o->secret_list != NULL)
 		explicit_bzero((char *)(uintptr_t)o->secret_list,
 		    strlen(o->secret_list));
+	if (k == NULL)
+		args_error("secrets: out of memory");
+	return k;
 }
 
-/* A database or a spool that does not work yet is no reason not to serve:
- * each stands in for the other, and both may come back. */
+/* A database or a spool that does not work yet is no reason not to serve: each
+ * stands in for the other, and both may come back. 0, or -1 after a line on
+ * standard error; main_close() in any case. */
 static int
-open_service(struct service *s, const struct options *o)
+main_open(struct service *s, const struct options *o)
 {
-	struct writer_config config = { .db = o->db, .say = log_writer,
-	    .arg = (void *)(uintptr_t)o->db };
+	struct writer_config config = { .db = o->serve.db,
+	    .say = main_log_writer, .arg = (void *)(uintptr_t)o->serve.db,
+	    .observe_list = span_of(o->observe), .redact = o->redact };
 	char why[DB_WHY] = "";
-	struct keyring_loan keys;
 	enum fault f;
 
-	*s = (struct service){ .db = o->db, .max_body = o->max_body,
+	*s = (struct service){ .db = o->serve.db, .max_body = o->max_body,
 	    .commit_wait = o->commit_wait, .redact = o->redact,
-	    .observe_list = span_of(o->observe) };
-	open_secrets(&s->keyring, o);
-	if (s->keyring == NULL)
-		return fail("secrets", "out of memory");
-	keyring_borrow(s->keyring, &keys);
-	if (keyring_loan_count(&keys) == 0)
+	    .observe_list = config.observe_list };
+	if ((s->keyring = main_open_keyring(o)) == NULL)
+		return -1;
+	if (keyring_count(s->keyring) == 0)
 		log_say("error", "no-secret", "POST is answered 500: set "
 		    "SENTRY_CLIENT_SECRET or --secret-file");
-	keyring_release(&keys);
-	if ((s->spool = spool_open(o->spool)) == NULL)
-		return fail("spool", "out of memory");
+	if ((s->spool = config.spool = spool_open(o->spool)) == NULL) {
+		args_error("spool: out of memory");
+		return -1;
+	}
 	if ((f = spool_check(s->spool)) != FAULT_NONE)
-		log_spool(o->spool, f);
-	config.spool = s->spool;
-	config.observe_list = s->observe_list;
-	config.redact = o->redact;
-	if ((f = writer_start(&s->writer, &config, why)) != FAULT_NONE)
-		return fail(o->db, why[0] != '\0' ? why : fault_name(f));
-	process_guard_files(o->db, o->spool, log_open_file);
+		main_log_spool_fault(o->spool, f);
+	f = writer_start(&s->writer, &config, why);
+	if (f != FAULT_NONE) {
+		args_error("%s: %s", o->serve.db,
+		    why[0] != '\0' ? why : fault_name(f));
+		return -1;
+	}
+	process_guard_files(o->serve.db, o->spool, main_log_open_file);
 	return 0;
 }
 
 static void
-close_service(struct service *s)
+main_close(struct service *s)
 {
 	if (s->writer != NULL)
 		writer_stop(s->writer);
@@ -166,123 +173,69 @@ close_service(struct service *s)
 	keyring_close(s->keyring);
 }
 
-static void
-log_start(const struct options *o, const struct listener *l)
-{
-	struct log line;
-
-	log_begin(&line, "info", "start");
-	log_str(&line, "version", PACKAGE_VERSION);
-	log_str(&line, "socket", l->inherited ? "inherited" : o->socket);
-	log_str(&line, "db", o->db);
-	log_str(&line, "spool", o->spool);
-	log_int(&line, "threads", o->threads);
-	log_end(&line);
-	environment_warn_unknown();
-	if (listen_others(l) != 0)
-		log_say("warning", "socket-mode", "everybody on this host "
-		    "may connect to it");
-}
-
+/* Serves the one request of a CGI program. That is the web server's child, and
+ * may be root's as the web server may. */
 static int
-serve(const struct options *o, struct listener *l)
-{
-	struct service service;
-	struct handler handler;
-	int status = 1;
-
-	serve_block_signals();
-	if (open_service(&service, o) == 0) {
-		log_start(o, l);
-		handler = answer_handler(&service);
-		status = serve_until_told(l, o->threads, &handler) == 0 ? 0 :
-		    1;
-		if (status != 0)
-			fail("threads", strerror(errno));
-	}
-	close_service(&service);
-	return status;
-}
-
-static int
-serve_once(const struct options *o)
+main_serve_cgi(const struct options *o)
 {
 	struct service service;
 	struct handler handler;
 	int status;
 
-	/* A request that is under way is finished. */
+	/* A signal must not end it amid the request. */
 	serve_block_signals();
 	/* Without a writer the answer is 500, but it is an answer. */
-	(void)open_service(&service, o);
-	handler = answer_handler(&service);
+	(void)main_open(&service, o);
+	handler = service_handler(&service);
 	status = plain_cgi_serve(&handler) == 0 ? 0 : 1;
-	close_service(&service);
+	main_close(&service);
 	return status;
 }
 
-/* A CGI program is the web server's, and runs as that does. */
-static bool
-may_run(const struct options *o)
-{
-	char why[PROCESS_GUARD_WHY];
-	bool may = process_guard_root(o->db, o->allow_root, why);
-
-	if (!may)
-		fprintf(stderr, "sentry-webhooks: %s\n", why);
-	else if (why[0] != '\0' && !o->allow_root)
-		log_say("warning", "root", why);
-	return may;
-}
-
 static int
-serve_socket(const struct options *o)
+main_serve_socket(const struct options *o)
 {
-	bool inherited;
+	struct service service;
+	struct handler handler;
 	struct listener l;
-	char why[LISTEN_WHY];
-	int status;
+	int status = serve_open(&l, &o->serve);
 
-	if (serve_is_cgi(o->socket))
-		return serve_once(o);
-	inherited = o->socket == NULL && listen_inherited(&l);
-	if (o->socket == NULL && !inherited) {
-		fail("no socket", "give --socket PATH, or a listening socket "
-		    "on fd 0 (--help says more)");
-		return EXIT_USAGE;
+	if (status != 0)
+		return status;
+	serve_block_signals();
+	if (main_open(&service, o) == 0) {
+		serve_log_start(&o->serve, &l, o->spool,
+		    "everybody on this host may connect to it");
+		handler = service_handler(&service);
+		status = serve_run(&l, &o->serve, &handler);
+	} else {
+		listen_close(&l);
+		status = 1;
 	}
-	if (!may_run(o))
-		return EXIT_NOPERM;
-	if (!inherited &&
-	    listen_open(&l, o->socket, o->socket_mode, why) != 0) {
-		fail("--socket", why);
-		return 1;
-	}
-	status = serve(o, &l);
-	listen_close(&l);
+	main_close(&service);
 	return status;
 }
 
 static int
-verify_mode(const struct options *o)
+main_verify(const struct options *o)
 {
-	struct keyring *k;
-	int status;
+	struct keyring *k = main_open_keyring(o);
+	int status = k == NULL ? 1 : verify_body(k, o->signature, o->file);
 
-	open_secrets(&k, o);
-	status = k == NULL ? 1 : verify(k, o->signature, o->file);
 	keyring_close(k);
 	return status;
 }
 
 static int
-retry_bad(const struct options *o)
+main_retry_bad(const struct options *o)
 {
 	unsigned long n;
 	enum fault f = spool_retry(o->spool, &n);
 
-	if (f != FAULT_NONE && f != FAULT_GONE)
-		return -fail(o->spool, fault_name(f));
+	if (f != FAULT_NONE && f != FAULT_GONE) {
+		args_error("%s: %s", o->spool, fault_name(f));
+		return 1;
+	}
 	printf("%lu %s for the worker to try again\n", n, n == 1 ? "file" :
 	    "files");
 	return 0;
@@ -293,28 +246,29 @@ main(int argc, char *argv[])
 {
 	static struct options o;	/* as long as the program */
 
-	memory_keep_small();
-	serve_keep_descriptors();
-	status_start();
+	heap_tune();
+	serve_fill_descriptors();
+	metrics_start(clock_wall_ms());
 	options_read(&o, argc, argv);
 	if (signature_start() != 0) {
-		fail("libsodium", "it cannot start");
+		args_error("libsodium: it cannot start");
 		return 1;
 	}
-	/* What is kept is personal data: not for others. */
+	/* Hooks are personal data: what is made is not for others to read. */
 	umask(0027);
 	process_guard_cores();
 	switch (o.mode) {
 	case MODE_CHECK:
-		return check(&o);
+		return check_settings(&o);
 	case MODE_VERIFY:
-		return verify_mode(&o);
+		return main_verify(&o);
 	case MODE_ERASE:
 		return erase_command(&o);
 	case MODE_RETRY_BAD:
-		return retry_bad(&o);
+		return main_retry_bad(&o);
 	case MODE_SERVE:
 		break;
 	}
-	return serve_socket(&o);
+	return serve_is_cgi(&o.serve) ? main_serve_cgi(&o) :
+	    main_serve_socket(&o);
 }

@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/prometheus.h"
 
-/* Sentry waits for one second. */
+/* The histogram's limits; Sentry waits one second for an answer. */
 static const int64_t	limits_us[] = {
 	500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 400000,
 	500000, 750000, 1000000,
@@ -12,8 +12,8 @@ static const int64_t	limits_us[] = {
 
 /* All of these are atomic. */
 static unsigned long	counters[RESOURCES][METRICS];
-static unsigned long	kept[LIMITS + 1];	/* by the limit that holds */
-static int64_t		kept_us;		/* the sum of all */
+static unsigned long	kept[LIMITS + 1];	/* below limits_us[i] */
+static int64_t		kept_us;		/* their sum */
 static int64_t		last_hook, started;	/* ms */
 
 void
@@ -46,10 +46,8 @@ metrics_kept(int64_t us)
 	__atomic_add_fetch(&kept_us, us, __ATOMIC_RELAXED);
 }
 
-/* ---- what it says ---- */
-
 static void
-write_process(struct text *t)
+metrics_write_process(struct text *t)
 {
 	prometheus_build_info(t, "sentry_webhooks_build_info",
 	    db_sqlite_version());
@@ -59,15 +57,7 @@ write_process(struct text *t)
 }
 
 static void
-write_log(struct text *t)
-{
-	prometheus_single(t, "sentry_webhooks_log_dropped_total", "counter",
-	    "Lines of the log that nobody took in time.",
-	    (double)log_dropped());
-}
-
-static void
-write_hooks(struct text *t)
+metrics_write_hooks(struct text *t)
 {
 	static const char *const results[METRICS] = {
 		[METRIC_STORED] = "stored",
@@ -100,7 +90,7 @@ write_hooks(struct text *t)
 }
 
 static void
-write_kept(struct text *t)
+metrics_write_kept(struct text *t)
 {
 	static const char name[] = "sentry_webhooks_hook_duration_seconds";
 	unsigned long in[LIMITS + 1];
@@ -116,18 +106,19 @@ write_kept(struct text *t)
 	    (double)__atomic_load_n(&kept_us, __ATOMIC_RELAXED) / 1e6);
 }
 
-/* A line with the columns in the wrong order makes a secret a name. */
+/* A name that looks like a secret: in the secrets file somebody may have
+ * written `secret name` in place of `name secret`. */
 static bool
-may_be_secret(const char *name)
+metrics_may_be_secret(const char *name)
 {
 	size_t n = strspn(name, "0123456789abcdefABCDEF");
 
 	return n >= 32 && name[n] == '\0';
 }
 
-/* Two of one name (in the environment and in the file) are one here. */
+/* Two of one name, in the environment and in the file, are one here. */
 static void
-write_secrets(struct text *t, const struct keyring_loan *keys)
+metrics_write_secrets(struct text *t, const struct keyring_loan *keys)
 {
 	static const char name[] =
 	    "sentry_webhooks_secret_last_used_timestamp_seconds";
@@ -145,14 +136,14 @@ write_secrets(struct text *t, const struct keyring_loan *keys)
 			first &= j >= i;
 			last = at > last ? at : last;
 		}
-		if (first && !may_be_secret(is))
+		if (first && !metrics_may_be_secret(is))
 			prometheus_labelled(t, name, "secret", is,
 			    (double)last / 1000);
 	}
 }
 
 static void
-write_writer(struct text *t, const struct writer_status *w)
+metrics_write_writer(struct text *t, const struct writer_status *w)
 {
 	static const char name[] = "sentry_webhooks_commit_rows";
 	unsigned long in[WRITER_BATCHES + 1] = { 0 };
@@ -162,9 +153,9 @@ write_writer(struct text *t, const struct writer_status *w)
 	    "the database takes hooks.", w->fault == FAULT_NONE);
 	prometheus_single(t, "sentry_webhooks_writer_queued_hooks", "gauge",
 	    "Hooks that wait for a commit now.", w->queued);
-	prometheus_single(t, "sentry_webhooks_writer_failures_total", "counter",
-	    "Transactions that failed, and attempts to open the database.",
-	    (double)w->failures);
+	prometheus_single(t, "sentry_webhooks_writer_failures_total",
+	    "counter", "Transactions that failed, and attempts to open the "
+	    "database.", (double)w->failures);
 	for (size_t i = 0; i < WRITER_BATCHES; i++) {
 		in[i] = w->batches[i];
 		limits[i] = (double)(1u << i);
@@ -175,71 +166,73 @@ write_writer(struct text *t, const struct writer_status *w)
 }
 
 static void
-write_spool(struct text *t, const struct writer_status *w,
+metrics_write_spool(struct text *t, const struct writer_status *w,
     const struct spool *spool)
 {
 	prometheus_single(t, "sentry_webhooks_spool_files", "gauge", "Hooks "
 	    "that wait in the spool.", (double)spool_depth(spool));
 	prometheus_single(t, "sentry_webhooks_spool_bad_files", "gauge",
-	    "Spool files set aside: they are no hooks, or the database refuses "
-	    "them.", (double)spool_bad(spool));
+	    "Spool files set aside: they are no hooks, or the database "
+	    "refuses them.", (double)spool_bad(spool));
 	prometheus_single(t, "sentry_webhooks_spool_brought_in_total",
 	    "counter", "Hooks brought in from the spool.",
 	    (double)w->imported);
 }
 
-static double
-age(int64_t at, int64_t now)
-{
-	return at == 0 || at > now ? 0 : (double)(now - at) / 1000;
-}
-
 static void
-write_census(struct text *t, const struct backlog *c, int64_t now)
+metrics_write_backlog(struct text *t, const struct backlog *b, int64_t now)
 {
 	static const char rows[] = "sentry_webhooks_outbox_rows";
-	static const char oldest[] =
-	    "sentry_webhooks_outbox_oldest_age_seconds";
+	static const char age[] = "sentry_webhooks_outbox_oldest_age_seconds";
+	const struct {
+		const char	*name;
+		int64_t		 rows, oldest;
+	} state[] = {
+		{ "pending", b->pending, b->oldest_pending },
+		{ "unmapped", b->unmapped, b->oldest_unmapped },
+		{ "acked", b->acked, b->oldest_acked },
+		{ "dead", b->dead, b->oldest_dead },
+	};
+	size_t states = sizeof(state) / sizeof(state[0]);
 
 	prometheus_head(t, rows, "gauge", "Rows of the outbox that are not "
 	    "delivered, by state.");
-	prometheus_labelled(t, rows, "state", "pending", (double)c->pending);
-	prometheus_labelled(t, rows, "state", "unmapped", (double)c->unmapped);
-	prometheus_labelled(t, rows, "state", "acked", (double)c->acked);
-	prometheus_labelled(t, rows, "state", "dead", (double)c->dead);
-	prometheus_head(t, oldest, "gauge", "How long ago the first of these "
+	for (size_t i = 0; i < states; i++)
+		prometheus_labelled(t, rows, "state", state[i].name,
+		    (double)state[i].rows);
+	prometheus_head(t, age, "gauge", "How long ago the first of these "
 	    "rows was received; 0: there is none.");
-	prometheus_labelled(t, oldest, "state", "pending",
-	    age(c->oldest_pending, now));
-	prometheus_labelled(t, oldest, "state", "unmapped",
-	    age(c->oldest_unmapped, now));
-	prometheus_labelled(t, oldest, "state", "acked",
-	    age(c->oldest_acked, now));
-	prometheus_labelled(t, oldest, "state", "dead",
-	    age(c->oldest_dead, now));
+	for (size_t i = 0; i < states; i++) {
+		int64_t at = state[i].oldest;
+
+		prometheus_labelled(t, age, "state", state[i].name,
+		    at == 0 || at > now ? 0 : (double)(now - at) / 1000);
+	}
 	prometheus_single(t, "sentry_webhooks_wal_bytes", "gauge", "Size of "
-	    "the write-ahead log.", (double)c->wal_bytes);
+	    "the write-ahead log.", (double)b->wal_bytes);
 }
 
 void
 metrics_write(struct text *t, const struct writer_status *w,
     const struct spool *spool, const struct keyring_loan *keys,
-    const struct backlog *c, int64_t now_ms)
+    const struct backlog *b, int64_t now_ms)
 {
 	int64_t last = __atomic_load_n(&last_hook, __ATOMIC_RELAXED);
 
-	if (c != NULL && c->last_hook > last)	/* before the start */
-		last = c->last_hook;
-	write_process(t);
-	write_hooks(t);
-	write_kept(t);
+	if (b != NULL && b->last_hook > last)	/* before the start */
+		last = b->last_hook;
+	metrics_write_process(t);
+	metrics_write_hooks(t);
+	metrics_write_kept(t);
 	prometheus_single(t, "sentry_webhooks_last_hook_timestamp_seconds",
 	    "gauge", "When the last authentic hook came; 0 before the first.",
 	    (double)last / 1000);
-	write_secrets(t, keys);
-	write_writer(t, w);
-	write_spool(t, w, spool);
-	write_log(t);
-	if (c != NULL)
-		write_census(t, c, now_ms);
+	metrics_write_secrets(t, keys);
+	metrics_write_writer(t, w);
+	metrics_write_spool(t, w, spool);
+	prometheus_single(t, "sentry_webhooks_log_dropped_total", "counter",
+	    "Lines of the log that nobody took in time.",
+	    (double)log_dropped());
+	if (b != NULL)
+		metrics_write_backlog(t, b, now_ms);
 }

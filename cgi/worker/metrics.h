@@ -1,4 +1,4 @@
-/* What is counted while the worker runs, and how Prometheus reads it. */
+/* What the worker counts while it runs, for Prometheus. */
 #ifndef METRICS_H
 #define METRICS_H
 
@@ -11,28 +11,29 @@
 
 /* What became of a POST: one of these. */
 enum metric {
-	METRIC_STORED,		/* a new row of webhook and outbox */
-	METRIC_IGNORED,		/* a new row, but not observed */
-	METRIC_UNREADABLE,	/* a new row, but no JSON object: 400 */
-	METRIC_DUPLICATE,	/* it had been there before, */
-	METRIC_DIFFERENT,	/* or had with another body */
+	METRIC_STORED,		/* a new row of webhook and of outbox */
+	METRIC_IGNORED,		/* a new row of webhook alone */
+	METRIC_UNREADABLE,	/* likewise: it is no JSON object; 400 */
+	METRIC_DUPLICATE,	/* the delivery was there before, */
+	METRIC_DIFFERENT,	/* the same, but with another body */
 	METRIC_SPOOLED,		/* it went to the spool */
 	METRIC_LOST,		/* authentic, and nothing took it: 500 */
 	METRIC_UNCONFIGURED,	/* no secret is configured */
 	METRIC_UNAUTHENTIC,	/* no right signature */
-	METRIC_MALFORMED,	/* of a bad or too great length */
+	METRIC_MALFORMED,	/* its length is missing, wrong or too great */
 	METRICS
 };
 
-/* When the process began, before anything else here. */
+/* Notes when the process began (ms since 1970). Before anything else here. */
 void	metrics_start(int64_t now_ms);
 
-/* Safe from any thread, and no more than an atomic addition or three. */
+/* From any thread; a few atomic additions at most. */
 void	metrics_count(const struct resource *, enum metric);
-void	metrics_hook(int64_t now_ms);	/* an authentic hook came */
-void	metrics_kept(int64_t us);	/* and is on disk, after so long */
+void	metrics_hook(int64_t now_ms);	/* an authentic hook came, */
+void	metrics_kept(int64_t us);	/* and was on disk so much later */
 
-/* The text format, version 0.0.4. census is NULL where there is none. */
+/* Appends all metrics in Prometheus' text format; without those of the backlog
+ * where that is NULL. */
 void	metrics_write(struct text *, const struct writer_status *,
 	    const struct spool *, const struct keyring_loan *,
 	    const struct backlog *, int64_t now_ms);

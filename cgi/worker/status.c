@@ -5,105 +5,84 @@
 #include "base/clock.h"
 #include "worker/metrics.h"
 
-#define SLOW_MS		100	/* a census that takes longer is kept, */
-#define SLOW_SHARE	20	/* so that it takes 1/20 of the time at most */
+/* A count that took longer than SLOW_MS is used again until 20 times as long
+ * has passed: so counting takes 1/20 of the time at most. */
+#define SLOW_MS		100
+#define SLOW_FACTOR	20
 
-void
-status_start(void)
+enum fault
+status_count_backlog(const char *path, struct backlog *b, char why[DB_WHY])
 {
-	metrics_start(clock_wall_ms());
-}
-
-/* By a connection of its own, which never writes. */
-static enum fault
-count(const struct service *s, struct backlog *c)
-{
-	char why[DB_WHY];
-	struct db *store;
+	struct db *db;
 	enum fault f;
 
-	*c = (struct backlog){ 0 };
-	f = store_open(&store, s->db, DB_READ, why);
-
+	*b = (struct backlog){ 0 };
+	f = store_open(&db, path, DB_READ, why);
 	if (f == FAULT_NONE) {
-		f = store_count_backlog(store, c);
-		db_close(store);
+		f = store_count_backlog(db, b);
+		db_close(db);
 	}
 	return f;
 }
 
-/* To count millions of rows takes its time: one at a time does, and not for
- * everyone who asks. The others get what was counted before (-1: nothing yet),
- * so that no thread waits for another one's disk. */
+/* To count millions of rows takes its time: one thread at a time does it. Who
+ * asks meanwhile gets the last count (-1: there is none yet), so that no more
+ * threads wait for the disk. */
 static enum fault
-backlog_of(const struct service *s, struct backlog *c)
+status_backlog(const struct service *s, struct backlog *b)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	/* Guarded, all of them: */
+	/* The lock guards these three: */
 	static struct backlog last = { .pending = -1, .unmapped = -1,
 	    .dead = -1 };
-	static int64_t until;		/* ms, monotonic */
+	static int64_t until;		/* ms, monotonic: `last` is used */
 	static bool counting;
 	int64_t from = clock_ms(), took;
+	char why[DB_WHY];
 	enum fault f;
-	bool good;
+	bool use_last;
 
 	pthread_mutex_lock(&lock);
-	good = from < until || counting;
-	counting |= !good;
-	*c = last;
+	use_last = from < until || counting;
+	counting |= !use_last;
+	*b = last;
 	pthread_mutex_unlock(&lock);
-	if (good)
+	if (use_last)
 		return FAULT_NONE;
-	f = count(s, c);
+	f = status_count_backlog(s->db, b, why);
 	took = clock_ms() - from;
 	pthread_mutex_lock(&lock);
 	counting = false;
 	if (f == FAULT_NONE) {
-		last = *c;
-		until = took > SLOW_MS ? from + took + took * SLOW_SHARE : 0;
+		last = *b;
+		until = took > SLOW_MS ? from + took + took * SLOW_FACTOR : 0;
 	}
 	pthread_mutex_unlock(&lock);
 	return f;
 }
 
-static size_t
-secrets_now(struct service *s)
-{
-	struct keyring_loan keys;
-	size_t n;
-
-	keyring_borrow(s->keyring, &keys);
-	n = keyring_loan_count(&keys);
-	keyring_release(&keys);
-	return n;
-}
-
-/* `,"name":"ok"`, or with the first fault of a part that does not work, which
- * also becomes *why. */
+/* Appends a member, of whose name `name` is all up to the colon, with "ok" or
+ * the fault. The first fault of all parts becomes *why. */
 static void
-part(struct text *t, const char *name, const char *fault, const char **why)
+status_write_part(struct text *t, const char *name, const char *fault,
+    const char **why)
 {
-	text_str(t, ",\"");
 	text_str(t, name);
-	text_str(t, "\":");
 	text_json(t, span_of(fault == NULL ? "ok" : fault));
 	if (*why == NULL)
 		*why = fault;
 }
 
 static const char *
-name_of(enum fault f)
+status_fault_name(enum fault f)
 {
 	return f == FAULT_NONE ? NULL : fault_name(f);
 }
 
 static void
-write_count(struct text *t, const char *name, int64_t n)
+status_write_count(struct text *t, const char *name, int64_t n)
 {
-	text_str(t, t->at[t->len - 1] == '{' ? "\"" : ",\"");
 	text_str(t, name);
-	text_str(t, "\":");
 	if (n < 0)
 		text_str(t, "null");
 	else
@@ -111,7 +90,7 @@ write_count(struct text *t, const char *name, int64_t n)
 }
 
 static struct writer_status
-writer_now(const struct service *s)
+status_writer(const struct service *s)
 {
 	struct writer_status w = { .fault = FAULT_STUCK };
 
@@ -121,50 +100,55 @@ writer_now(const struct service *s)
 }
 
 bool
-status_moves(void *service)
+status_alive(void *service)
 {
-	return !writer_now(service).hangs;
+	return !status_writer(service).hangs;
 }
 
-/* A file that was set aside is a hook that nobody gets until somebody looks. */
+/* A file that was set aside is a hook that is not delivered until somebody
+ * looks after it: that is a fault, too. */
 static const char *
-spool_fault(struct spool *s)
+status_spool_fault(struct spool *s)
 {
-	enum fault f = spool_check(s);
+	const char *fault = status_fault_name(spool_check(s));
 
-	return f != FAULT_NONE ? fault_name(f) : spool_bad(s) > 0 ?
-	    "files-set-aside" : NULL;
+	return fault == NULL && spool_bad(s) > 0 ? "files-set-aside" : fault;
 }
 
 bool
 status_ready(struct service *s, struct text *t)
 {
-	struct writer_status w = writer_now(s);
+	struct writer_status w = status_writer(s);
 	struct text parts = { 0 };
-	struct backlog c = { 0 };
+	struct backlog b = { 0 };
 	const char *why = NULL;
 
-	part(&parts, "database", name_of(backlog_of(s, &c)), &why);
-	part(&parts, "writer", name_of(w.fault), &why);
-	part(&parts, "spool", spool_fault(s->spool), &why);
-	part(&parts, "secret", secrets_now(s) > 0 ? NULL : "none-configured",
+	status_write_part(&parts, ",\"database\":",
+	    status_fault_name(status_backlog(s, &b)), &why);
+	status_write_part(&parts, ",\"writer\":", status_fault_name(w.fault),
 	    &why);
+	status_write_part(&parts, ",\"spool\":", status_spool_fault(s->spool),
+	    &why);
+	status_write_part(&parts, ",\"secret\":",
+	    keyring_count(s->keyring) > 0 ? NULL : "none-configured", &why);
 	text_str(t, why == NULL ? "{\"status\":\"ready\"" :
 	    "{\"status\":\"unready\"");
 	text_span(t, text_view(&parts));
 	text_str(t, ",\"backlog\":{");
-	write_count(t, "pending", c.pending);
-	write_count(t, "unmapped", c.unmapped);
-	write_count(t, "dead", c.dead);
-	write_count(t, "queued", w.queued);
-	write_count(t, "spooled", (int64_t)spool_depth(s->spool));
-	write_count(t, "set_aside", (int64_t)spool_bad(s->spool));
+	status_write_count(t, "\"pending\":", b.pending);
+	status_write_count(t, ",\"unmapped\":", b.unmapped);
+	status_write_count(t, ",\"dead\":", b.dead);
+	status_write_count(t, ",\"queued\":", w.queued);
+	status_write_count(t, ",\"spooled\":",
+	    (int64_t)spool_depth(s->spool));
+	status_write_count(t, ",\"set_aside\":",
+	    (int64_t)spool_bad(s->spool));
 	text_str(t, "},\"why\":");
 	if (why == NULL)
 		text_str(t, "null");
 	else
 		text_json(t, span_of(why));
-	text_str(t, "}\n");	/* for who reads it on a terminal */
+	text_str(t, "}\n");	/* for a terminal */
 	t->broken |= parts.broken;
 	text_release(&parts);
 	return why == NULL;
@@ -173,13 +157,13 @@ status_ready(struct service *s, struct text *t)
 void
 status_metrics(struct service *s, struct text *t)
 {
-	struct writer_status w = writer_now(s);
+	struct writer_status w = status_writer(s);
 	struct keyring_loan keys;
-	struct backlog c;
-	bool counted = backlog_of(s, &c) == FAULT_NONE && c.pending >= 0;
+	struct backlog b;
+	bool counted = status_backlog(s, &b) == FAULT_NONE && b.pending >= 0;
 
 	keyring_borrow(s->keyring, &keys);
-	metrics_write(
-	    t, &w, s->spool, &keys, counted ? &c : NULL, clock_wall_ms());
+	metrics_write(t, &w, s->spool, &keys, counted ? &b : NULL,
+	    clock_wall_ms());
 	keyring_release(&keys);
 }

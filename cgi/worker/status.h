@@ -1,20 +1,23 @@
-/* What an operator asks: does it work, and how much has it done. */
+/* What GET .../ready and GET .../metrics say. */
 #ifndef STATUS_H
 #define STATUS_H
 
-#include "worker/answer.h"
+#include "store/store.h"
+#include "worker/service.h"
 
-/* At the start of the process, which the metrics name. */
-void	status_start(void);
+/* Whether the writer is not hanging in a call; `service` is a struct service.
+ * Both /ready and the service manager's watchdog go by this. */
+bool	status_alive(void *service);
 
-/* Whether the writer moves, or waits for work: of a `struct service`. What is
- * said by /ready and to the service manager's watchdog begins here. */
-bool	status_moves(void *service);
-
-/* Appends the parts and the backlog as JSON; true if every part works. */
+/* Appends as JSON whether each part works, and the backlog. True: all do. */
 bool	status_ready(struct service *, struct text *);
 
 /* Appends the metrics in Prometheus' text format. */
 void	status_metrics(struct service *, struct text *);
+
+/* Counts the backlog over a connection of its own, which never writes; `why`
+ * says in a line what is wrong with the database. */
+enum fault	status_count_backlog(const char *db, struct backlog *,
+		    char why[DB_WHY]);
 
 #endif

@@ -5,7 +5,8 @@
 #include "worker/keyring.h"
 
 /* Reads the body from `file` (NULL: standard input) and prints which secret
- * signed it, or what would have. Exit status: 0 signed, 1 not, or no answer. */
-int	verify(struct keyring *, const char *signature, const char *file);
+ * signed it; if none did, what else may have been signed or been the key.
+ * Returns the exit status: 0 signed, 1 not signed, or not readable. */
+int	verify_body(struct keyring *, const char *signature, const char *file);
 
 #endif
