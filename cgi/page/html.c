@@ -3,10 +3,10 @@
 #include "base/timestamp.h"
 
 #define REPLACEMENT	"\xef\xbf\xbd"	/* U+FFFD */
-#define INDENT_MAX	16		/* levels */
+#define INDENT_MAX	16		/* levels of JSON */
 
 static uint32_t
-code_point(const unsigned char *p, size_t n)
+html_code_point(const unsigned char *p, size_t n)
 {
 	uint32_t c = n == 1 ? p[0] : p[0] & (0xffu >> (n + 1));
 
@@ -15,11 +15,12 @@ code_point(const unsigned char *p, size_t n)
 	return c;
 }
 
-/* What XML allows, without C1 controls and those that embed or override a
- * direction: an isolated one (<bdi>) ends with its element, but a statement to
- * be copied must read as it runs. */
+/* XML's characters (XML 1.0, production 2), but for C1 controls and those that
+ * embed or override a direction of writing. In a <bdi> these would end with
+ * the element; but a statement that somebody copies into a shell must not
+ * look like another one. */
 static bool
-is_shown(uint32_t c)
+html_is_shown(uint32_t c)
 {
 	if (c < 0x20)
 		return c == '\t' || c == '\n' || c == '\r';
@@ -28,7 +29,7 @@ is_shown(uint32_t c)
 }
 
 static const char *
-entity(unsigned char c)
+html_entity(unsigned char c)
 {
 	switch (c) {
 	case '&':
@@ -46,17 +47,17 @@ entity(unsigned char c)
 	}
 }
 
-/* The character at s.at[i]; the index behind it. */
+/* Appends the character at s.at[i], and returns the index behind it. */
 static size_t
-add_character(struct text *t, struct span s, size_t i)
+html_add_character(struct text *t, struct span s, size_t i)
 {
 	const unsigned char *p = (const unsigned char *)s.at + i;
 	size_t n = text_utf8_length(p, s.len - i);
 
-	if (n == 0 || !is_shown(code_point(p, n)))
+	if (n == 0 || !html_is_shown(html_code_point(p, n)))
 		text_str(t, REPLACEMENT);
-	else if (entity(*p) != NULL)
-		text_str(t, entity(*p));
+	else if (html_entity(*p) != NULL)
+		text_str(t, html_entity(*p));
 	else
 		text_add(t, s.at + i, n);
 	return i + (n == 0 ? 1 : n);
@@ -68,13 +69,13 @@ html_text(struct text *t, struct span s, size_t limit)
 	size_t i = 0, n = 0;
 
 	while (i < s.len && n++ < limit)
-		i = add_character(t, s, i);
+		i = html_add_character(t, s, i);
 	if (i < s.len)
 		text_str(t, TEXT_ELLIPSIS);
 }
 
 static void
-new_line(struct text *t, unsigned depth)
+html_new_line(struct text *t, unsigned depth)
 {
 	text_str(t, "\n");
 	for (unsigned i = 0; i < depth && i < INDENT_MAX; i++)
@@ -99,16 +100,16 @@ html_json(struct text *t, struct span s, size_t limit)
 		if (closes && depth > 0)
 			depth--;
 		if ((closes && !empty) || (empty && !closes))
-			new_line(t, depth);
-		i = add_character(t, s, i);
+			html_new_line(t, depth);
+		i = html_add_character(t, s, i);
 		empty = !quoted && (c == '{' || c == '[');
 		depth += empty;
 		if (quoted && c == '\\' && i < s.len)
-			i = add_character(t, s, i);
+			i = html_add_character(t, s, i);
 		else if (c == '"')
 			quoted = !quoted;
 		else if (!quoted && c == ',')
-			new_line(t, depth);
+			html_new_line(t, depth);
 		else if (!quoted && c == ':')
 			text_str(t, " ");
 	}
@@ -133,7 +134,7 @@ html_time(struct text *t, int64_t ms)
 }
 
 static void
-add_unit(struct text *t, int64_t n, const char *unit)
+html_add_unit(struct text *t, int64_t n, const char *unit)
 {
 	html_count(t, n);
 	text_str(t, " ");
@@ -146,15 +147,15 @@ html_age(struct text *t, int64_t ms)
 	int64_t s = ms < 0 ? 0 : ms / 1000;
 
 	if (s >= 86400) {
-		add_unit(t, s / 86400, "d ");
-		add_unit(t, s / 3600 % 24, "h");
+		html_add_unit(t, s / 86400, "d ");
+		html_add_unit(t, s / 3600 % 24, "h");
 	} else if (s >= 3600) {
-		add_unit(t, s / 3600, "h ");
-		add_unit(t, s / 60 % 60, "min");
+		html_add_unit(t, s / 3600, "h ");
+		html_add_unit(t, s / 60 % 60, "min");
 	} else if (s >= 60) {
-		add_unit(t, s / 60, "min");
+		html_add_unit(t, s / 60, "min");
 	} else {
-		add_unit(t, s, "s");
+		html_add_unit(t, s, "s");
 	}
 }
 

@@ -3,13 +3,14 @@
 #include "base/clock.h"
 #include "page/html.h"
 
+/* The most characters that a cell shows. */
 #define TEXT_POINTS	300
 #define CODE_POINTS	1000
-#define LONG_POINTS	70000	/* characters of a whole body */
+#define LONG_POINTS	70000	/* a whole body */
 #define JSON_POINTS	300000
 
 static int
-is_late(void *arg)
+lookup_is_late(void *arg)
 {
 	return clock_ms() > ((struct lookup *)arg)->until;
 }
@@ -23,7 +24,7 @@ lookup_open(struct lookup *l, struct text *out, const char *path,
 	*l = (struct lookup){ .out = out, .now = clock_wall_ms() };
 	f = db_open(&l->db, path, DB_READ, statements, count, why);
 	if (f == FAULT_NONE)
-		db_interrupt(l->db, is_late, l);
+		db_interrupt(l->db, lookup_is_late, l);
 	return f;
 }
 
@@ -45,7 +46,7 @@ lookup_say_fault(struct lookup *l, enum fault f)
 	if (f == FAULT_NONE)
 		return;
 	text_str(l->out, "<p class=\"fault\" role=\"alert\">");
-	if (is_late(l)) {
+	if (lookup_is_late(l)) {
 		text_str(l->out, "There is more than can be looked through in "
 		    "the time that this page allows itself. The sqlite3 "
 		    "shell takes the time.");
@@ -60,7 +61,7 @@ lookup_say_fault(struct lookup *l, enum fault f)
 /* ---- cells ---- */
 
 static void
-write_link(struct text *t, int64_t id)
+lookup_write_link(struct text *t, int64_t id)
 {
 	text_str(t, "<a href=\"?row=");
 	text_int(t, id);
@@ -69,16 +70,16 @@ write_link(struct text *t, int64_t id)
 	text_str(t, "</a>");
 }
 
-/* `which` is a statement whose row is there, `i` its column. */
+/* Column `i` of the row that the statement `which` has found. */
 static void
-write_value(struct lookup *l, unsigned which, unsigned i, enum cell cell)
+lookup_write_value(struct lookup *l, unsigned which, unsigned i, enum cell cell)
 {
 	struct span s = db_text(l->db, which, (int)i);
 	struct text *t = l->out;
 
 	switch (cell) {
 	case CELL_ROW:
-		write_link(t, db_int(l->db, which, (int)i));
+		lookup_write_link(t, db_int(l->db, which, (int)i));
 		return;
 	case CELL_TIME:
 		html_time(t, db_int(l->db, which, (int)i));
@@ -119,7 +120,7 @@ write_value(struct lookup *l, unsigned which, unsigned i, enum cell cell)
 }
 
 static const char *
-cell_class(enum cell cell)
+lookup_cell_class(enum cell cell)
 {
 	switch (cell) {
 	case CELL_NUMBER:
@@ -142,14 +143,15 @@ cell_class(enum cell cell)
 /* ---- tables ---- */
 
 static unsigned
-first_column(const struct table *table)
+lookup_first_column(const struct table *table)
 {
 	return table->columns[0].cell == CELL_GROUP;
 }
 
-/* A region that a keyboard can scroll, where the table is too wide. */
+/* The table stands in a region that scrolls where it is too wide; tabindex lets
+ * the keyboard scroll it. */
 static void
-write_head(struct text *t, const struct table *table)
+lookup_write_head(struct text *t, const struct table *table)
 {
 	text_str(t, "<div class=\"scroll\" role=\"region\" tabindex=\"0\" "
 	    "aria-label=\"");
@@ -157,9 +159,9 @@ write_head(struct text *t, const struct table *table)
 	text_str(t, "\">\n<table>\n<caption>");
 	text_str(t, table->caption);
 	text_str(t, "</caption>\n<thead><tr>");
-	for (unsigned i = first_column(table); i < table->count; i++) {
+	for (unsigned i = lookup_first_column(table); i < table->count; i++) {
 		text_str(t, "<th scope=\"col\"");
-		text_str(t, cell_class(table->columns[i].cell));
+		text_str(t, lookup_cell_class(table->columns[i].cell));
 		text_str(t, ">");
 		text_str(t, table->columns[i].name);
 		text_str(t, "</th>");
@@ -168,9 +170,9 @@ write_head(struct text *t, const struct table *table)
 }
 
 static void
-write_row(struct lookup *l, unsigned which, const struct table *table)
+lookup_write_row(struct lookup *l, unsigned which, const struct table *table)
 {
-	unsigned first = first_column(table);
+	unsigned first = lookup_first_column(table);
 	struct text *t = l->out;
 
 	text_str(t, "<tr>");
@@ -182,10 +184,10 @@ write_row(struct lookup *l, unsigned which, const struct table *table)
 		text_str(t, tag);
 		if (i == first)
 			text_str(t, " scope=\"row\"");
-		text_str(t, cell_class(cell));
+		text_str(t, lookup_cell_class(cell));
 		text_str(t, ">");
 		if (db_text(l->db, which, (int)i).at != NULL)
-			write_value(l, which, i, cell);
+			lookup_write_value(l, which, i, cell);
 		text_str(t, "</");
 		text_str(t, tag);
 		text_str(t, ">");
@@ -193,10 +195,10 @@ write_row(struct lookup *l, unsigned which, const struct table *table)
 	text_str(t, "</tr>\n");
 }
 
-/* A heading where the first column has another value than in the row before,
- * which `group` holds. */
+/* Writes a heading if the first column has another value than in the row
+ * before; `group` holds that one. */
 static void
-write_group(struct lookup *l, unsigned which, const struct table *table,
+lookup_write_group(struct lookup *l, unsigned which, const struct table *table,
     struct text *group)
 {
 	struct span s = db_text(l->db, which, 0);
@@ -212,12 +214,12 @@ write_group(struct lookup *l, unsigned which, const struct table *table,
 	    "colspan=\"");
 	text_int(l->out, table->count - 1);
 	text_str(l->out, "\">");
-	write_value(l, which, 0, CELL_GROUP);
+	lookup_write_value(l, which, 0, CELL_GROUP);
 	text_str(l->out, "</th></tr>\n");
 }
 
 static void
-note_row(struct lookup *l, unsigned which, const struct table *table,
+lookup_note_row(struct lookup *l, unsigned which, const struct table *table,
     int64_t *last)
 {
 	for (unsigned i = 0; i < table->count; i++)
@@ -237,11 +239,11 @@ lookup_table(struct lookup *l, unsigned which, const struct table *table,
 	*last = 0;
 	while ((f = db_step(l->db, which, &row)) == FAULT_NONE && row) {
 		if ((*rows)++ == 0)
-			write_head(l->out, table);
-		if (first_column(table) == 1)
-			write_group(l, which, table, &group);
-		write_row(l, which, table);
-		note_row(l, which, table, last);
+			lookup_write_head(l->out, table);
+		if (lookup_first_column(table) == 1)
+			lookup_write_group(l, which, table, &group);
+		lookup_write_row(l, which, table);
+		lookup_note_row(l, which, table, last);
 	}
 	db_finish(l->db, which);
 	text_release(&group);
@@ -271,7 +273,7 @@ lookup_row(struct lookup *l, unsigned which, const struct column *columns,
 		text_str(l->out, "<div><dt>");
 		text_str(l->out, columns[i].name);
 		text_str(l->out, "</dt><dd>");
-		write_value(l, which, i, columns[i].cell);
+		lookup_write_value(l, which, i, columns[i].cell);
 		text_str(l->out, "</dd></div>\n");
 	}
 	if (row)

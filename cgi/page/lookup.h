@@ -1,4 +1,4 @@
-/* A short look into the database: what statements find, as tables. */
+/* A short look into the database: writes what statements find as HTML. */
 #ifndef LOOKUP_H
 #define LOOKUP_H
 
@@ -9,7 +9,7 @@ struct lookup {
 	struct text	*out;
 	struct db	*db;
 	int64_t		 now;		/* ms since 1970 */
-	int64_t		 until;		/* ms, monotonic */
+	int64_t		 until;		/* ms, monotonic: then it is ended */
 };
 
 enum cell {
@@ -37,27 +37,30 @@ struct table {
 	unsigned	 count;		/* of columns */
 };
 
-/* Opens for reading. On a fault `why` says in a line what is wrong. */
+/* Opens the database for reading, with these statements, whose numbers the
+ * functions below take. HTML goes to `out`. On a fault `why` says in a line
+ * what is wrong. */
 enum fault	lookup_open(struct lookup *, struct text *out, const char *path,
 		    const char *const *statements, unsigned count,
 		    char why[DB_WHY]) __attribute__((warn_unused_result));
 void		lookup_close(struct lookup *);
 
-/* What is asked next may take so long. A transaction is never open for longer:
- * it would keep the worker from using its WAL anew. */
+/* From now on statements may take `ms`; then SQLite interrupts them. So no
+ * read transaction is open for longer: while it is, the worker cannot start
+ * its write-ahead log from the beginning again, and the file grows. */
 void		lookup_limit(struct lookup *, int64_t ms);
 
-/* Writes a table with a statement's rows. Where that fails, what was found
- * and why there is no more. *rows says how many, *last is the last CELL_ROW. */
+/* Writes a table of the statement's rows; on a fault those that were found so
+ * far, and then the fault. *rows: how many; *last: the last CELL_ROW. */
 void		lookup_table(struct lookup *, unsigned statement,
 		    const struct table *, unsigned *rows, int64_t *last);
 
-/* The first row alone, a field a line; those without a value are left out.
- * False: there is no row. */
+/* Writes the statement's first row, with a line for each column that has a
+ * value. False: there is no row. */
 bool		lookup_row(struct lookup *, unsigned statement,
 		    const struct column *, unsigned count);
 
-/* Says that a statement ended with a fault; nothing for FAULT_NONE. */
+/* Writes that a statement ended with a fault; nothing for FAULT_NONE. */
 void		lookup_say_fault(struct lookup *, enum fault);
 
 #endif

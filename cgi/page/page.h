@@ -1,10 +1,10 @@
-/* The page to look at: one GET in, HTML out. It only ever reads. */
+/* The page that shows the outbox: answers GET with HTML, and only reads. */
 #ifndef PAGE_H
 #define PAGE_H
 
 #include "server/cgi.h"
 
-/* The database's path outlives it. */
+/* `db` is the database's path; it outlives the handler. */
 struct handler	page_handler(const char *db);
 
 #endif

@@ -3,8 +3,9 @@
 #include "page/html.h"
 
 #define MINUTE_MS	60000
-#define ROW_MINUTES	15	/* of a row of the table */
-#define HEIGHT		100	/* of the drawing; a minute is 4 wide */
+#define TABLE_MINUTES	15	/* in a row of the table */
+#define PLOT_HEIGHT	100	/* of the viewBox; a minute is 4 wide */
+#define BAR_MIN		2	/* so that one hook can be seen */
 
 void
 plot_start(struct plot *p, int64_t now)
@@ -19,13 +20,14 @@ plot_add(struct plot *p, int64_t ms)
 
 	if (i < 0)
 		return false;
-	/* A clock that was set back must not lose any. */
+	/* After the clock was set back a hook may lie in the future: it is
+	 * counted in the last minute. */
 	p->count[i < PLOT_MINUTES ? i : PLOT_MINUTES - 1]++;
 	return true;
 }
 
 static int64_t
-sum(const struct plot *p, unsigned from, unsigned n)
+plot_sum(const struct plot *p, unsigned from, unsigned n)
 {
 	int64_t total = 0;
 
@@ -34,8 +36,9 @@ sum(const struct plot *p, unsigned from, unsigned n)
 	return total;
 }
 
+/* The minute with the most hooks. */
 static unsigned
-highest(const struct plot *p)
+plot_highest(const struct plot *p)
 {
 	unsigned at = 0;
 
@@ -46,16 +49,16 @@ highest(const struct plot *p)
 }
 
 static void
-add_minute(const struct plot *p, struct text *t, unsigned i)
+plot_add_minute(const struct plot *p, struct text *t, unsigned i)
 {
 	html_time(t, (p->from + i) * MINUTE_MS);
 }
 
 static void
-write_sentence(const struct plot *p, struct text *t)
+plot_write_sentence(const struct plot *p, struct text *t)
 {
-	int64_t total = sum(p, 0, PLOT_MINUTES);
-	unsigned at = highest(p);
+	int64_t total = plot_sum(p, 0, PLOT_MINUTES);
+	unsigned at = plot_highest(p);
 
 	text_str(t, p->more ? "More than " : "");
 	html_count(t, total);
@@ -68,7 +71,7 @@ write_sentence(const struct plot *p, struct text *t)
 }
 
 static void
-write_number(struct text *t, const char *name, int64_t n)
+plot_write_attribute(struct text *t, const char *name, int64_t n)
 {
 	text_str(t, name);
 	text_str(t, "=\"");
@@ -77,58 +80,59 @@ write_number(struct text *t, const char *name, int64_t n)
 }
 
 static void
-write_bars(const struct plot *p, struct text *t)
+plot_write_bars(const struct plot *p, struct text *t)
 {
-	unsigned most = p->count[highest(p)];
+	unsigned most = p->count[plot_highest(p)];
 
 	for (unsigned i = 0; i < PLOT_MINUTES; i++) {
 		int64_t h = p->count[i] == 0 ? 0 :
-		    (int64_t)p->count[i] * (HEIGHT - 2) / most + 2;
+		    (int64_t)p->count[i] * (PLOT_HEIGHT - BAR_MIN) / most +
+		    BAR_MIN;
 
 		if (h == 0)
 			continue;
 		text_str(t, "<rect ");
-		write_number(t, "x", 4 * (int64_t)i);
-		write_number(t, "y", HEIGHT - h);
-		write_number(t, "height", h);
+		plot_write_attribute(t, "x", 4 * (int64_t)i);
+		plot_write_attribute(t, "y", PLOT_HEIGHT - h);
+		plot_write_attribute(t, "height", h);
 		text_str(t, "width=\"3\"/>\n");
 	}
 }
 
 static void
-write_drawing(const struct plot *p, struct text *t)
+plot_write_drawing(const struct plot *p, struct text *t)
 {
 	text_str(t, "<figure>\n<svg class=\"plot\" role=\"img\" "
 	    "aria-labelledby=\"plot-title plot-desc\" "
 	    "preserveAspectRatio=\"none\" viewBox=\"0 0 720 100\">\n"
 	    "<title id=\"plot-title\">Hooks a minute</title>\n"
 	    "<desc id=\"plot-desc\">");
-	write_sentence(p, t);
+	plot_write_sentence(p, t);
 	text_str(t, ".</desc>\n<path class=\"grid\" "
 	    "d=\"M0 1H720M0 50H720M0 99H720\"/>\n");
-	write_bars(p, t);
+	plot_write_bars(p, t);
 	text_str(t, "</svg>\n<figcaption><span>");
-	add_minute(p, t, 0);
+	plot_add_minute(p, t, 0);
 	text_str(t, "</span> <span>");
-	add_minute(p, t, PLOT_MINUTES / 2);
+	plot_add_minute(p, t, PLOT_MINUTES / 2);
 	text_str(t, "</span> <span>");
-	add_minute(p, t, PLOT_MINUTES - 1);
+	plot_add_minute(p, t, PLOT_MINUTES - 1);
 	text_str(t, "</span></figcaption>\n</figure>\n");
 }
 
 static void
-write_table(const struct plot *p, struct text *t)
+plot_write_table(const struct plot *p, struct text *t)
 {
 	text_str(t, "<details>\n<summary>The same as a table</summary>\n"
 	    "<table>\n<caption>Hooks in a quarter of an hour</caption>\n"
 	    "<thead><tr><th scope=\"col\">From (UTC)</th>"
 	    "<th scope=\"col\" class=\"number\">Hooks</th></tr></thead>\n"
 	    "<tbody>\n");
-	for (unsigned i = 0; i < PLOT_MINUTES; i += ROW_MINUTES) {
+	for (unsigned i = 0; i < PLOT_MINUTES; i += TABLE_MINUTES) {
 		text_str(t, "<tr><th scope=\"row\">");
-		add_minute(p, t, i);
+		plot_add_minute(p, t, i);
 		text_str(t, "</th><td class=\"number\">");
-		html_count(t, sum(p, i, ROW_MINUTES));
+		html_count(t, plot_sum(p, i, TABLE_MINUTES));
 		text_str(t, "</td></tr>\n");
 	}
 	text_str(t, "</tbody>\n</table>\n</details>\n");
@@ -138,8 +142,8 @@ void
 plot_write(const struct plot *p, struct text *t)
 {
 	text_str(t, "<p>");
-	write_sentence(p, t);
+	plot_write_sentence(p, t);
 	text_str(t, ".</p>\n");
-	write_drawing(p, t);
-	write_table(p, t);
+	plot_write_drawing(p, t);
+	plot_write_table(p, t);
 }

@@ -3,15 +3,21 @@
 #include "page/lookup.h"
 #include "page/plot.h"
 
-/* What one part of the overview may take: six of them are two seconds. */
-#define PART_MS		330
-#define ROW_MS		2000
-#define PLOT_HOOKS_MAX	50000
-#define PLOT_OLD_MAX	1000	/* older hooks in a row that end the plot */
+/*
+ * A part of the overview is a statement (statements[]), the columns of its
+ * table (tables[]), and its heading and hint (parts[]), all three at the same
+ * index. views_write_part() writes one; the plot alone is drawn by plot.h.
+ */
 
-/* All of these are bounded, whatever the database holds: by an index that has
- * little, or by a LIMIT on the newest rows. Statements name the index, so that
- * without it they fail instead of reading everything. */
+#define PART_MS		330	/* for a part; six of them: two seconds */
+#define ROW_MS		2000	/* for the page of a row */
+#define PLOT_HOOKS_MAX	50000	/* SQL_PLOT's LIMIT is one more */
+#define PLOT_OLD_MAX	1000	/* older hooks one after the other: enough */
+#define DEAD_ROWS	20	/* SQL_DEAD's LIMIT */
+
+/* None of these statements reads the whole database: each goes by a small
+ * index, or by a LIMIT on the newest rows. They name the index, so that without
+ * it they fail instead of reading everything. */
 enum { SQL_QUEUE, SQL_PLOT, SQL_UNMAPPED, SQL_DEAD, SQL_RECENT, SQL_RELEASES,
 	SQL_COUNT };
 
@@ -21,9 +27,11 @@ enum { SQL_QUEUE, SQL_PLOT, SQL_UNMAPPED, SQL_DEAD, SQL_RECENT, SQL_RELEASES,
 	"LIMIT 1000001)"
 
 static const char *const statements[] = {
-	/* No index has the delivered rows: they are what is left of all rows,
-	 * whose number is the span of their ids but for the gaps, of which 400
-	 * places tell. Without gaps that is exact. Few rows are looked at. */
+	/* No index has the delivered rows, and to count them would take long.
+	 * So they are estimated: as many rows as ids from the first to the
+	 * last, times the share of 400 of these ids that exist, less those of
+	 * the other states. Where no id is missing, that is exact; and with
+	 * fewer than 1,000 rows all are counted. */
 	[SQL_QUEUE] =
 	"WITH RECURSIVE counted (rank, state, n, first) AS ("
 	COUNTED("1", "pending", "outbox_pending") " UNION ALL "
@@ -140,7 +148,7 @@ static const struct {
 };
 
 static void
-write_contents(struct text *t)
+views_write_contents(struct text *t)
 {
 	text_str(t, "<nav aria-label=\"Parts of this page\"><ul>\n");
 	for (unsigned i = 0; i < SQL_COUNT; i++) {
@@ -153,9 +161,11 @@ write_contents(struct text *t)
 	text_str(t, "</ul></nav>\n");
 }
 
-/* Hooks come nearly in the order of their time: one from the spool is late. */
+/* Goes back through the newest hooks. They are nearly in the order of their
+ * time, but one from the spool may be much later than its neighbours: so the
+ * plot ends only after PLOT_OLD_MAX older hooks. */
 static void
-write_plot(struct lookup *l)
+views_write_plot(struct lookup *l)
 {
 	unsigned old = 0, hooks = 0;
 	struct plot plot;
@@ -179,7 +189,7 @@ write_plot(struct lookup *l)
 }
 
 static void
-write_older(struct text *t, int64_t last)
+views_write_older(struct text *t, int64_t last)
 {
 	text_str(t, "<p><a href=\"?dead=");
 	text_int(t, last);
@@ -187,7 +197,7 @@ write_older(struct text *t, int64_t last)
 }
 
 static void
-write_part(struct lookup *l, unsigned which)
+views_write_part(struct lookup *l, unsigned which)
 {
 	int64_t last = 0;
 	unsigned rows = 0;
@@ -201,7 +211,7 @@ write_part(struct lookup *l, unsigned which)
 	text_str(l->out, "</h2>\n");
 	lookup_limit(l, PART_MS);
 	if (which == SQL_PLOT)
-		write_plot(l);
+		views_write_plot(l);
 	else
 		lookup_table(l, which, &tables[which], &rows, &last);
 	if (rows > 0 && parts[which].hint != NULL) {
@@ -209,8 +219,8 @@ write_part(struct lookup *l, unsigned which)
 		text_str(l->out, parts[which].hint);
 		text_str(l->out, "</p>\n");
 	}
-	if (which == SQL_DEAD && rows == 20)
-		write_older(l->out, last);
+	if (which == SQL_DEAD && rows == DEAD_ROWS)
+		views_write_older(l->out, last);
 	text_str(l->out, "</section>\n");
 }
 
@@ -223,10 +233,10 @@ views_overview(struct text *t, const char *db, int64_t before,
 
 	if (f != FAULT_NONE)
 		return f;
-	write_contents(t);
+	views_write_contents(t);
 	db_bind_int(l.db, SQL_DEAD, 1, before);
 	for (unsigned i = 0; i < SQL_COUNT; i++)
-		write_part(&l, i);
+		views_write_part(&l, i);
 	lookup_close(&l);
 	return FAULT_NONE;
 }
