@@ -1,12 +1,12 @@
-/* Whatever comes over the socket: the responder ends, and what it says are
- * whole replies. */
+/* Any bytes on the socket: the worker closes the connection in the end, and all
+ * that it has sent are whole replies. */
 #include <stdlib.h>
 
 #include "fuzz.h"
 #include "worker.h"
 
-/* libfcgi never frees the names of a management record that it answers (48
- * bytes, only from nginx's side): its leaks are not ours. */
+/* libfcgi does not free the names of a management record that it answers: 48
+ * bytes, for records that nginx does not send. Its leaks are not ours. */
 const char *__lsan_default_suppressions(void);
 
 const char *
@@ -15,7 +15,7 @@ __lsan_default_suppressions(void)
 	return "leak:libfcgi.so\n";
 }
 
-/* A status, and a body as long as it says (or none, for HEAD). */
+/* The reply has a status, and a body as long as it says (none, for HEAD). */
 static void
 check_reply(struct span reply)
 {
@@ -40,7 +40,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	worker_serve(&replies, (struct span){ (const char *)data, size });
 	rest = text_view(&replies);
 	while (worker_reply(&rest, &reply)) {
-		/* Nothing but END: a role that we do not play. */
+		/* Nothing but END_REQUEST: for a role that is not ours. */
 		if (reply.len > 0)
 			check_reply(text_view(&reply));
 		text_release(&reply);

@@ -1,9 +1,10 @@
-/* A request in a .hook file's form is answered by the policy, over a fake and
- * over FastCGI. Both say the same, and what the man page's table says.
+/* One request, answered twice: by the handler itself, and over FastCGI. Both
+ * answers must be the same, and as the man page's table has them.
  *
- * A line whose name has an underscore is a CGI variable, any other one a
- * header. What is not said: a POST, the body's own length, a signature; and
- * `right` stands for the right one, which no engine would find. */
+ * The input is a .hook file: a line whose name has an underscore is a CGI
+ * variable, any other one a header. The method is POST, the length that of the
+ * body, and the signature valid, unless the file says otherwise; the value
+ * `right` stands for the valid signature, too, which no engine would find. */
 #include <stdlib.h>
 
 #include "../tests/support/hook-file.h"
@@ -11,6 +12,7 @@
 #include "worker.h"
 
 #define VARIABLES	32
+#define DEFAULTS	3	/* that call_set_default() adds at most */
 #define NAME_SIZE	64
 
 struct variable {
@@ -26,10 +28,10 @@ struct call {
 	char		 length[24], signature[65];
 };
 
-/* ---- the fake ---- */
+/* ---- as the handler sees it ---- */
 
 static struct span
-param(void *arg, const char *name)
+call_param(void *arg, const char *name)
 {
 	const struct call *c = arg;
 
@@ -40,7 +42,7 @@ param(void *arg, const char *name)
 }
 
 static size_t
-read_body(void *arg, char *buf, size_t n)
+call_read_body(void *arg, char *buf, size_t n)
 {
 	struct call *c = arg;
 
@@ -51,10 +53,11 @@ read_body(void *arg, char *buf, size_t n)
 	return n;
 }
 
-/* ---- the request ---- */
+/* ---- from the input ---- */
 
 static void
-set(struct call *c, const char *prefix, struct span name, struct span value)
+call_set(struct call *c, const char *prefix, struct span name,
+    struct span value)
 {
 	struct variable *v = &c->variable[c->count];
 	size_t at = strlen(prefix);
@@ -78,42 +81,44 @@ set(struct call *c, const char *prefix, struct span name, struct span value)
 }
 
 static void
-set_unless_there(struct call *c, const char *name, const char *value)
+call_set_default(struct call *c, const char *name, const char *value)
 {
-	if (param(c, name).at == NULL)
-		set(c, "", span_of(name), span_of(value));
+	if (call_param(c, name).at == NULL)
+		call_set(c, "", span_of(name), span_of(value));
 }
 
 static void
-read_call(struct call *c, struct span file)
+call_parse(struct call *c, struct span file)
 {
 	struct span name, value;
 	struct text length = { 0 };
 
 	*c = (struct call){ .count = 0 };
-	/* Room is left for what is not said. */
+	/* Three are left for the defaults below. */
 	while (hook_file_line(&file, &name, &value))
-		if (c->count < VARIABLES - 3)
-			set(c, memchr(name.at, '_', name.len) == NULL ?
+		if (c->count < VARIABLES - DEFAULTS)
+			call_set(c, memchr(name.at, '_', name.len) == NULL ?
 			    "HTTP_" : "", name, value);
 	c->body = file;
 	text_int(&length, (int64_t)file.len);
 	memcpy(c->length, length.at, length.len);
 	text_release(&length);
 	fuzz_sign(c->signature, span_of(WORKER_SECRET), file);
-	set_unless_there(c, "REQUEST_METHOD", "POST");
-	set_unless_there(c, "CONTENT_LENGTH", c->length);
-	if (param(c, "HTTP_SENTRY_APP_SIGNATURE").at == NULL)
-		set_unless_there(c, "HTTP_SENTRY_HOOK_SIGNATURE", "right");
+	call_set_default(c, "REQUEST_METHOD", "POST");
+	call_set_default(c, "CONTENT_LENGTH", c->length);
+	if (call_param(c, "HTTP_SENTRY_APP_SIGNATURE").at == NULL)
+		call_set_default(c, "HTTP_SENTRY_HOOK_SIGNATURE", "right");
 	for (size_t i = 0; i < c->count; i++)
 		if (span_is(c->variable[i].value, "right"))
 			c->variable[i].value = span_of(c->signature);
 }
 
-/* ---- the same as records ---- */
+/* ---- the same as FastCGI records ---- */
+
+enum { BEGIN_REQUEST = 1, PARAMS = 4, STDIN = 5 };
 
 static void
-put_record(struct text *t, unsigned type, struct span s)
+call_put_record(struct text *t, unsigned type, struct span s)
 {
 	size_t padding = s.len % 8;
 	const char header[] = { 1, (char)type, 0, 1, (char)(s.len >> 8),
@@ -124,24 +129,23 @@ put_record(struct text *t, unsigned type, struct span s)
 	text_add(t, "padding", padding);
 }
 
-/* A stream, in records of a size that the input has a say in. */
+/* A stream, in records whose size depends on the input. */
 static void
-put_stream(struct text *t, unsigned type, struct span s)
+call_put_stream(struct text *t, unsigned type, struct span s)
 {
 	size_t n = 1 + s.len * 7919 % 16381;
 
 	while (s.len > 0) {
-		put_record(t, type, (struct span){ s.at, s.len < n ? s.len :
-		    n });
 		n = s.len < n ? s.len : n;
+		call_put_record(t, type, (struct span){ s.at, n });
 		s.at += n;
 		s.len -= n;
 	}
-	put_record(t, type, (struct span){ NULL, 0 });
+	call_put_record(t, type, (struct span){ NULL, 0 });
 }
 
 static void
-put_length(struct text *t, size_t n)
+call_put_length(struct text *t, size_t n)
 {
 	const char four[] = { (char)(n >> 24 | 0x80), (char)(n >> 16),
 	    (char)(n >> 8), (char)n };
@@ -153,7 +157,7 @@ put_length(struct text *t, size_t n)
 }
 
 static void
-write_records(struct text *t, const struct call *c)
+call_put_records(struct text *t, const struct call *c)
 {
 	static const char begin[] = { 0, 1, 0, 0, 0, 0, 0, 0 };
 	struct text params = { 0 };
@@ -161,28 +165,29 @@ write_records(struct text *t, const struct call *c)
 	for (size_t i = 0; i < c->count; i++) {
 		struct span name = span_of(c->variable[i].name);
 
-		put_length(&params, name.len);
-		put_length(&params, c->variable[i].value.len);
+		call_put_length(&params, name.len);
+		call_put_length(&params, c->variable[i].value.len);
 		text_span(&params, name);
 		text_span(&params, c->variable[i].value);
 	}
-	put_record(t, 1, (struct span){ begin, sizeof(begin) });
-	put_stream(t, 4, text_view(&params));
-	put_stream(t, 5, c->body);
+	call_put_record(t, BEGIN_REQUEST, (struct span){ begin,
+	    sizeof(begin) });
+	call_put_stream(t, PARAMS, text_view(&params));
+	call_put_stream(t, STDIN, c->body);
 	text_release(&params);
 }
 
 /* ---- what the man page says ---- */
 
 static bool
-ends_in(struct call *c, const char *what)
+call_path_ends_in(struct call *c, const char *what)
 {
 	struct text path = { 0 };
 	size_t n = strlen(what);
 	bool does;
 
-	text_span(&path, param(c, "SCRIPT_NAME"));
-	text_span(&path, param(c, "PATH_INFO"));
+	text_span(&path, call_param(c, "SCRIPT_NAME"));
+	text_span(&path, call_param(c, "PATH_INFO"));
 	does = path.len >= n &&
 	    memcmp(path.at + path.len - n, what, n) == 0;
 	text_release(&path);
@@ -191,7 +196,7 @@ ends_in(struct call *c, const char *what)
 
 /* The length, or -1 where there is none, -2 where it is too much. */
 static long
-length_of(struct span s)
+call_length(struct span s)
 {
 	long n = 0;
 	size_t digits = 0;
@@ -206,17 +211,17 @@ length_of(struct span s)
 }
 
 static const char *
-wanted_post(struct call *c)
+expected_post(struct call *c)
 {
-	struct span s = param(c, "HTTP_SENTRY_HOOK_SIGNATURE");
+	struct span s = call_param(c, "HTTP_SENTRY_HOOK_SIGNATURE");
 	struct span body = c->body;
-	long length = length_of(param(c, "CONTENT_LENGTH"));
+	long length = call_length(call_param(c, "CONTENT_LENGTH"));
 	char hex[65];
 	struct json root;
 	bool json;
 
 	if (s.at == NULL)
-		s = param(c, "HTTP_SENTRY_APP_SIGNATURE");
+		s = call_param(c, "HTTP_SENTRY_APP_SIGNATURE");
 	if (s.len == 0)
 		return "401 {\"error\":\"Missing sentry-hook-signature "
 		    "header\"}";
@@ -237,34 +242,34 @@ wanted_post(struct call *c)
 	    "400 {\"error\":\"Invalid JSON\"}";
 }
 
-/* NULL: figures, which are never the same again. */
+/* NULL: the answer has figures that change with each call. */
 static const char *
-wanted(struct call *c)
+expected_answer(struct call *c)
 {
-	struct span method = param(c, "REQUEST_METHOD");
+	struct span method = call_param(c, "REQUEST_METHOD");
 
 	if (span_is(method, "POST"))
-		return wanted_post(c);
+		return expected_post(c);
 	if (!span_is(method, "GET") && !span_is(method, "HEAD"))
 		return "405 {\"error\":\"Method not allowed\"}";
-	if (ends_in(c, "/ready") || ends_in(c, "/metrics"))
+	if (call_path_ends_in(c, "/ready") || call_path_ends_in(c, "/metrics"))
 		return NULL;
 	return "200 {\"status\":\"ok\",\"service\":\"sentry-webhooks\"}";
 }
 
 static void
-check(struct call *c, const struct reply *r)
+check_reply(struct call *c, const struct reply *r)
 {
-	const char *want = wanted(c);
+	const char *expected = expected_answer(c);
 
-	if (want == NULL) {
+	if (expected == NULL) {
 		claim(r->status == 200 || r->status == 503);
 		return;
 	}
-	claim(r->status == atoi(want));
-	claim(span_is(text_view(&r->body), want + 4));
+	claim(r->status == atoi(expected));
+	claim(span_is(text_view(&r->body), expected + 4));
 	claim((r->headers != NULL) == (r->status == 405));
-	claim(r->bodiless == span_is(param(c, "REQUEST_METHOD"), "HEAD"));
+	claim(r->bodiless == span_is(call_param(c, "REQUEST_METHOD"), "HEAD"));
 }
 
 int
@@ -273,22 +278,22 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct text here = { 0 }, there = { 0 }, records = { 0 };
 	struct text replies = { 0 };
 	struct call c;
-	const struct handler *h = worker();
-	struct request q = { param, read_body, &c };
+	const struct handler *h = worker_handler();
+	struct request q = { call_param, call_read_body, &c };
 	struct reply r;
 	struct span rest;
 
-	read_call(&c, (struct span){
+	call_parse(&c, (struct span){
 	    size > 0 ? (const char *)data : "", size });
-	write_records(&records, &c);
+	call_put_records(&records, &c);
 	h->answer(h->arg, &q, &r, 1);
-	check(&c, &r);
+	check_reply(&c, &r);
 	cgi_write_reply(&here, &r);
 	text_release(&r.body);
 	worker_serve(&replies, text_view(&records));
 	rest = text_view(&replies);
 	claim(worker_reply(&rest, &there) && rest.len == 0);
-	claim(wanted(&c) == NULL || (here.len == there.len &&
+	claim(expected_answer(&c) == NULL || (here.len == there.len &&
 	    memcmp(here.at, there.at, here.len) == 0));
 	text_release(&here);
 	text_release(&there);

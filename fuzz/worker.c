@@ -14,11 +14,15 @@
 #include "hook/observe_list.h"
 #include "server/threads.h"
 
-/* What is kept is thrown away before it fills a RAM disk. */
-#define FRESH_CALLS	8192
-#define HEADER_LEN	8	/* of a FastCGI record */
+/* After so many calls everything is made anew: the database and the spool would
+ * fill the disk, which may be memory. */
+#define CALLS_MAX	8192
+#define RECORD_HEADER	8	/* bytes, of a FastCGI record */
 #define THREADS		2
-#define PATIENCE_MS	8000	/* a silent peer has 2 s, a request 10 */
+#define COMMIT_WAIT_MS	2000
+/* For the next bytes of a reply. The server itself waits FCGI_PEER_MS for the
+ * rest of a request. */
+#define REPLY_WAIT_MS	8000
 
 static char		folder[80], path[100], db[100], spool[100];
 static struct service	service;
@@ -28,14 +32,14 @@ static struct threads	*threads;
 static unsigned		calls;
 
 static void
-say_nothing(void *arg, enum writer_event e, enum fault f, const char *why,
-    unsigned long count)
+worker_ignore_event(void *arg, enum writer_event e, enum fault f,
+    const char *why, unsigned long count)
 {
 	(void)arg, (void)e, (void)f, (void)why, (void)count;
 }
 
 static void
-clear(void)
+worker_stop(void)
 {
 	char command[100];
 
@@ -51,10 +55,10 @@ clear(void)
 }
 
 static void
-start(void)
+worker_start(void)
 {
 	const char *tmp = getenv("TMPDIR");
-	struct writer_config config = { .db = db, .say = say_nothing };
+	struct writer_config config = { .db = db, .say = worker_ignore_event };
 	char why[DB_WHY > LISTEN_WHY ? DB_WHY : LISTEN_WHY];
 
 	snprintf(folder, sizeof(folder), "%s/fuzz-XXXXXX",
@@ -66,7 +70,7 @@ start(void)
 	service.db = db;
 	service.observe_list = span_of(OBSERVE_LIST_DEFAULT);
 	service.max_body = WORKER_MAX_BODY;
-	service.commit_wait = 2000;
+	service.commit_wait = COMMIT_WAIT_MS;
 	claim((service.spool = spool_open(spool)) != NULL);
 	config.spool = service.spool;
 	config.observe_list = service.observe_list;
@@ -77,18 +81,18 @@ start(void)
 }
 
 const struct handler *
-worker(void)
+worker_handler(void)
 {
 	if (service.keyring == NULL) {
 		claim(signature_start() == 0);
 		signal(SIGPIPE, SIG_IGN);
 		service.keyring = keyring_open(WORKER_SECRET, NULL);
 		claim(service.keyring != NULL);
-		atexit(clear);
+		atexit(worker_stop);
 	}
-	if (calls++ % FRESH_CALLS == 0) {
-		clear();
-		start();
+	if (calls++ % CALLS_MAX == 0) {
+		worker_stop();
+		worker_start();
 	}
 	return &handler;
 }
@@ -96,7 +100,7 @@ worker(void)
 /* ---- the other end of the line ---- */
 
 static int
-call(void)
+worker_connect(void)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -107,9 +111,9 @@ call(void)
 	return fd;
 }
 
-/* Hangs up when it has said everything, or is no longer listened to. */
+/* Shuts the socket down for writing when all is sent, or nobody reads it. */
 static void
-send_some(int fd, struct span *s)
+worker_send_some(int fd, struct span *s)
 {
 	ssize_t n = s->len == 0 ? 0 : send(fd, s->at, s->len, MSG_NOSIGNAL);
 
@@ -123,7 +127,8 @@ send_some(int fd, struct span *s)
 		(void)shutdown(fd, SHUT_WR);
 }
 
-/* Sends and receives at once: else either side could wait for the other. */
+/* Sends and receives at the same time: else each side could wait for the other
+ * to read. */
 void
 worker_serve(struct text *replies, struct span bytes)
 {
@@ -131,19 +136,19 @@ worker_serve(struct text *replies, struct span bytes)
 	ssize_t n = 1;
 	int fd, rc;
 
-	(void)worker();
-	fd = call();
-	send_some(fd, &bytes);
+	(void)worker_handler();
+	fd = worker_connect();
+	worker_send_some(fd, &bytes);
 	while (n != 0) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 
 		if (bytes.len > 0)
 			p.events |= POLLOUT;
-		if ((rc = poll(&p, 1, PATIENCE_MS)) < 0 && errno == EINTR)
-			continue;	/* by the engine's clock */
+		if ((rc = poll(&p, 1, REPLY_WAIT_MS)) < 0 && errno == EINTR)
+			continue;	/* the engine's timer */
 		claim(rc == 1);
 		if (p.revents & POLLOUT)
-			send_some(fd, &bytes);
+			worker_send_some(fd, &bytes);
 		if (!(p.revents & ~POLLOUT))
 			continue;
 		n = recv(fd, buf, sizeof(buf), 0);
@@ -169,19 +174,19 @@ worker_reply(struct span *replies, struct text *reply)
 		const unsigned char *p = (const unsigned char *)replies->at;
 		size_t content, whole;
 
-		claim(replies->len >= HEADER_LEN);
+		claim(replies->len >= RECORD_HEADER);
 		type = p[1];
 		content = (size_t)p[4] << 8 | p[5];
-		whole = HEADER_LEN + content + p[6];
+		whole = RECORD_HEADER + content + p[6];
 		claim(p[0] == 1 && replies->len >= whole);
-		/* libfcgi's words to management records amid a stream. */
+		/* libfcgi's answers to management records amid a request. */
 		if ((p[2] | p[3]) == 0)
 			claim(type == GET_VALUES_RESULT ||
 			    (type == UNKNOWN_TYPE && content == 8));
 		else
 			claim(type == STDOUT || (type == END && content == 8));
 		if (type == STDOUT)
-			text_add(reply, replies->at + HEADER_LEN, content);
+			text_add(reply, replies->at + RECORD_HEADER, content);
 		replies->at += whole;
 		replies->len -= whole;
 	} while (type != END);

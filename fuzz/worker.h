@@ -1,4 +1,4 @@
-/* The worker's inside, for the targets that have requests answered. */
+/* A running worker inside the fuzz target, for those that send requests. */
 #ifndef WORKER_H
 #define WORKER_H
 
@@ -7,17 +7,18 @@
 #define WORKER_SECRET	"0123456789abcdef0123456789abcdef"
 #define WORKER_MAX_BODY	32768	/* bytes; within an input's reach */
 
-/* A running service: threads on a socket, a writer, a database and a spool, in
- * $TMPDIR or /tmp. It is the same one for thousands of calls, and then a fresh
- * one. */
-const struct handler *worker(void);
+/* The worker: threads on a socket, a writer, a database and a spool, in $TMPDIR
+ * or /tmp. The first call starts it; after some thousands of calls it is made
+ * anew. Returns its handler. */
+const struct handler *worker_handler(void);
 
-/* Sends the bytes to that socket, hangs up, and appends whatever comes back
- * until the other side hangs up as well. */
+/* Sends the bytes to its socket, then shuts that down for writing, and appends
+ * what comes back until the worker closes the connection. */
 void	worker_serve(struct text *replies, struct span bytes);
 
-/* Takes a reply, records up to END, off the front and appends what was in
- * them. False when nothing is left; what is no record aborts. */
+/* Takes one reply, that is FastCGI records up to END_REQUEST, off the front of
+ * `replies`, and appends the contents of its STDOUT records. False: nothing is
+ * left. Aborts on what is no such record. */
 bool	worker_reply(struct span *replies, struct text *reply);
 
 #endif
