@@ -49,7 +49,7 @@ main_read_options(struct serve_options *o, int argc, char *argv[])
 	    sizeof(settings[0]), main_set, o) < argc)
 		args_usage("an argument too many");
 	if (o->db == NULL)
-		o->db = args_state_file("outbox.db");
+		o->db = args_default_db();
 }
 
 int

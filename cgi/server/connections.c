@@ -31,6 +31,8 @@
 #define REST_MS		20	/* when descriptors are scarce, or worse */
 #define SCARCE_RESTS	5	/* before one more is accepted all the same */
 
+TAILQ_HEAD(connection_list, connection);
+
 struct connections {
 	int		 epoll;
 	int		 stop_event;	/* an eventfd: readable when we stop */
@@ -39,7 +41,7 @@ struct connections {
 	bool		 stop;		/* atomic */
 	unsigned	 idle;		/* atomic: threads that wait */
 	pthread_mutex_t	 lock;		/* guards `waiting` */
-	TAILQ_HEAD(, connection) waiting; /* for their (next) request */
+	struct connection_list waiting;	/* for their (next) request */
 };
 
 static void

@@ -44,19 +44,25 @@ check_others(const char *path, const char *db)
 	    "the worker starts" : "; it is open to others: chmod o= it";
 }
 
-/* Whether a file or folder could be made at `path`. */
-static bool
-check_can_create(const char *path, const char **why)
+/* Why no file or folder can be made at `path`; NULL: one can. */
+static const char *
+check_cannot_create(const char *path)
 {
 	char copy[PATH_MAX];
 
 	if ((size_t)snprintf(copy, sizeof(copy), "%s", path) >= sizeof(copy))
-		*why = "the path is too long";
-	else if (access(dirname(copy), W_OK | X_OK) != 0)
-		*why = strerror(errno);
-	else
-		return true;
-	return false;
+		return "the path is too long";
+	return access(dirname(copy), W_OK | X_OK) == 0 ? NULL :
+	    strerror(errno);
+}
+
+static bool
+check_missing(const char *what, const char *path)
+{
+	const char *why = check_cannot_create(path);
+
+	return check_print(why == NULL, what, path, "%s", why != NULL ? why :
+	    "not there yet: it will be created");
 }
 
 static bool
@@ -80,17 +86,13 @@ check_secrets(const struct options *o)
 static bool
 check_database(const struct options *o)
 {
-	const char *db = o->serve.db, *bad;
+	const char *db = o->serve.db;
 	char why[DB_WHY] = "";
 	struct backlog b;
 	enum fault f;
 
-	if (access(db, F_OK) != 0) {
-		if (!check_can_create(db, &bad))
-			return check_print(false, "database", db, "%s", bad);
-		return check_print(true, "database", db,
-		    "not there yet: it will be created");
-	}
+	if (access(db, F_OK) != 0)
+		return check_missing("database", db);
 	f = status_count_backlog(db, &b, why);
 	if ((f == FAULT_NONE || f == FAULT_OLDER) && access(db, W_OK) != 0) {
 		f = FAULT_DENIED;
@@ -135,16 +137,12 @@ check_set_aside(const char *spool)
 static bool
 check_spool(const struct options *o)
 {
-	const char *spool = o->spool, *bad;
+	const char *spool = o->spool;
 	struct stat st;
 	unsigned n;
 
-	if (stat(spool, &st) != 0) {
-		if (!check_can_create(spool, &bad))
-			return check_print(false, "spool", spool, "%s", bad);
-		return check_print(true, "spool", spool,
-		    "not there yet: it will be created");
-	}
+	if (stat(spool, &st) != 0)
+		return check_missing("spool", spool);
 	if (!S_ISDIR(st.st_mode))
 		return check_print(false, "spool", spool, "not a folder");
 	if (access(spool, R_OK | W_OK | X_OK) != 0)
@@ -160,7 +158,7 @@ check_spool(const struct options *o)
 static bool
 check_socket(const struct options *o)
 {
-	const char *socket = o->serve.socket, *bad;
+	const char *socket = o->serve.socket, *bad = NULL;
 	char why[LISTEN_WHY];
 	struct listener l;
 
@@ -171,7 +169,8 @@ check_socket(const struct options *o)
 		    "run it as CGI)");
 	if (listen_check(socket, why) != 0)
 		return check_print(false, "socket", socket, "%s", why);
-	if (listen_is_path(socket) && !check_can_create(socket, &bad))
+	if (listen_is_path(socket) &&
+	    (bad = check_cannot_create(socket)) != NULL)
 		return check_print(false, "socket", socket, "%s", bad);
 	return check_print(true, "socket", socket, "free%s",
 	    (o->serve.socket_mode & 07) == 0 ? "" :

@@ -16,7 +16,7 @@
  * keyring_borrow() goes these steps, in the thread of each request:
  *
  * 1. keyring_refresh(), in one thread at a time: is the file still the one
- *    that was read (struct key_stamp)? If not, keyring_read_file() reads it,
+ *    that was read (keyring_same_file())? If not, keyring_read_file() reads it,
  *    and keyring_replace() puts the new set in place of the old.
  * 2. The loan takes a reference to the set that is in place. The old one is
  *    freed with its last loan.
@@ -31,14 +31,6 @@ struct key_set {
 	int		 refs;	/* atomic */
 };
 
-/* By which a changed file is known. */
-struct key_stamp {
-	dev_t		dev;
-	ino_t		ino;
-	off_t		size;
-	struct timespec	mtime, ctime;
-};
-
 struct keyring {
 	struct key_set	*list;		/* NULL: the environment has none */
 	const char	*path;		/* of the file, or NULL */
@@ -47,8 +39,8 @@ struct keyring {
 	/* Guards all below: held by the thread that looks at the file. The
 	 * others do not wait for it, but use the set that is there. */
 	pthread_mutex_t	 refreshing;
-	struct key_stamp stamp;
-	bool		 known;		/* the stamp is that of a read file */
+	struct stat	 stat;		/* of the file that was read */
+	bool		 known;		/* there is one */
 	bool		 missing;	/* it was logged that it is missing */
 	bool		 unlocked;	/* ... that memory cannot be locked */
 };
@@ -82,32 +74,26 @@ key_set_drop(struct key_set *k)
 }
 
 static bool
-key_same_time(struct timespec a, struct timespec b)
+keyring_same_time(struct timespec a, struct timespec b)
 {
 	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
+/* False: the file was changed, or replaced by another one. */
 static bool
-key_same_stamp(const struct key_stamp *a, const struct key_stamp *b)
+keyring_same_file(const struct stat *a, const struct stat *b)
 {
-	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	    key_same_time(a->mtime, b->mtime) &&
-	    key_same_time(a->ctime, b->ctime);
-}
-
-static struct key_stamp
-key_stamp_of(const struct stat *st)
-{
-	return (struct key_stamp){ st->st_dev, st->st_ino, st->st_size,
-	    st->st_mtim, st->st_ctim };
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+	    a->st_size == b->st_size &&
+	    keyring_same_time(a->st_mtim, b->st_mtim) &&
+	    keyring_same_time(a->st_ctim, b->st_ctim);
 }
 
 /* NULL with errno. Any file but a regular one is refused, with EINVAL. */
 static struct secrets *
-keyring_read_file(const char *path, struct key_stamp *stamp)
+keyring_read_file(const char *path, struct stat *st)
 {
-	struct stat st;
-	int fd = file_open_regular(AT_FDCWD, path, 0, &st);
+	int fd = file_open_regular(AT_FDCWD, path, 0, st);
 	struct secrets *set = NULL;
 	char *buf = NULL;
 	ssize_t n = -1;
@@ -116,11 +102,9 @@ keyring_read_file(const char *path, struct key_stamp *stamp)
 		return NULL;
 	if ((buf = malloc(KEY_FILE_MAX)) != NULL)
 		n = file_read(fd, buf, KEY_FILE_MAX);
-	if (n >= 0) {
-		*stamp = key_stamp_of(&st);
+	if (n >= 0)
 		set = secrets_read((struct span){ buf, (size_t)n },
 		    SECRETS_FILE);
-	}
 	if (buf != NULL)
 		explicit_bzero(buf, KEY_FILE_MAX);
 	free(buf);
@@ -219,7 +203,6 @@ keyring_log_unreadable(struct keyring *k, int e)
 static void
 keyring_refresh(struct keyring *k)
 {
-	struct key_stamp stamp;
 	struct secrets *set;
 	struct stat st;
 	bool again = k->known;
@@ -228,14 +211,13 @@ keyring_refresh(struct keyring *k)
 		keyring_log_unreadable(k, errno);
 		return;
 	}
-	stamp = key_stamp_of(&st);
-	if (k->known && key_same_stamp(&stamp, &k->stamp))
+	if (k->known && keyring_same_file(&st, &k->stat))
 		return;
-	if ((set = keyring_read_file(k->path, &stamp)) == NULL) {
+	if ((set = keyring_read_file(k->path, &st)) == NULL) {
 		keyring_log_unreadable(k, errno);
 		return;
 	}
-	k->stamp = stamp;
+	k->stat = st;
 	k->known = true;
 	k->missing = false;
 	keyring_log_unlocked(k, set);

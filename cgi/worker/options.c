@@ -164,7 +164,7 @@ options_complete(struct options *o)
 			free(file);
 	}
 	if (o->serve.db == NULL)
-		o->serve.db = args_state_file("outbox.db");
+		o->serve.db = args_default_db();
 	if (o->spool == NULL)
 		o->spool = args_join(o->serve.db, "-spool");
 }

@@ -100,11 +100,11 @@ args_join(const char *a, const char *b)
 }
 
 const char *
-args_state_file(const char *file)
+args_default_db(void)
 {
 	const char *folder = args_variable("STATE_DIRECTORY");
 
-	return folder == NULL ? file : args_join(args_join(folder, "/"), file);
+	return folder == NULL ? "outbox.db" : args_join(folder, "/outbox.db");
 }
 
 /* A word of the command line, fit for a message of one line. The value behind

@@ -56,9 +56,9 @@ unsigned long	args_number(const char *name, const char *value, int base,
 /* A variable, or NULL when it is unset or set to nothing. */
 const char	*args_variable(const char *name);
 
-/* The path of `file` in the folder that systemd keeps for the program
- * ($STATE_DIRECTORY), or else in the working directory. */
-const char	*args_state_file(const char *file);
+/* Where the database is if nothing is said: outbox.db, in the folder that
+ * systemd keeps for the program ($STATE_DIRECTORY) or the working directory. */
+const char	*args_default_db(void);
 
 /* Both strings in one, which lives as long as the program. Exits without
  * memory. */
