@@ -32,13 +32,6 @@ static struct threads	*threads;
 static unsigned		calls;
 
 static void
-worker_ignore_event(void *arg, enum writer_event e, enum fault f,
-    const char *why, unsigned long count)
-{
-	(void)arg, (void)e, (void)f, (void)why, (void)count;
-}
-
-static void
 worker_stop(void)
 {
 	char command[100];
@@ -58,7 +51,7 @@ static void
 worker_start(void)
 {
 	const char *tmp = getenv("TMPDIR");
-	struct writer_config config = { .db = db, .say = worker_ignore_event };
+	struct writer_config config = { .db = db };
 	char why[DB_WHY > LISTEN_WHY ? DB_WHY : LISTEN_WHY];
 
 	snprintf(folder, sizeof(folder), "%s/fuzz-XXXXXX",
