@@ -38,7 +38,7 @@ call_param(void *arg, const char *name)
 	for (size_t i = 0; i < c->count; i++)
 		if (strcmp(c->variable[i].name, name) == 0)
 			return c->variable[i].value;
-	return (struct span){ NULL, 0 };
+	return SPAN_NONE;
 }
 
 static size_t
@@ -141,7 +141,7 @@ call_put_stream(struct text *t, unsigned type, struct span s)
 		s.at += n;
 		s.len -= n;
 	}
-	call_put_record(t, type, (struct span){ NULL, 0 });
+	call_put_record(t, type, SPAN_NONE);
 }
 
 static void

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "base/ascii.h"
 #include "base/log.h"
 #include "page_css.h"
 #include "page/views.h"
@@ -41,7 +42,7 @@ page_number(struct span query, const char *name, int64_t *n)
 	    memcmp(query.at, name, len) != 0)
 		return false;
 	for (size_t i = len; i < query.len; i++) {
-		if (query.at[i] < '0' || query.at[i] > '9')
+		if (!ascii_is_digit(query.at[i]))
 			return false;
 		*n = *n * 10 + (query.at[i] - '0');
 	}

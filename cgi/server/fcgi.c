@@ -112,8 +112,7 @@ fcgi_pair_length(struct span *s, size_t *n)
 		return false;
 	*n = bytes == 1 ? p[0] : (size_t)(p[0] & 0x7f) << 24 |
 	    (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
-	s->at += bytes;
-	s->len -= bytes;
+	*s = span_behind(*s, bytes);
 	return true;
 }
 
@@ -128,8 +127,7 @@ fcgi_pairs_are_whole(struct span s)
 		    !fcgi_pair_length(&s, &value) ||
 		    name > s.len || value > s.len - name)
 			return false;
-		s.at += name + value;
-		s.len -= name + value;
+		s = span_behind(s, name + value);
 	}
 	return true;
 }

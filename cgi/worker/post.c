@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/ascii.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/heap.h"
@@ -91,7 +92,7 @@ post_body_length(struct span s, size_t limit, size_t *length)
 	if (s.len == 0)
 		return ANSWER_BAD_REQUEST;
 	for (size_t i = 0; i < s.len; i++)
-		if (s.at[i] < '0' || s.at[i] > '9')
+		if (!ascii_is_digit(s.at[i]))
 			return ANSWER_BAD_REQUEST;
 	for (size_t i = 0; i < s.len; i++) {
 		*length = *length * 10 + (size_t)(s.at[i] - '0');
