@@ -147,8 +147,6 @@ set_option(void *arg, int which, const char *name, const char *s)
 	struct deliver_options *o = arg;
 	const struct target *t = &targets[which];
 
-	if (*s == '\0' && t->kind != SET_FLAG)
-		args_usage("%s wants a value", name);
 	switch (t->kind) {
 	case SET_TEXT:
 		*(const char **)member_of(o, which) = s;
@@ -248,8 +246,6 @@ find_to(struct deliver_options *o)
 void
 deliver_options_read(struct deliver_options *o, int argc, char *argv[])
 {
-	const char *state;
-
 	*o = (struct deliver_options){ .stream = "SENTRY" };
 	for (int i = 0; i < SETTINGS; i++)
 		if (targets[i].kind == SET_NUMBER)
@@ -258,11 +254,8 @@ deliver_options_read(struct deliver_options *o, int argc, char *argv[])
 	if (args_read(argc, argv, settings, SETTINGS, set_option, o) < argc)
 		args_usage("an argument too many");
 	find_to(o);
-	if (o->db == NULL) {
-		state = args_variable("STATE_DIRECTORY");
-		o->db = state == NULL ? "outbox.db" :
-		    args_join(state, "/outbox.db");
-	}
+	if (o->db == NULL)
+		o->db = args_default_db();
 }
 
 void
