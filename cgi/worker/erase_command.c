@@ -1,8 +1,6 @@
 #include "worker/erase_command.h"
 
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/args.h"
 #include "base/log.h"
@@ -32,27 +30,6 @@ erase_print_plan(const struct erase_count *c)
 	    "spool files   %lu\n", c->hooks, c->pending, c->unmapped,
 	    c->acked, c->delivered, c->dead, c->spooled);
 	fflush(stdout);
-}
-
-/* Whether somebody has agreed: by --yes, or by typing it. */
-static bool
-erase_confirmed(const struct options *o)
-{
-	char line[16] = "";
-
-	if (o->yes)
-		return true;
-	if (!isatty(STDIN_FILENO)) {
-		args_error("nothing was erased: say --yes");
-		return false;
-	}
-	printf("Erase all of this for ever? Type yes: ");
-	fflush(stdout);
-	if (fgets(line, sizeof(line), stdin) != NULL &&
-	    strcmp(line, "yes\n") == 0)
-		return true;
-	args_error("nothing was erased");
-	return false;
 }
 
 /* Whose hooks they were is not logged: that is personal data, too. */
@@ -122,7 +99,8 @@ erase_command(const struct options *o)
 		/* An earlier run may have left copies in the log. */
 		if (plan.hooks + plan.spooled == 0)
 			(void)(erase_traces(d) == FAULT_NONE);
-		else if (erase_confirmed(o))
+		else if (args_confirm(o->yes, "Erase all of this for ever?",
+		    "nothing was erased"))
 			status = erase_really(d, o, &target);
 	}
 	text_release(&plan.sent);

@@ -14,6 +14,7 @@
 #include "worker/erase_command.h"
 #include "worker/metrics.h"
 #include "worker/options.h"
+#include "worker/reprocess_command.h"
 #include "worker/service.h"
 #include "worker/verify.h"
 
@@ -266,6 +267,8 @@ main(int argc, char *argv[])
 		return erase_command(&o);
 	case MODE_RETRY_BAD:
 		return main_retry_bad(&o);
+	case MODE_REPROCESS:
+		return reprocess_command(&o);
 	case MODE_SERVE:
 		break;
 	}

@@ -35,6 +35,14 @@ metrics_hook(int64_t now_ms)
 	__atomic_store_n(&last_hook, now_ms, __ATOMIC_RELAXED);
 }
 
+int64_t
+metrics_last_hook(const struct backlog *b)
+{
+	int64_t last = __atomic_load_n(&last_hook, __ATOMIC_RELAXED);
+
+	return b != NULL && b->last_hook > last ? b->last_hook : last;
+}
+
 void
 metrics_kept(int64_t us)
 {
@@ -217,16 +225,12 @@ metrics_write(struct text *t, const struct writer_status *w,
     const struct spool *spool, const struct keyring_loan *keys,
     const struct backlog *b, int64_t now_ms)
 {
-	int64_t last = __atomic_load_n(&last_hook, __ATOMIC_RELAXED);
-
-	if (b != NULL && b->last_hook > last)	/* before the start */
-		last = b->last_hook;
 	metrics_write_process(t);
 	metrics_write_hooks(t);
 	metrics_write_kept(t);
 	prometheus_single(t, "sentry_webhooks_last_hook_timestamp_seconds",
 	    "gauge", "When the last authentic hook came; 0 before the first.",
-	    (double)last / 1000);
+	    (double)metrics_last_hook(b) / 1000);
 	metrics_write_secrets(t, keys);
 	metrics_write_writer(t, w);
 	metrics_write_spool(t, w, spool);

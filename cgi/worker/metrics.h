@@ -32,6 +32,10 @@ void	metrics_count(const struct resource *, enum metric);
 void	metrics_hook(int64_t now_ms);	/* an authentic hook came, */
 void	metrics_kept(int64_t us);	/* and was on disk so much later */
 
+/* When the last authentic hook came, to this process or before its start, as
+ * the backlog has it (may be NULL): ms since 1970; 0: none has. */
+int64_t	metrics_last_hook(const struct backlog *);
+
 /* Appends all metrics in Prometheus' text format; without those of the backlog
  * where that is NULL. */
 void	metrics_write(struct text *, const struct writer_status *,

@@ -1,6 +1,7 @@
 #include "worker/options.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/args.h"
@@ -20,6 +21,7 @@ static const char help[] =
 "       sentry-webhooks --verify --signature HEX [OPTION]... [FILE]\n"
 "       sentry-webhooks --erase-person WHO | --erase-project WHICH [--yes]\n"
 "       sentry-webhooks --retry-bad [--db FILE | --spool DIR]\n"
+"       sentry-webhooks --reprocess SELECTION [--update] [--new-id] [--yes]\n"
 "\n"
 "Receives Sentry's webhooks behind nginx (FastCGI) and keeps every one in an\n"
 "SQLite outbox before it answers.\n"
@@ -45,8 +47,18 @@ static const char help[] =
 "      --erase-person WHO   erase every hook that names this e-mail or IP\n"
 "                           address, user id or name; the plan comes first\n"
 "      --erase-project SLUG_OR_ID   the same for all hooks of a project\n"
-"      --yes                erase without asking\n"
 "      --retry-bad          try the spool's files again that were set aside\n"
+"      --reprocess          observe kept hooks again, by today's rules; the\n"
+"                           plan comes first. SELECTION is one or more of:\n"
+"      --since TIME, --until TIME   when they came: ISO 8601, or 30m, 2h,\n"
+"                           3d ago\n"
+"      --resource NAME, --action NAME, --project SLUG_OR_ID\n"
+"      --outcome NAME       observed, ignored or unreadable\n"
+"      --all                every hook\n"
+"      --update             replace rows that are not yet delivered\n"
+"      --new-id             replace delivered ones, as new events (...-r2)\n"
+"      --dry-run            show the plan alone\n"
+"      --yes                erase, or reprocess, without asking\n"
 "      --help, --version\n"
 "\n"
 "Environment: SENTRY_CLIENT_SECRET, SENTRY_CLIENT_SECRET_FILE,\n"
@@ -57,7 +69,9 @@ static const char help[] =
 enum {
 	SET_SECRET_FILE, SET_MAX_BODY, SET_SPOOL, SET_COMMIT_WAIT, SET_OBSERVE,
 	SET_CHECK, SET_VERIFY, SET_SIGNATURE, SET_REDACT, SET_PERSON,
-	SET_PROJECT, SET_YES, SET_RETRY_BAD
+	SET_PROJECT, SET_YES, SET_RETRY_BAD, SET_REPROCESS, SET_SINCE,
+	SET_UNTIL, SET_RESOURCE, SET_ACTION, SET_OF_PROJECT, SET_OUTCOME,
+	SET_ALL, SET_UPDATE, SET_NEW_ID, SET_DRY_RUN
 };
 
 static const struct setting settings[] = {
@@ -75,7 +89,70 @@ static const struct setting settings[] = {
 	{ SET_PROJECT, "erase-project", NULL, 0 },
 	{ SET_YES, "yes", NULL, SETTING_FLAG },
 	{ SET_RETRY_BAD, "retry-bad", NULL, SETTING_FLAG },
+	{ SET_REPROCESS, "reprocess", NULL, SETTING_FLAG },
+	{ SET_SINCE, "since", NULL, 0 },
+	{ SET_UNTIL, "until", NULL, 0 },
+	{ SET_RESOURCE, "resource", NULL, 0 },
+	{ SET_ACTION, "action", NULL, 0 },
+	{ SET_OF_PROJECT, "project", NULL, 0 },
+	{ SET_OUTCOME, "outcome", NULL, 0 },
+	{ SET_ALL, "all", NULL, SETTING_FLAG },
+	{ SET_UPDATE, "update", NULL, SETTING_FLAG },
+	{ SET_NEW_ID, "new-id", NULL, SETTING_FLAG },
+	{ SET_DRY_RUN, "dry-run", NULL, SETTING_FLAG },
 };
+
+/* Sets what goes with --reprocess alone. False: it is none of that. */
+static bool
+options_set_reprocess(struct options *o, int which, const char *name,
+    const char *s)
+{
+	switch (which) {
+	case SET_REPROCESS:
+		o->mode = MODE_REPROCESS;
+		return true;
+	case SET_SINCE:
+		o->select.since = args_time(name, s);
+		return true;
+	case SET_UNTIL:
+		o->select.until = args_time(name, s);
+		return true;
+	case SET_RESOURCE:
+		o->select.resource = s;
+		return true;
+	case SET_ACTION:
+		o->select.action = s;
+		return true;
+	case SET_OF_PROJECT:
+		o->select.project = s;
+		return true;
+	case SET_OUTCOME:
+		if (strcmp(s, "observed") != 0 && strcmp(s, "ignored") != 0 &&
+		    strcmp(s, "unreadable") != 0)
+			args_usage("%s wants observed, ignored or unreadable",
+			    name);
+		o->select.outcome = s;
+		return true;
+	case SET_ALL:
+		return o->select.all = true;
+	case SET_UPDATE:
+		return o->update = true;
+	case SET_NEW_ID:
+		return o->new_id = true;
+	case SET_DRY_RUN:
+		return o->dry_run = true;
+	default:
+		return false;
+	}
+}
+
+static bool
+options_select(const struct selection *s)
+{
+	return s->since != 0 || s->until != 0 || s->resource != NULL ||
+	    s->action != NULL || s->project != NULL || s->outcome != NULL ||
+	    s->all;
+}
 
 static void
 options_set(void *arg, int which, const char *name, const char *s)
@@ -83,6 +160,8 @@ options_set(void *arg, int which, const char *name, const char *s)
 	struct options *o = arg;
 
 	serve_set(&o->serve, which, name, s, OPTIONS_THREADS_MAX);
+	if (options_set_reprocess(o, which, name, s))
+		return;
 	switch (which) {
 	case SET_SECRET_FILE:
 		o->secret_file = s;
@@ -145,8 +224,16 @@ options_combine(struct options *o)
 		args_usage("--erase-person and --erase-project go alone");
 	if (erase)
 		o->mode = MODE_ERASE;
-	else if (o->yes)
-		args_usage("--yes goes with --erase-person, --erase-project");
+	else if (o->yes && o->mode != MODE_REPROCESS)
+		args_usage("--yes goes with --erase-person, --erase-project, "
+		    "--reprocess");
+	if (o->mode == MODE_REPROCESS && !options_select(&o->select))
+		args_usage("--reprocess wants a selection: --since, --until, "
+		    "--resource, --action, --project, --outcome or --all");
+	if (o->mode != MODE_REPROCESS && (options_select(&o->select) ||
+	    o->update || o->new_id || o->dry_run))
+		args_usage("a selection, --update, --new-id and --dry-run go "
+		    "with --reprocess");
 }
 
 /* Where nothing was said: systemd's credential, its folder of state. */

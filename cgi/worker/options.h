@@ -2,9 +2,21 @@
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
+#include <stdint.h>
+
 #include "server/serve.h"
 
-enum mode { MODE_SERVE, MODE_CHECK, MODE_VERIFY, MODE_ERASE, MODE_RETRY_BAD };
+enum mode {
+	MODE_SERVE, MODE_CHECK, MODE_VERIFY, MODE_ERASE, MODE_RETRY_BAD,
+	MODE_REPROCESS
+};
+
+/* Which kept hooks --reprocess means; NULL and 0 select all. */
+struct selection {
+	int64_t		 since, until;	/* ms since 1970 */
+	const char	*resource, *action, *project, *outcome;
+	bool		 all;
+};
 
 struct options {
 	enum mode	 mode;
@@ -21,6 +33,8 @@ struct options {
 	const char	*person;	/* to erase, or NULL */
 	const char	*project;	/* likewise */
 	bool		 yes;
+	struct selection select;
+	bool		 dry_run, update, new_id;	/* of --reprocess */
 };
 
 /* Reads both; options win over the environment. Exits for --help and --version

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "base/clock.h"
+#include "base/timestamp.h"
 #include "worker/metrics.h"
 
 /* A count that took longer than SLOW_MS is used again until 20 times as long
@@ -89,6 +90,18 @@ status_write_count(struct text *t, const char *name, int64_t n)
 		text_int(t, n);
 }
 
+/* A time of ms since 1970, null for 0. */
+static void
+status_write_time(struct text *t, int64_t ms)
+{
+	struct timestamp time;
+
+	if (ms > 0 && timestamp_ms(&time, ms))
+		text_json(t, span_of(time.iso));
+	else
+		text_str(t, "null");
+}
+
 static struct writer_status
 status_writer(const struct service *s)
 {
@@ -143,7 +156,9 @@ status_ready(struct service *s, struct text *t)
 	    (int64_t)spool_depth(s->spool));
 	status_write_count(t, ",\"set_aside\":",
 	    (int64_t)spool_bad(s->spool));
-	text_str(t, "},\"why\":");
+	text_str(t, "},\"last_hook\":");
+	status_write_time(t, metrics_last_hook(&b));
+	text_str(t, ",\"why\":");
 	if (why == NULL)
 		text_str(t, "null");
 	else

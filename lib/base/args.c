@@ -6,11 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/ascii.h"
+#include "base/clock.h"
+#include "base/timestamp.h"
 
 #define SETTINGS_MAX	32	/* of a program */
 #define WORD_SHOWN	47	/* bytes of a word of the command line */
+#define DURATION_DIGITS	6
+#define TIME_SIZE	64	/* bytes of a time on the command line */
 
 enum { ARGS_HELP = 1000, ARGS_VERSION };
 
@@ -75,6 +81,85 @@ args_number(const char *name, const char *s, int base, unsigned long least,
 		    most);
 	}
 	return n;
+}
+
+bool
+args_confirm(bool yes, const char *question, const char *otherwise)
+{
+	char line[16] = "";
+
+	if (yes)
+		return true;
+	if (!isatty(STDIN_FILENO)) {
+		args_error("%s: say --yes", otherwise);
+		return false;
+	}
+	printf("%s Type yes: ", question);
+	fflush(stdout);
+	if (fgets(line, sizeof(line), stdin) != NULL &&
+	    strcmp(line, "yes\n") == 0)
+		return true;
+	args_error("%s", otherwise);
+	return false;
+}
+
+/* "30m", "2h", "3d", "1w": in ms; 0 for anything else. */
+static int64_t
+args_read_duration(const char *s)
+{
+	static const struct { char unit; int64_t ms; } units[] = {
+		{ 's', 1000 }, { 'm', 60000 }, { 'h', 3600000 },
+		{ 'd', 86400000 }, { 'w', 604800000 },
+	};
+	size_t digits = strspn(s, "0123456789");
+
+	if (digits == 0 || digits > DURATION_DIGITS || s[digits] == '\0' ||
+	    s[digits + 1] != '\0')
+		return 0;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (units[i].unit == s[digits])
+			return strtol(s, NULL, 10) * units[i].ms;
+	return 0;
+}
+
+/* A date alone, or without seconds, as timestamp_iso() wants it; in ms. False:
+ * it is no time. */
+static bool
+args_read_time(const char *s, int64_t *ms)
+{
+	char whole[TIME_SIZE];
+	struct timestamp t;
+	struct tm tm = { 0 };
+	const char *rest;
+	size_t len = strlen(s);
+
+	if (len == strlen("2026-01-10"))
+		snprintf(whole, sizeof(whole), "%sT00:00:00", s);
+	else if (len >= strlen("2026-01-10T20:56") && s[16] != ':')
+		snprintf(whole, sizeof(whole), "%.16s:00%s", s, s + 16);
+	else
+		snprintf(whole, sizeof(whole), "%s", s);
+	if (len >= sizeof(whole) - strlen(":00") ||
+	    !timestamp_iso(&t, span_of(whole)) ||
+	    (rest = strptime(t.iso, "%Y-%m-%dT%H:%M:%S", &tm)) == NULL)
+		return false;
+	*ms = (int64_t)timegm(&tm) * 1000;
+	if (*rest == '.')
+		*ms += (int64_t)(strtod(rest, NULL) * 1000);
+	return true;
+}
+
+int64_t
+args_time(const char *name, const char *s)
+{
+	int64_t ms = args_read_duration(s);
+
+	if (ms > 0)
+		return clock_wall_ms() - ms;
+	if (!args_read_time(s, &ms) || ms <= 0)
+		args_usage("%s wants a time such as 2026-01-10T20:56:00Z, "
+		    "2026-01-10, or 2h or 3d for so long ago", name);
+	return ms;
 }
 
 const char *

@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define EXIT_USAGE	64	/* EX_USAGE of sysexits.h */
 
@@ -52,6 +53,14 @@ bool	args_flag(const char *name, const char *value);
  * args_usage() if it is none; `name` is for that message. */
 unsigned long	args_number(const char *name, const char *value, int base,
 		    unsigned long least, unsigned long most);
+
+/* Whether somebody agrees: by --yes (`yes`), or by typing it after `question`
+ * on a terminal. If not, it says `otherwise`, what did not happen. */
+bool	args_confirm(bool yes, const char *question, const char *otherwise);
+
+/* A time in ms since 1970: ISO 8601 (without a zone UTC, a date alone is its
+ * first moment), or so long ago: 30m, 2h, 3d, 1w; args_usage() otherwise. */
+int64_t		args_time(const char *name, const char *value);
 
 /* A variable, or NULL when it is unset or set to nothing. */
 const char	*args_variable(const char *name);

@@ -16,6 +16,7 @@
 
 #include "hook/observation.h"
 #include "hook/pii.h"
+#include "store/event_id.h"
 #include "store/spool_file.h"
 #include "hook/redact.h"
 #include "store/spool.h"
@@ -23,7 +24,6 @@
 #define BATCH_ROWS	32	/* hooks looked at, and erased, at once */
 #define LOCK_TRIES	100	/* while another process has the lock */
 #define LOCK_TRY_MS	20	/* between two of them */
-#define REPLAY_DIGITS	4	/* of -rN; a longer N was not made by replay */
 #define ISSUE_ID_SIZE	64	/* bytes with the NUL; Sentry's have 20 */
 
 enum statement {
@@ -146,26 +146,6 @@ struct erase_match {
 	char	issue_id[ISSUE_ID_SIZE];	/* may be '' */
 };
 
-/* The N of an event id BASE-rN, which sentry-replay --new-id makes. Of any
- * other id it is 1, and *base is all of the id. */
-static unsigned long
-replay_number(struct span id, struct span *base)
-{
-	size_t n = id.len, digits;
-	char number[REPLAY_DIGITS + 1] = "";
-
-	while (n > 0 && id.at[n - 1] >= '0' && id.at[n - 1] <= '9')
-		n--;
-	digits = id.len - n;
-	*base = id;
-	if (digits == 0 || digits > REPLAY_DIGITS || n < 2 ||
-	    memcmp(id.at + n - 2, "-r", 2) != 0)
-		return 1;
-	memcpy(number, id.at + n, digits);
-	base->len = n - 2;
-	return strtoul(number, NULL, 10);
-}
-
 /* Adds all event ids under which a sink may have the row, one a line: this id
  * if delivery was `tried`, and each earlier one, since only rows that were sent
  * are replayed. */
@@ -173,7 +153,7 @@ static void
 add_sent_ids(struct text *sent, struct span id, bool tried)
 {
 	struct span base;
-	unsigned long last = replay_number(id, &base);
+	unsigned long last = event_id_number(id, &base);
 
 	for (unsigned long i = 1; i < last; i++) {
 		text_span(sent, base);

@@ -105,10 +105,16 @@ CREATE TABLE webhook (
 	outcome		TEXT NOT NULL
 		CHECK (outcome IN ('observed', 'ignored', 'unreadable')),
 	seen		INTEGER NOT NULL DEFAULT 1,	-- 1 + duplicates
+	reprocessed_at	INTEGER,	-- when --reprocess last wrote its row
 	-- The raw bytes that were signed. With --redact: the same without
 	-- personal data; of a body that cannot be read, length and hash.
 	body		BLOB NOT NULL
 ) STRICT;
+
+-- For the view `reprocessed`. Only hooks that --reprocess wrote a row for are
+-- in it: it costs a new hook nothing.
+CREATE INDEX webhook_reprocessed ON webhook (reprocessed_at)
+	WHERE reprocessed_at IS NOT NULL;
 
 -- The observations that are to be delivered, one in each row. sentry-deliver
 -- changes `state`; delivered rows stay until they are pruned.
@@ -184,8 +190,8 @@ CREATE TABLE issue_release (
 	PRIMARY KEY (issue_id, release, environment)
 ) STRICT, WITHOUT ROWID;
 
--- The log of sentry-replay: one row for each time that it put rows back into
--- the queue.
+-- The log of sentry-replay and of sentry-webhooks --reprocess: one row for each
+-- time that one of them put rows into the queue.
 CREATE TABLE replay (
 	id		INTEGER PRIMARY KEY,
 	at		INTEGER NOT NULL,
@@ -222,6 +228,19 @@ CREATE VIEW recent AS
 	FROM (SELECT * FROM webhook ORDER BY id DESC LIMIT 100) w
 	LEFT JOIN outbox o ON o.webhook_id = w.id
 	ORDER BY w.id DESC;
+
+-- The newest hundred hooks that --reprocess has written a row for.
+CREATE VIEW reprocessed AS
+	SELECT w.id AS webhook_id, o.id AS outbox_id,
+		strftime('%Y-%m-%d %H:%M:%S', w.reprocessed_at / 1000,
+			'unixepoch') AS reprocessed,
+		strftime('%Y-%m-%d %H:%M:%S', w.received_at / 1000,
+			'unixepoch') AS received,
+		w.resource, w.action, o.event_id, o.state, o.short_id,
+		o.release, o.title
+	FROM webhook w LEFT JOIN outbox o ON o.webhook_id = w.id
+	WHERE w.reprocessed_at IS NOT NULL
+	ORDER BY w.reprocessed_at DESC, w.id DESC LIMIT 100;
 
 -- How many rows of the outbox are in each state, and how many seconds ago the
 -- oldest of them was received.

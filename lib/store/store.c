@@ -5,7 +5,8 @@
 #define DEDUPE_KEY_BYTES	16	/* of webhook.dedupe_key */
 
 enum statement {
-	SQL_WEBHOOK, SQL_SEEN, SQL_OUTBOX,
+	SQL_WEBHOOK, SQL_SEEN, SQL_OUTBOX, SQL_REPLACE, SQL_OUTCOME,
+	SQL_RUN, SQL_RUN_ROWS,
 	SQL_MAP, SQL_PUT_RELEASE, SQL_LAST_RELEASE,
 	SQL_PROBE, SQL_EDITS, SQL_UNMAPPED, SQL_REMAP,
 	SQL_BACKLOG,
@@ -30,6 +31,31 @@ static const char *const statements[STATEMENTS] = {
 	    " level, release, environment, source_event, state, due_at)"
 	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
 	    " ?14, ?15, ?16, ?17, ?18, ?3)",
+	/* The parameters are those of SQL_OUTBOX; ?19 is the event id that the
+	 * row had, ?20 its state, ?21 when it is due. A pending row may be on
+	 * its way to the sink: it pays an attempt, so that the fate of the old
+	 * words is not written to the new ones. */
+	[SQL_REPLACE] =
+	    "UPDATE outbox SET event_id = ?2, workspace_id = ?4,"
+	    " store_id = ?5, source_type = ?6, source_id = ?7, title = ?8,"
+	    " occurred_at = ?9, project_id = ?10, project_slug = ?11,"
+	    " issue_id = ?12, short_id = ?13, level = ?14, release = ?15,"
+	    " environment = ?16, source_event = ?17,"
+	    " state = CASE WHEN state = 'dead' AND ?4 NOT NULL THEN 'dead'"
+	    " ELSE ?18 END,"
+	    " attempts = CASE WHEN state = 'pending' THEN attempts + 1"
+	    " WHEN state = 'dead' THEN attempts ELSE 0 END,"
+	    " due_at = CASE state WHEN 'dead' THEN due_at ELSE ?21 END,"
+	    " delivered_at = NULL, sink_seq = NULL"
+	    " WHERE webhook_id = ?1 AND event_id = ?19 AND state = ?20",
+	[SQL_OUTCOME] =
+	    "UPDATE webhook SET outcome = 'observed', resource = ?2,"
+	    " action = ?3, reprocessed_at = ?4 WHERE id = ?1"
+	    " AND (outcome = 'observed') = ?5",
+	[SQL_RUN] =
+	    "INSERT INTO replay (at, selection, rows, new_id)"
+	    " VALUES (?1, ?2, 0, ?3)",
+	[SQL_RUN_ROWS] = "UPDATE replay SET rows = rows + ?2 WHERE id = ?1",
 	/* The most specific rank comes first, and coalesce() stops at the first
 	 * that has a row. Each rank has an index (schema.sql), whose WHERE it
 	 * repeats: or SQLite would not use the index.
@@ -146,9 +172,8 @@ count_seen(struct db *d, const struct hook *h, const struct observation *o,
 	return f;
 }
 
-/* Notes in which release the issue was seen. */
-static enum fault
-put_issue_release(struct db *d, const struct hook *h,
+enum fault
+store_put_release(struct db *d, int64_t received_at,
     const struct observation *o)
 {
 	struct span issue = observation_get(o, OBSERVED_ISSUE_ID);
@@ -161,7 +186,7 @@ put_issue_release(struct db *d, const struct hook *h,
 	db_bind_text(d, SQL_PUT_RELEASE, 2, release);
 	db_bind_text(d, SQL_PUT_RELEASE, 3,
 	    environment.at == NULL ? span_of("") : environment);
-	db_bind_int(d, SQL_PUT_RELEASE, 4, h->received_at);
+	db_bind_int(d, SQL_PUT_RELEASE, 4, received_at);
 	return db_run(d, SQL_PUT_RELEASE);
 }
 
@@ -215,15 +240,16 @@ bind_workspace(struct db *d, enum statement statement, int first)
 }
 
 static void
-bind_observation(struct db *d, const struct observation *o)
+bind_observation(struct db *d, enum statement statement,
+    const struct observation *o)
 {
 	static const struct {
 		int		column;
 		enum observation_field	field;
 	} table[] = {
-		{ 2, OBSERVED_EVENT_ID }, { 6, OBSERVED_SOURCE_TYPE },
-		{ 7, OBSERVED_SOURCE_ID }, { 8, OBSERVED_TITLE },
-		{ 9, OBSERVED_OCCURRED_AT }, { 10, OBSERVED_PROJECT_ID },
+		{ 6, OBSERVED_SOURCE_TYPE }, { 7, OBSERVED_SOURCE_ID },
+		{ 8, OBSERVED_TITLE }, { 9, OBSERVED_OCCURRED_AT },
+		{ 10, OBSERVED_PROJECT_ID },
 		{ 11, OBSERVED_PROJECT_SLUG }, { 12, OBSERVED_ISSUE_ID },
 		{ 13, OBSERVED_SHORT_ID }, { 14, OBSERVED_LEVEL },
 		{ 15, OBSERVED_RELEASE }, { 16, OBSERVED_ENVIRONMENT },
@@ -231,15 +257,17 @@ bind_observation(struct db *d, const struct observation *o)
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		db_bind_text(d, SQL_OUTBOX, table[i].column,
+		db_bind_text(d, statement, table[i].column,
 		    observation_get(o, table[i].field));
 }
 
+/* Runs SQL_OUTBOX or SQL_REPLACE; the caller has bound what only one of them
+ * has. */
 static enum fault
-put_outbox(struct db *d, const struct hook *h, const struct observation *o,
-    bool *unmapped)
+put_outbox(struct db *d, enum statement statement,
+    const struct store_row *row, bool *unmapped)
 {
-	int64_t webhook_id = db_last_id(d);
+	const struct observation *o = row->observation;
 	bool mapped;
 	enum fault f = find_workspace(d,
 	    observation_get(o, OBSERVED_PROJECT_ID),
@@ -249,20 +277,27 @@ put_outbox(struct db *d, const struct hook *h, const struct observation *o,
 	*unmapped = !mapped;
 	if (f != FAULT_NONE)
 		return f;
-	db_bind_int(d, SQL_OUTBOX, 1, webhook_id);
-	db_bind_int(d, SQL_OUTBOX, 3, h->received_at);
+	db_bind_int(d, statement, 1, row->webhook_id);
+	db_bind_text(d, statement, 2, row->event_id);
 	if (mapped)
-		f = bind_workspace(d, SQL_OUTBOX, 4);
-	db_bind_text(d, SQL_OUTBOX, 18,
+		f = bind_workspace(d, statement, 4);
+	db_bind_text(d, statement, 18,
 	    span_of(mapped ? "pending" : "unmapped"));
-	bind_observation(d, o);
+	bind_observation(d, statement, o);
 	if (f == FAULT_NONE)
-		f = db_run(d, SQL_OUTBOX);
+		f = db_run(d, statement);
 	else
-		db_finish(d, SQL_OUTBOX);
+		db_finish(d, statement);
 	if (mapped)
 		db_finish(d, SQL_MAP);
 	return f;
+}
+
+enum fault
+store_add_row(struct db *d, const struct store_row *row, bool *unmapped)
+{
+	db_bind_int(d, SQL_OUTBOX, 3, row->received_at);
+	return put_outbox(d, SQL_OUTBOX, row, unmapped);
 }
 
 enum fault
@@ -281,9 +316,64 @@ store_put(struct db *d, const struct hook *h, struct observation *o,
 	if (o->outcome == OUTCOME_OBSERVED && o->needs_release)
 		f = find_issue_release(d, h, o);
 	if (o->outcome == OUTCOME_OBSERVED && f == FAULT_NONE)
-		f = put_outbox(d, h, o, &stored->unmapped);
+		f = store_add_row(d, &(struct store_row){
+		    .webhook_id = db_last_id(d), .observation = o,
+		    .received_at = h->received_at,
+		    .event_id = observation_get(o, OBSERVED_EVENT_ID) },
+		    &stored->unmapped);
 	return f == FAULT_NONE && o->is_event ?
-	    put_issue_release(d, h, o) : f;
+	    store_put_release(d, h->received_at, o) : f;
+}
+
+/* ---- what reprocess.h writes ---- */
+
+enum fault
+store_replace_row(struct db *d, const struct store_row *row,
+    struct span old_id, struct span old_state, int64_t due_at, bool *replaced)
+{
+	bool unmapped;
+	enum fault f;
+
+	db_bind_text(d, SQL_REPLACE, 19, old_id);
+	db_bind_text(d, SQL_REPLACE, 20, old_state);
+	db_bind_int(d, SQL_REPLACE, 21, due_at);
+	f = put_outbox(d, SQL_REPLACE, row, &unmapped);
+	*replaced = f == FAULT_NONE && db_changes(d) > 0;
+	return f;
+}
+
+enum fault
+store_mark_observed(struct db *d, int64_t webhook_id,
+    const struct observation *o, bool had_row, int64_t now, bool *marked)
+{
+	enum fault f;
+
+	db_bind_int(d, SQL_OUTCOME, 1, webhook_id);
+	db_bind_text(d, SQL_OUTCOME, 2, observation_get(o, OBSERVED_RESOURCE));
+	db_bind_text(d, SQL_OUTCOME, 3, observation_get(o, OBSERVED_ACTION));
+	db_bind_int(d, SQL_OUTCOME, 4, now);
+	db_bind_int(d, SQL_OUTCOME, 5, had_row);
+	f = db_run(d, SQL_OUTCOME);
+	*marked = f == FAULT_NONE && db_changes(d) > 0;
+	return f;
+}
+
+enum fault
+store_note_run(struct db *d, int64_t *run, int64_t rows, int64_t now,
+    struct span selection, bool new_id)
+{
+	enum fault f = FAULT_NONE;
+
+	if (*run == 0) {
+		db_bind_int(d, SQL_RUN, 1, now);
+		db_bind_text(d, SQL_RUN, 2, selection);
+		db_bind_int(d, SQL_RUN, 3, new_id);
+		f = db_run(d, SQL_RUN);
+		*run = db_last_id(d);
+	}
+	db_bind_int(d, SQL_RUN_ROWS, 1, *run);
+	db_bind_int(d, SQL_RUN_ROWS, 2, rows);
+	return f == FAULT_NONE ? db_run(d, SQL_RUN_ROWS) : f;
 }
 
 enum fault

@@ -26,6 +26,44 @@ enum fault	store_put(struct db *, const struct hook *,
 		    struct observation *, enum origin, struct stored *)
 		    __attribute__((warn_unused_result));
 
+/* ---- for reprocess.h: each within a transaction ---- */
+
+/* A row of the outbox. */
+struct store_row {
+	int64_t		webhook_id;	/* the kept hook's */
+	int64_t		received_at;	/* likewise, in ms */
+	struct span	event_id;
+	const struct observation *observation;
+};
+
+/* Adds a row, with the workspace that the mapping has for its project. */
+enum fault	store_add_row(struct db *, const struct store_row *,
+		    bool *unmapped) __attribute__((warn_unused_result));
+
+/* Replaces the hook's row if that still has this event id and state. It becomes
+ * pending or unmapped, due at `due_at` (ms); a dead row stays dead. */
+enum fault	store_replace_row(struct db *, const struct store_row *,
+		    struct span old_id, struct span old_state, int64_t due_at,
+		    bool *replaced) __attribute__((warn_unused_result));
+
+/* Marks the hook as observed and reprocessed at `now` (ms). *marked is false
+ * if it is gone, or was not observed though it `had_row`, or the reverse. */
+enum fault	store_mark_observed(struct db *, int64_t webhook_id,
+		    const struct observation *, bool had_row, int64_t now,
+		    bool *marked) __attribute__((warn_unused_result));
+
+/* Notes the release in which the observation's issue was seen, if it names
+ * both. */
+enum fault	store_put_release(struct db *, int64_t received_at,
+		    const struct observation *)
+		    __attribute__((warn_unused_result));
+
+/* Adds `rows` to a run's row in the table replay. *run is its id; 0 before the
+ * first call, which makes the row from the other arguments. */
+enum fault	store_note_run(struct db *, int64_t *run, int64_t rows,
+		    int64_t now, struct span selection, bool new_id)
+		    __attribute__((warn_unused_result));
+
 /* Within a transaction: writes a row as it was, to see whether a commit that
  * has something to write succeeds. */
 enum fault	store_probe(struct db *)

@@ -81,6 +81,23 @@ def _():
         assert b"writer" in answer.body, (script, info, answer)
 
 
+@tap.test("/ready says when the last hook came, before and after a restart")
+def ready_knows_the_last_hook():
+    def last():
+        return json.loads(w.get(h.PATH + "/ready").body)["last_hook"]
+    w = h.Worker()
+    equal(last(), None)
+    body = h.compact(h.issue())
+    equal(w.post(body, signed(body)).status, 200)
+    until(lambda: last() == w.value(
+        "SELECT strftime('%Y-%m-%dT%H:%M:%S', received_at / 1000, "
+        "'unixepoch') || printf('.%03dZ', received_at % 1000) FROM webhook"))
+    came = last()
+    w.stop()
+    w.start()
+    equal(last(), came)
+
+
 @tap.test("a path that only looks like /ready or /metrics is plain")
 def _():
     for path in ("/already", "/ready/", "/readyx", "ready", "/metric",

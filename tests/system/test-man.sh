@@ -61,7 +61,9 @@ same() {
 	"$program" --help >"$work/help"
 	page "$man/$3" >"$work/page"
 	# Options of other programs stand in examples, and behind their names.
-	sed '/^EXAMPLES$/,/^[A-Z]/{/^ /d}' "$work/page" >"$work/own"
+	sed -e '/^EXAMPLES$/,/^[A-Z]/{/^ /d}' \
+	    -e '/^WHEN SENTRY IS SILENT$/,/^[A-Z]/{/^ /d}' "$work/page" \
+	    >"$work/own"
 	options "$work/help" >"$work/options"
 	is "$(options "$work/own")" "$(cat "$work/options")" \
 	    "$3 names the options of $name --help, and no other"

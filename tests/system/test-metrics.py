@@ -20,7 +20,8 @@ from harness import FULL, Scratch, Skip, Tap, Worker, equal, until
 
 DELIVER = os.path.join(h.BUILD, "sentry-deliver")
 RULES = os.path.join(h.SRC, "conf", "prometheus-alerts.yml")
-RULES_TEST = os.path.join(h.SRC, "tests", "support", "alerts-test.yml")
+RULES_TESTS = [os.path.join(h.SRC, "tests", "support", name)
+               for name in ("alerts-test.yml", "alerts-week-test.yml")]
 DASHBOARD = os.path.join(h.SRC, "conf", "grafana-dashboard.json")
 HOOKS = "sentry_webhooks_hooks_total"
 RESOURCES = ("issue error event_alert metric_alert comment installation "
@@ -384,9 +385,10 @@ def _():
 
 @tap.test("every alert is raised by what it is for, and none when all is well")
 def _():
-    tested = set(re.findall(r'alertname="(\w+)"', read(RULES_TEST)))
+    tested = set(re.findall(r'alertname="(\w+)"', "".join(
+        read(path) for path in RULES_TESTS)))
     equal(set(re.findall(r"- alert: (\w+)", read(RULES))), tested)
-    assert "SUCCESS" in promtool("test", "rules", RULES_TEST)
+    assert "SUCCESS" in promtool("test", "rules", *RULES_TESTS)
 
 
 @tap.test("every alert says what has happened and what to do")

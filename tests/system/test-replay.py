@@ -614,9 +614,9 @@ def _():
 def many(count):
     o = Outbox().put(1)
     o.write("WITH RECURSIVE n(i) AS (VALUES (2) UNION ALL SELECT i + 1 FROM n"
-            " WHERE i < ?) INSERT INTO webhook SELECT i, received_at,"
-            " resource, NULL, NULL, NULL, NULL, NULL, NULL, CAST(i AS BLOB),"
-            " outcome, 1, body FROM n, webhook WHERE id = 1", count)
+            " WHERE i < ?) INSERT INTO webhook (id, received_at,"
+            " resource, dedupe_key, outcome, body) SELECT i, received_at,"
+            " resource, CAST(i AS BLOB), outcome, body FROM n, webhook WHERE id = 1", count)
     o.write("INSERT INTO outbox (id, webhook_id, event_id, created_at,"
             " workspace_id, store_id, source_type, source_id, title,"
             " occurred_at, source_event, state, due_at) SELECT w.id, w.id,"

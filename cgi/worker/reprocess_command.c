@@ -1,0 +1,223 @@
+/* The steps of reprocess_command():
+ *  1. a run that only counts, for the plan (reprocess_run,
+ *     reprocess_show_plan);
+ *  2. the question, where something would be written (args_confirm);
+ *  3. the run that writes (reprocess_run), and what came of it.
+ * A signal ends a run between two transactions; what was written stays, and
+ * the same command goes on from there. */
+#include "worker/reprocess_command.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/args.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/timestamp.h"
+#include "store/reprocess.h"
+
+#define BAR_MS		200	/* between two turns of the bar */
+#define BAR_WIDTH	40	/* characters */
+
+static volatile sig_atomic_t interrupted;
+
+static void
+reprocess_note_signal(int signal)
+{
+	(void)signal;
+	interrupted = 1;
+}
+
+/* Only a person wants to see how it moves. */
+static void
+reprocess_draw_bar(const struct reprocess *r, const char *what,
+    int64_t *drawn_at)
+{
+	int64_t all, done = reprocess_done(r, &all), now = clock_ms();
+	int filled = all > 0 ? (int)(done * BAR_WIDTH / all) : BAR_WIDTH;
+
+	if (!isatty(STDERR_FILENO) ||
+	    (done < all && now - *drawn_at < BAR_MS))
+		return;
+	*drawn_at = now;
+	fprintf(stderr, "\r%-9s [%-*.*s] %3d %%", what, BAR_WIDTH, filled,
+	    "########################################",
+	    all > 0 ? (int)(done * 100 / all) : 100);
+	if (done >= all)
+		fputs("\r\033[K", stderr);
+}
+
+static enum fault
+reprocess_run(const struct reprocess_options *o, struct reprocess_count *c,
+    char why[DB_WHY])
+{
+	struct reprocess *r;
+	int64_t drawn_at = 0;
+	bool end = false;
+	enum fault f = reprocess_open(&r, o, why);
+
+	if (f != FAULT_NONE)
+		return f;
+	while (f == FAULT_NONE && !end && !interrupted) {
+		f = reprocess_next(r, c, &end);
+		reprocess_draw_bar(r, o->write ? "writing" : "observing",
+		    &drawn_at);
+	}
+	if (f != FAULT_NONE)
+		snprintf(why, DB_WHY, "%s", fault_name(f));
+	reprocess_close(r);
+	return f;
+}
+
+/* How many rows the run will write, if nobody changes one meanwhile. */
+static unsigned long
+reprocess_to_write(const struct options *o, const struct reprocess_count *c)
+{
+	return c->added + (o->update ? c->waiting : 0) +
+	    (o->new_id ? c->delivered : 0);
+}
+
+static void
+reprocess_show_plan(const struct options *o, const struct reprocess_count *c)
+{
+	printf("hooks selected     %lu\n"
+	    "new observations   %lu\n"
+	    "would change       %lu not yet delivered%s, %lu delivered%s\n"
+	    "stay as they are   %lu with an observation, %lu without\n",
+	    c->hooks, c->added, c->waiting, o->update || c->waiting == 0 ?
+	    "" : " (--update replaces them)", c->delivered, o->new_id ||
+	    c->delivered == 0 ? "" : " (--new-id sends them anew)", c->same,
+	    c->without);
+	for (unsigned i = 0; i < c->members; i++)
+		printf("    %-30s %lu\n", c->member[i].name,
+		    c->member[i].count);
+	if (c->redacted > 0)
+		printf("redacted           %lu: what --redact took out of them "
+		    "is not in their observations\n", c->redacted);
+	fflush(stdout);
+}
+
+static void
+reprocess_log_run(const struct reprocess_options *o,
+    const struct reprocess_count *c, enum fault f)
+{
+	struct log l;
+
+	log_begin(&l, f == FAULT_NONE ? "info" : "error", "reprocessed");
+	log_span(&l, "selection", o->words);
+	log_int(&l, "hooks", (int64_t)c->hooks);
+	log_int(&l, "rows", (int64_t)c->written);
+	if (f != FAULT_NONE)
+		log_str(&l, "fault", fault_name(f));
+	log_end(&l);
+}
+
+static int
+reprocess_write_rows(struct reprocess_options *o)
+{
+	struct reprocess_count c = { 0 };
+	char why[DB_WHY];
+	enum fault f;
+
+	o->write = true;
+	f = reprocess_run(o, &c, why);
+	reprocess_log_run(o, &c, f);
+	printf("rows written       %lu\n", c.written);
+	if (f != FAULT_NONE)
+		{
+		args_error("%s: %s", o->db, why);
+		return 1;
+	}
+	if (interrupted)
+		args_error("interrupted; the same command goes on from here");
+	return interrupted;
+}
+
+static void
+reprocess_write_time(struct text *t, const char *option, int64_t ms)
+{
+	struct timestamp time;
+
+	if (ms == 0 || !timestamp_ms(&time, ms))
+		return;
+	text_str(t, option);
+	text_str(t, time.iso);
+}
+
+/* The selection as somebody would type it, for the table of replays. */
+static void
+reprocess_write_words(struct text *t, const struct options *o)
+{
+	const struct selection *s = &o->select;
+	const struct { const char *option, *value; } words[] = {
+		{ " --resource ", s->resource }, { " --action ", s->action },
+		{ " --project ", s->project }, { " --outcome ", s->outcome },
+		{ " --all", s->all ? "" : NULL },
+		{ " --update", o->update ? "" : NULL },
+		{ " --new-id", o->new_id ? "" : NULL },
+	};
+
+	text_str(t, "--reprocess");
+	reprocess_write_time(t, " --since ", s->since);
+	reprocess_write_time(t, " --until ", s->until);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (words[i].value != NULL) {
+			text_str(t, words[i].option);
+			text_str(t, words[i].value);
+		}
+}
+
+static int
+reprocess_plan_and_write(const struct options *o, struct reprocess_options *r)
+{
+	struct reprocess_count plan = { 0 };
+	char why[DB_WHY];
+
+	if (reprocess_run(r, &plan, why) != FAULT_NONE)
+		{
+		args_error("%s: %s", o->serve.db, why);
+		return 1;
+	}
+	if (interrupted) {
+		args_error("interrupted; nothing was written");
+		return 1;
+	}
+	reprocess_show_plan(o, &plan);
+	if (plan.hooks == 0) {
+		args_error("--reprocess: no hook is selected");
+		return 1;
+	}
+	if (o->dry_run || reprocess_to_write(o, &plan) == 0)
+		return 0;
+	return args_confirm(o->yes, "Write these rows?",
+	    "nothing was written") ? reprocess_write_rows(r) : 1;
+}
+
+int
+reprocess_command(const struct options *o)
+{
+	const struct sigaction noted = { .sa_handler = reprocess_note_signal };
+	struct text words = { 0 };
+	struct reprocess_options r = {
+		.db = o->serve.db,
+		.select = { o->select.since, o->select.until,
+		    span_of(o->select.resource), span_of(o->select.action),
+		    span_of(o->select.project), span_of(o->select.outcome) },
+		.observe_list = span_of(o->observe),
+		.redact = o->redact,
+		.update = o->update,
+		.new_id = o->new_id,
+	};
+	int status = 1;
+
+	sigaction(SIGINT, &noted, NULL);
+	sigaction(SIGTERM, &noted, NULL);
+	reprocess_write_words(&words, o);
+	r.words = text_view(&words);
+	if (!words.broken)
+		status = reprocess_plan_and_write(o, &r);
+	text_release(&words);
+	return status;
+}

@@ -1,0 +1,450 @@
+#include "store/reprocess.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "hook/observation.h"
+#include "hook/pii.h"
+#include "hook/redact.h"
+#include "store/event_id.h"
+#include "store/reprocess_compare.h"
+#include "store/store.h"
+
+#define BATCH		64	/* hooks observed, and rows written, at once */
+#define WINDOW		4096	/* ids looked at in one reading */
+#define BUSY_TRIES	100	/* for the write lock, of some 50 ms each */
+
+enum statement { SQL_LAST, SQL_NEXT, SQL_RELEASE, STATEMENTS };
+
+/* Columns of SQL_NEXT. */
+enum column {
+	COL_ID, COL_RECEIVED, COL_RESOURCE, COL_REQUEST, COL_IDEMPOTENCY,
+	COL_TIMESTAMP, COL_SECRET, COL_KEY, COL_BODY,
+	COL_EVENT_ID, COL_STATE,	/* NULL without a row in the outbox */
+	COL_COMPARED			/* and the further ones, as in table */
+};
+
+static const char *const statements[STATEMENTS] = {
+	[SQL_LAST] = "SELECT coalesce(max(id), 0) FROM webhook",
+	[SQL_NEXT] =
+	    "SELECT w.id, w.received_at, w.resource, w.request_id,"
+	    " w.idempotency_key, w.hook_timestamp, w.secret_name,"
+	    " lower(hex(w.dedupe_key)), w.body, o.event_id, o.state,"
+	    " o.source_event, o.project_id, o.project_slug, o.issue_id,"
+	    " o.short_id, o.level, o.release, o.environment"
+	    " FROM webhook w LEFT JOIN outbox o ON o.webhook_id = w.id"
+	    " WHERE w.id > ?1 AND w.id <= ?2 AND w.received_at >= ?3"
+	    " AND (?4 = 0 OR w.received_at <= ?4)"
+	    " AND (?5 IS NULL OR w.resource = ?5)"
+	    " AND (?6 IS NULL OR w.action = ?6)"
+	    " AND (?7 IS NULL OR w.outcome = ?7)"
+	    " ORDER BY w.id LIMIT ?8",
+	/* What was known of the issue when the hook came, so that a row stays
+	 * what it was where the rules are what they were. */
+	[SQL_RELEASE] =
+	    "SELECT release FROM issue_release"
+	    " WHERE issue_id = ?1 AND first_seen_at <= ?2"
+	    " ORDER BY min(last_seen_at, ?2) DESC, first_seen_at DESC LIMIT 1",
+};
+static_assert(STATEMENTS <= DB_STATEMENTS_MAX, "raise DB_STATEMENTS_MAX");
+
+/* What a row and an observation are compared by; the source event holds the
+ * title, the type and the others. */
+static const struct {
+	enum observation_field	 field;
+	const char		*name;
+} compared[] = {
+	{ OBSERVED_SOURCE_EVENT, "" },	/* by its members */
+	{ OBSERVED_PROJECT_ID, "project_id" },
+	{ OBSERVED_PROJECT_SLUG, "project_slug" },
+	{ OBSERVED_ISSUE_ID, "issue_id" },
+	{ OBSERVED_SHORT_ID, "short_id" },
+	{ OBSERVED_LEVEL, "level" },
+	{ OBSERVED_RELEASE, "release" },
+	{ OBSERVED_ENVIRONMENT, "environment" },
+};
+#define COMPARED	(sizeof(compared) / sizeof(compared[0]))
+
+/* A row that is to be written. */
+struct item {
+	int64_t			 webhook, received_at;
+	struct observation	 observation;
+	struct text		 event_id;	/* the row's, from now on */
+	struct text		 old_id, old_state;	/* empty: no row */
+};
+
+struct reprocess {
+	const struct reprocess_options	*options;
+	struct db	*reading, *writing;
+	int64_t		 place;		/* the last id that was looked at */
+	int64_t		 last;		/* the highest one at the start */
+	int64_t		 run;		/* of table replay; 0: not yet */
+	struct item	 item[BATCH];
+	unsigned	 items;
+};
+
+/* ---- opening ---- */
+
+enum fault
+reprocess_open(struct reprocess **out, const struct reprocess_options *o,
+    char why[DB_WHY])
+{
+	struct reprocess *r = calloc(1, sizeof(*r));
+	enum fault f = FAULT_MEMORY;
+	bool row;
+
+	*out = NULL;
+	snprintf(why, DB_WHY, "%s", fault_name(f));
+	if (r == NULL)
+		return f;
+	r->options = o;
+	if ((f = store_open(&r->writing, o->db, DB_WRITE, why)) !=
+	    FAULT_NONE || (f = db_open(&r->reading, o->db, DB_READ, statements,
+	    STATEMENTS, why)) != FAULT_NONE) {
+		reprocess_close(r);
+		return f;
+	}
+	f = db_step(r->reading, SQL_LAST, &row);
+	r->last = row ? db_int(r->reading, SQL_LAST, 0) : 0;
+	db_finish(r->reading, SQL_LAST);
+	if (f != FAULT_NONE) {
+		snprintf(why, DB_WHY, "%s", db_why(r->reading));
+		reprocess_close(r);
+		return f;
+	}
+	*out = r;
+	return f;
+}
+
+static void
+release_items(struct reprocess *r)
+{
+	for (unsigned i = 0; i < r->items; i++) {
+		observation_release(&r->item[i].observation);
+		text_release(&r->item[i].event_id);
+		text_release(&r->item[i].old_id);
+		text_release(&r->item[i].old_state);
+	}
+	r->items = 0;
+}
+
+void
+reprocess_close(struct reprocess *r)
+{
+	release_items(r);
+	if (r->reading != NULL)
+		db_close(r->reading);
+	if (r->writing != NULL)
+		db_close(r->writing);
+	free(r);
+}
+
+int64_t
+reprocess_done(const struct reprocess *r, int64_t *all)
+{
+	*all = r->last;
+	return r->place < r->last ? r->place : r->last;
+}
+
+/* ---- one hook ---- */
+
+/* Whether the row in SQL_NEXT would change; then its members are counted. */
+static enum fault
+compare_row(struct reprocess *r, const struct observation *o,
+    struct reprocess_count *c, bool *changes)
+{
+	enum fault f = FAULT_NONE;
+
+	*changes = false;
+	for (size_t i = 0; i < COMPARED && f == FAULT_NONE; i++) {
+		struct span old = db_text(r->reading, SQL_NEXT,
+		    COL_COMPARED + (int)i);
+		struct span new = observation_get(o, compared[i].field);
+
+		if ((old.at == NULL) == (new.at == NULL) &&
+		    span_same(old, new))
+			continue;
+		*changes = true;
+		if (i == 0)
+			f = reprocess_compare_events(c, old, new);
+		else
+			reprocess_count_member(c, compared[i].name);
+	}
+	return f;
+}
+
+static struct hook
+hook_in_row(struct reprocess *r)
+{
+	struct db *d = r->reading;
+	struct hook hook = {
+		.received_at = db_int(d, SQL_NEXT, COL_RECEIVED),
+		.resource = db_text(d, SQL_NEXT, COL_RESOURCE),
+		.timestamp = db_text(d, SQL_NEXT, COL_TIMESTAMP),
+		.request_id = db_text(d, SQL_NEXT, COL_REQUEST),
+		.idempotency_key = db_text(d, SQL_NEXT, COL_IDEMPOTENCY),
+		.secret_name = db_text(d, SQL_NEXT, COL_SECRET),
+		/* Not its key, but the event id is made of what is kept. */
+		.dedupe_key = db_text(d, SQL_NEXT, COL_KEY),
+		.body = db_text(d, SQL_NEXT, COL_BODY),
+	};
+
+	if (hook.body.at == NULL)
+		hook.body = span_of("");
+	return hook;
+}
+
+/* Observes with the release that was learned for its issue, where the hook
+ * names none. */
+static enum fault
+observe_hook(struct reprocess *r, struct observation *o,
+    const struct hook *hook)
+{
+	struct db *d = r->reading;
+	enum fault f = FAULT_NONE;
+	bool row;
+
+	if (observation_make(o, hook, r->options->observe_list) != 0)
+		return FAULT_MEMORY;
+	if (o->outcome != OUTCOME_OBSERVED || !o->needs_release)
+		return f;
+	db_bind_text(d, SQL_RELEASE, 1, observation_get(o, OBSERVED_ISSUE_ID));
+	db_bind_int(d, SQL_RELEASE, 2, hook->received_at);
+	f = db_step(d, SQL_RELEASE, &row);
+	if (f == FAULT_NONE && row && observation_set_release(o, hook,
+	    db_text(d, SQL_RELEASE, 0)) != 0)
+		f = FAULT_MEMORY;
+	db_finish(d, SQL_RELEASE);
+	return f;
+}
+
+static bool
+project_is_meant(const struct reprocess *r, const struct observation *o)
+{
+	struct span project = r->options->select.project;
+
+	return project.at == NULL ||
+	    pii_same(observation_get(o, OBSERVED_PROJECT_ID), project) ||
+	    pii_same(observation_get(o, OBSERVED_PROJECT_SLUG), project);
+}
+
+static bool
+has_mark(struct span body, const char *mark)
+{
+	return memmem(body.at, body.len, mark, strlen(mark)) != NULL;
+}
+
+/* Takes over the observation. */
+static enum fault
+add_item(struct reprocess *r, struct observation *o)
+{
+	struct item *item = &r->item[r->items++];
+	struct span old = db_text(r->reading, SQL_NEXT, COL_EVENT_ID);
+	struct span state = db_text(r->reading, SQL_NEXT, COL_STATE);
+
+	*item = (struct item){
+		.webhook = db_int(r->reading, SQL_NEXT, COL_ID),
+		.received_at = db_int(r->reading, SQL_NEXT, COL_RECEIVED),
+		.observation = *o,
+	};
+	*o = (struct observation){ .outcome = OUTCOME_UNREADABLE };
+	if (old.at == NULL) {
+		text_str(&item->event_id, "sentry-");
+		text_span(&item->event_id, db_text(r->reading, SQL_NEXT,
+		    COL_KEY));
+	} else if (span_is(state, "acked") || span_is(state, "delivered")) {
+		event_id_next(&item->event_id, old);
+	} else {
+		text_span(&item->event_id, old);
+	}
+	text_span(&item->old_id, old);
+	text_span(&item->old_state, state);
+	return item->event_id.broken || item->old_id.broken ||
+	    item->old_state.broken ? FAULT_MEMORY : FAULT_NONE;
+}
+
+/* What becomes of the hook that stands in SQL_NEXT. */
+static enum fault
+compare_observation(struct reprocess *r, struct observation *o,
+    struct reprocess_count *c)
+{
+	const struct reprocess_options *op = r->options;
+	struct span state = db_text(r->reading, SQL_NEXT, COL_STATE);
+	bool changes, allowed = op->write;
+	enum fault f;
+
+	c->hooks++;
+	if (o->outcome != OUTCOME_OBSERVED) {
+		*(state.at == NULL ? &c->without : &c->same) += 1;
+		return FAULT_NONE;
+	}
+	if (state.at == NULL) {
+		c->added++;
+		return allowed ? add_item(r, o) : FAULT_NONE;
+	}
+	f = compare_row(r, o, c, &changes);
+	if (f != FAULT_NONE || !changes) {
+		c->same += f == FAULT_NONE;
+		return f;
+	}
+	if (span_is(state, "acked") || span_is(state, "delivered")) {
+		c->delivered++;
+		allowed = allowed && op->new_id;
+	} else {
+		c->waiting++;
+		allowed = allowed && op->update;
+	}
+	return allowed ? add_item(r, o) : f;
+}
+
+static enum fault
+compare_hook(struct reprocess *r, struct reprocess_count *c)
+{
+	struct hook hook = hook_in_row(r);
+	struct observation o = { .outcome = OUTCOME_UNREADABLE };
+	struct text redacted = { 0 };
+	enum fault f = FAULT_NONE;
+
+	if (has_mark(hook.body, "[email]") || has_mark(hook.body, "[ip]") ||
+	    has_mark(hook.body, "[name]"))
+		c->redacted++;
+	if (r->options->redact) {
+		int rc = redact(&redacted, hook.body);
+
+		if (rc == 0)
+			hook.body = text_view(&redacted);
+		f = rc < 0 ? FAULT_MEMORY : FAULT_NONE;
+	}
+	if (f == FAULT_NONE)
+		f = observe_hook(r, &o, &hook);
+	if (f == FAULT_NONE && project_is_meant(r, &o))
+		f = compare_observation(r, &o, c);
+	observation_release(&o);
+	text_release(&redacted);
+	return f;
+}
+
+/* ---- a batch of them ---- */
+
+/* Reads and judges up to BATCH hooks. */
+static enum fault
+next_hooks(struct reprocess *r, struct reprocess_count *c)
+{
+	const struct reprocess_selection *s = &r->options->select;
+	struct db *d = r->reading;
+	int64_t end = r->place + WINDOW < r->last ? r->place + WINDOW :
+	    r->last;
+	unsigned rows = 0;
+	enum fault f;
+	bool row;
+
+	db_bind_int(d, SQL_NEXT, 1, r->place);
+	db_bind_int(d, SQL_NEXT, 2, end);
+	db_bind_int(d, SQL_NEXT, 3, s->since);
+	db_bind_int(d, SQL_NEXT, 4, s->until);
+	db_bind_text(d, SQL_NEXT, 5, s->resource);
+	db_bind_text(d, SQL_NEXT, 6, s->action);
+	db_bind_text(d, SQL_NEXT, 7, s->outcome);
+	db_bind_int(d, SQL_NEXT, 8, BATCH);
+	while ((f = db_step(d, SQL_NEXT, &row)) == FAULT_NONE && row) {
+		rows++;
+		r->place = db_int(d, SQL_NEXT, COL_ID);
+		if ((f = compare_hook(r, c)) != FAULT_NONE)
+			break;
+	}
+	db_finish(d, SQL_NEXT);
+	if (f == FAULT_NONE && rows < BATCH)
+		r->place = end;
+	return f;
+}
+
+/* Marks the hook and writes its row. Whichever comes first finds out whether
+ * somebody has changed or deleted it since it was read. */
+static enum fault
+write_item(struct reprocess *r, const struct item *item, int64_t now,
+    bool *written)
+{
+	struct store_row row = { item->webhook, item->received_at,
+	    text_view(&item->event_id), &item->observation };
+	bool had_row = item->old_id.len > 0, unmapped;
+	enum fault f = FAULT_NONE;
+
+	*written = true;
+	if (had_row)
+		f = store_replace_row(r->writing, &row,
+		    text_view(&item->old_id), text_view(&item->old_state),
+		    now, written);
+	if (f == FAULT_NONE && *written)
+		f = store_mark_observed(r->writing, item->webhook,
+		    &item->observation, had_row, now, written);
+	if (f == FAULT_NONE && *written && !had_row)
+		f = store_add_row(r->writing, &row, &unmapped);
+	if (f == FAULT_NONE && *written && item->observation.is_event)
+		f = store_put_release(r->writing, item->received_at,
+		    &item->observation);
+	return f;
+}
+
+static enum fault
+reprocess_begin(struct db *d)
+{
+	enum fault f = FAULT_BUSY;
+
+	for (int i = 0; i < BUSY_TRIES && f == FAULT_BUSY; i++)
+		f = db_begin(d);
+	return f;
+}
+
+static enum fault
+write_items(struct reprocess *r, struct reprocess_count *c)
+{
+	int64_t now = clock_wall_ms(), rows = 0;
+	enum fault f = reprocess_begin(r->writing);
+	bool written;
+
+	if (f != FAULT_NONE)
+		return f;
+	for (unsigned i = 0; i < r->items && f == FAULT_NONE; i++) {
+		f = write_item(r, &r->item[i], now, &written);
+		rows += f == FAULT_NONE && written;
+	}
+	if (f == FAULT_NONE && rows > 0)
+		f = store_note_run(r->writing, &r->run, rows, now,
+		    r->options->words, r->options->new_id);
+	f = db_end(r->writing, f);
+	c->written += f == FAULT_NONE ? (unsigned long)rows : 0;
+	return f;
+}
+
+/* The write lock belongs to the worker, too: it is left alone for as long as
+ * it was held. */
+static enum fault
+write_and_rest(struct reprocess *r, struct reprocess_count *c)
+{
+	int64_t from = clock_us(), took;
+	enum fault f = write_items(r, c);
+
+	if (f == FAULT_NONE)	/* where no worker keeps the log short */
+		f = db_checkpoint(r->writing, true);
+	if (f == FAULT_BUSY)
+		f = FAULT_NONE;
+	took = clock_us() - from;
+	nanosleep(&(struct timespec){ .tv_sec = took / 1000000,
+	    .tv_nsec = took % 1000000 * 1000 }, NULL);
+	return f;
+}
+
+enum fault
+reprocess_next(struct reprocess *r, struct reprocess_count *c, bool *end)
+{
+	enum fault f = next_hooks(r, c);
+
+	if (f == FAULT_NONE && r->items > 0)
+		f = write_and_rest(r, c);
+	release_items(r);
+	*end = r->place >= r->last;
+	return f;
+}
