@@ -107,6 +107,24 @@ test_hooks() {
 	    "$(ls "$source/docs/hooks")" 'the hooks to try with are there'
 }
 
+# Links of installed documents to others; some are in the source alone.
+test_documents() {
+	here=$work/root/$(dirname "$(installed '*/README.md')")
+	lost=
+	for file in "$here"/README.md "$here"/docs/*.md; do
+		for link in $(sed -n 's/.*](\([a-z./]*\.\(md\|svg\)\).*/\1/p' \
+		    "$file"); do
+			case $link in
+			*bench/README.md | *CONTRIBUTING.md) continue ;;
+			esac
+			[ -e "$(dirname "$file")/$link" ] ||
+			    lost="$lost ${file##*/}:$link"
+		done
+	done
+	is "$lost" '' 'documents lead to documents that are installed'
+	is "$(ls "$here/docs" | grep -c '\.md$')" 7 'which are seven'
+}
+
 test_snippet() {
 	snippet=$work/root/$(installed '*/snippets/sentry-webhooks.conf')
 	is "$(grep -c '^ *fastcgi_pass' "$snippet") $(
@@ -127,7 +145,7 @@ test_snippet_gone() {
 	nginx_takes 'nginx starts without the snippet that it includes' \
 	    "$(include_line "$work/nowhere")"
 	is "$(grep -rn 'include snippets/sentry-webhooks\.conf' "$source/README.md" \
-	    "$source/debian" "$source/man" "$source/nginx.conf.sample" \
+	    "$source/docs" "$source/debian" "$source/man" "$source/nginx.conf.sample" \
 	    "$source/Makefile.am" "$source/tests/system/test-package.py" || :)" '' \
 	    'and nothing tells people to include it so that it must be there'
 }
@@ -230,6 +248,7 @@ test_install
 test_versions
 test_units
 test_hooks
+test_documents
 test_snippet
 test_snippet_gone
 test_completion

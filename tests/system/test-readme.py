@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Every block of commands in README.md is run, and prints what stands there.
+"""Every block of commands in the README and in the documents behind it is run,
+in the order of DOCUMENTS, and prints what stands there; every link and every
+name of a file leads to something.
 
-A comment before each block says where:
+A comment before each block says where it is run:
   <!-- run: tree -->          in a folder, with the programs of the build
   <!-- run: db -->            beside a database that a real worker has filled
   <!-- run: db delivered -->  the same, from here on with the rows delivered
@@ -10,6 +12,7 @@ A comment before each block says where:
 With `fails` behind it the last command has to fail. In a console block lines
 up to ^D are typed, the others are what is printed, and nothing else is: `...`
 alone stands for any lines, in a line for any text, and widths do not count.
+Blocks of json and text hold no commands and need no mark.
 
 The machine (root, and RUNTESTS_FULL) is this system under a layer of memory,
 in a network of its own. systemd is not its first process: systemctl there
@@ -43,6 +46,12 @@ REASONS = ("it would run this test", "test-package.py does", "needs Sentry",
 MARK = re.compile(r"<!-- run: (no, .*|(tree|db|root)( delivered)?( fails)?)"
                   r" -->")
 COMMANDS = ("console", "sh")
+NO_COMMANDS = ("json", "text")
+# In the order of the reader: what a block has made is there in the next.
+DOCUMENTS = ("README.md", "docs/setup.md", "docs/queries.md",
+             "docs/monitoring.md", "docs/operations.md", "docs/results.md",
+             "docs/observation.md", "docs/architecture.md", "SECURITY.md",
+             "CONTRIBUTING.md", "bench/README.md")
 HOOKS = os.path.join(h.SRC, "docs", "hooks")
 CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -75,8 +84,8 @@ class Step:
 
 
 class Block:
-    def __init__(self, line, language, mark):
-        self.line = line
+    def __init__(self, place, language, mark):
+        self.place = place          # document:line
         self.language = language
         self.mark = mark
         self.text = []
@@ -101,31 +110,33 @@ class Block:
         return self.mark.split()[0].rstrip(",")
 
 
-def read(text):
-    """The blocks, and what is wrong with how they are written."""
+def read(name, text):
+    """The blocks of a document, and what is wrong with how they are written."""
     blocks, wrong, inside, last = [], [], None, ""
     for number, line in enumerate(text.split("\n"), 1):
+        place = f"{name}:{number}"
         if line.startswith("```"):
             if inside is None:
                 mark = MARK.fullmatch(last)
-                inside = Block(number, line[3:], mark[1] if mark else "")
-                blocks.append(inside)
+                inside = Block(place, line[3:], mark[1] if mark else "")
+                if inside.language not in NO_COMMANDS:
+                    blocks.append(inside)
             else:
                 inside, last = None, ""
         elif inside is not None:
             inside.text.append(line)
         elif line.startswith(("    ", "\t")):
-            wrong.append(f"line {number}: a block without a fence")
+            wrong.append(f"{place}: a block without a fence")
         elif line.strip():
             if MARK.fullmatch(last):
-                wrong.append(f"line {number}: a mark without a block")
+                wrong.append(f"{place}: a mark without a block")
             last = line.strip()
     for block in blocks:
-        wrong += [f"line {block.line}: {why}" for why in judge(block)]
+        wrong += [f"{block.place}: {why}" for why in faults_of(block)]
     return blocks, wrong
 
 
-def judge(block):
+def faults_of(block):
     if block.language not in COMMANDS:
         yield f"```{block.language}: commands are in ```console or ```sh"
     if not block.mark:
@@ -159,13 +170,20 @@ def matches(printed, out):
         "".join(x + "\n" for x in lines)))
 
 
-with open(os.path.join(h.SRC, "README.md"), encoding="utf-8") as readme:
-    README = readme.read()
-BLOCKS, WRONG = read(README)
+def text_of(name):
+    with open(os.path.join(h.SRC, name), encoding="utf-8") as document:
+        return document.read()
+
+
+TEXTS = {name: text_of(name) for name in DOCUMENTS}
+BLOCKS, WRONG = [], []
+for document_name, document_text in TEXTS.items():
+    for whole, part in zip((BLOCKS, WRONG), read(document_name, document_text)):
+        whole += part
 
 
 @tap.test("every block of commands says where it is run")
-def _():
+def every_block_is_assigned():
     equal(WRONG, [])
     assert sum(b.where == "db" for b in BLOCKS) >= 10
 
@@ -178,9 +196,10 @@ def _():
     ("an indented block", "Text:\n\n    ls\n", 1),
     ("a reason of one's own", "<!-- run: no, no time -->\n```sh\nls\n```", 1),
     ("console without a prompt", "<!-- run: db -->\n```console\nls\n```", 1),
+    ("no fault in a block without commands", "```json\n{}\n```", 0),
     ("no fault in a good block", "<!-- run: db -->\n```sh\nls\n```", 0)])
-def _(_name, text, count):
-    equal(len(read(text)[1]), count)
+def flaw_is_seen(_name, text, count):
+    equal(len(read("a document", text)[1]), count)
 
 
 @tap.table("what is printed is compared: {}", [
@@ -191,12 +210,12 @@ def _(_name, text, count):
     ("any lines", ["one", "..."], "one\ntwo\nthree\n", True),
     ("any text", ["id=... ok"], "id=17 ok\n", True),
     ("any width", ["│ a  │", "├────┤"], "│ a │\n├───┤\n", True)])
-def _(_name, printed, out, want):
+def output_is_compared(_name, printed, out, want):
     equal(matches(printed, out), want)
 
 
 def told_to_install(words):
-    """What the README has apt install in the command that holds `words`."""
+    """What is told to apt in the command that holds `words`."""
     for block in BLOCKS:
         for step in block.steps():
             if "apt-get install" in step.command and words in step.command:
@@ -204,9 +223,9 @@ def told_to_install(words):
     raise AssertionError(words)
 
 
-@tap.test("the package is built with what the README has installed for it, "
+@tap.test("the package is built with what is said to be installed for it, "
           "and so are the programs")
-def _():
+def package_builds_with_readme():
     with open(os.path.join(h.SRC, "debian/control"), encoding="utf-8") as f:
         wanted = re.search(r"^Build-Depends:\n((?: .*\n)+)", f.read(), re.M)
     names = set(re.findall(r"^ ([a-z0-9.+-]+)", wanted[1], re.M))
@@ -217,13 +236,48 @@ def _():
     equal(names - helpers - told_to_install("autoconf"), set())
 
 
-@tap.test("what the README names is in the tree")
-def _():
-    made = ("docs/", "conf/", "lib/", "bench/", "tests/", "tools/")
-    for name in set(re.findall(r"[`(]([\w./-]+)[`)]", README)):
-        path = os.path.join(h.SRC, name)
-        if name.startswith(made) and not os.path.exists(path):
-            raise AssertionError(f"there is no {name}")
+def without_blocks(text):
+    return re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+
+
+def anchors(name):
+    """As GitHub makes them of a document's headings."""
+    text = without_blocks(text_of(name))
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+            for title in re.findall(r"^#+ (.*)", text, re.M)}
+
+
+def lost_links(name):
+    """The links of a document that lead nowhere."""
+    folder = os.path.dirname(name)
+    for link in re.findall(r"\]\(([^)\s]+)\)", without_blocks(TEXTS[name])):
+        if "://" in link:
+            continue
+        target, _, anchor = link.partition("#")
+        target = os.path.normpath(os.path.join(folder, target)) \
+            if target else name
+        if not os.path.exists(os.path.join(h.SRC, target)) or \
+                anchor and anchor not in anchors(target):
+            yield link
+
+
+@tap.table("links lead to what is there: {}", [(x,) for x in DOCUMENTS])
+def links_lead_somewhere(name):
+    equal(list(lost_links(name)), [])
+
+
+ROOMS = ("docs/", "conf/", "lib/", "cgi/", "bench/", "tests/", "tools/",
+         "fuzz/", "dev/", "man/", "debian/")
+MADE = ("bench/results", "bench/empty", "bench/floor", "fuzz/work")
+
+
+@tap.table("files that are named are in the tree: {}",
+           [(x,) for x in DOCUMENTS])
+def named_files_exist(name):
+    named = set(re.findall(r"`([\w./-]+)`", TEXTS[name]))
+    equal([x for x in sorted(named) if x.startswith(ROOMS) and
+           not x.startswith(MADE) and "NAME" not in x and
+           not os.path.exists(os.path.join(h.SRC, x))], [])
 
 
 # ---- running -------------------------------------------------------------
@@ -288,7 +342,7 @@ class Place:
 def shown(block):
     """A block's first command, short."""
     words = " ".join(block.steps()[0].command.split())
-    return f"line {block.line}: {words[:50].replace('#', '')}"
+    return f"{block.place}: {words[:50].replace('#', '')}"
 
 
 def fixture_missing():
@@ -299,7 +353,7 @@ def fixture_missing():
 
 
 class Filled(Place):
-    """A folder with a database: a worker, the README's hooks, a sink."""
+    """A folder with a database: a worker, the hooks of docs/hooks, a sink."""
 
     def __init__(self):
         fixture_missing()
@@ -440,7 +494,7 @@ class Machine(Place):
                         "/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
 
     def world(self):
-        """The two hosts that the README talks to."""
+        """The two hosts that the documents talk to."""
         folder = h.Scratch.new("world")
         names = ("inn.gs", "nats.example.org")
         certificates(folder, names)
@@ -675,7 +729,7 @@ for found in BLOCKS:
 
 
 @tap.test("then the machine takes hooks by both secrets, and has a page")
-def _():
+def machine_takes_hooks():
     machine = places.get("root")
     if machine is None:
         raise h.Skip("no machine")
