@@ -22,6 +22,7 @@ import atexit
 import base64
 import ctypes
 import fcntl
+import glob
 import os
 import re
 import select
@@ -278,6 +279,25 @@ def named_files_exist(name):
     equal([x for x in sorted(named) if x.startswith(ROOMS) and
            not x.startswith(MADE) and "NAME" not in x and
            not os.path.exists(os.path.join(h.SRC, x))], [])
+
+
+def all_tests():
+    """The tests' sources, without the ends of strings amid a sentence."""
+    text = ""
+    for path in glob.glob("tests/*/*.*", root_dir=h.SRC):
+        if path.endswith((".py", ".c", ".sh")):
+            text += text_of(path)
+    return re.sub(r"([\"'])\s*\\?\s*f?\1", "", text)
+
+
+@tap.test("the tests that SECURITY.md names are there")
+def named_tests_exist():
+    promises = TEXTS["SECURITY.md"].partition("What is not promised")[0]
+    names = re.findall(r'"([^"]+)"', promises)
+    parts = {part.strip(" :,") for name in names for part in name.split("...")}
+    text = all_tests()
+    assert len(names) > 50, names
+    equal([part for part in sorted(parts) if part not in text], [])
 
 
 # ---- running -------------------------------------------------------------
