@@ -122,7 +122,7 @@ test_documents() {
 		done
 	done
 	is "$lost" '' 'documents lead to documents that are installed'
-	is "$(ls "$here/docs" | grep -c '\.md$')" 7 'which are seven'
+	is "$(find "$here/docs" -name '*.md' | wc -l)" 7 'which are seven'
 }
 
 test_snippet() {
