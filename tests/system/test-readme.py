@@ -281,6 +281,20 @@ def named_files_exist(name):
            not os.path.exists(os.path.join(h.SRC, x))], [])
 
 
+def sources():
+    return "".join(text_of(path) for path in glob.glob("*/*/*.[ch]",
+                   root_dir=h.SRC) + glob.glob("tools/*", root_dir=h.SRC))
+
+
+@tap.table("functions that are named are in the tree: {}",
+           [("docs/architecture.md",), ("CONTRIBUTING.md",)])
+def named_functions_exist(name):
+    code = sources()
+    named = set(re.findall(r"`([a-z]\w+)\(\)`", TEXTS[name]))
+    equal([x for x in sorted(named) if not re.search(rf"\b{x}\(", code) and
+           x not in ("until", "shutdown", "open", "wait")], [])
+
+
 def all_tests():
     """The tests' sources, without the ends of strings amid a sentence."""
     text = ""
