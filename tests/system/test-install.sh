@@ -112,14 +112,15 @@ test_documents() {
 	here=$work/root/$(dirname "$(installed '*/README.md')")
 	lost=
 	for file in "$here"/README.md "$here"/docs/*.md; do
-		for link in $(sed -n 's/.*](\([a-z./]*\.\(md\|svg\)\).*/\1/p' \
-		    "$file"); do
+		sed -n 's/.*](\([a-z./]*\.\(md\|svg\)\).*/\1/p' "$file" \
+		    >"$work/links"
+		while read -r link; do
 			case $link in
 			*bench/README.md | *CONTRIBUTING.md) continue ;;
 			esac
 			[ -e "$(dirname "$file")/$link" ] ||
 			    lost="$lost ${file##*/}:$link"
-		done
+		done <"$work/links"
 	done
 	is "$lost" '' 'documents lead to documents that are installed'
 	is "$(find "$here/docs" -name '*.md' | wc -l)" 7 'which are seven'
