@@ -173,7 +173,7 @@ test_completion() {
 		ln -s "$work/root/$program" "$work/path/"
 	done
 	is "$(completed sentry-webhooks '' --s)" \
-	    '--secret-file --signature --socket --socket-mode --spool' \
+	    '--secret-file --signature --since --socket --socket-mode --spool' \
 	    'bash completes the options of sentry-webhooks'
 	is "$(completed sentry-deliver --once --re)" '--replicas --requests' \
 	    'and those of sentry-deliver'
