@@ -128,9 +128,6 @@ static bool
 args_read_time(const char *s, int64_t *ms)
 {
 	char whole[TIME_SIZE];
-	struct timestamp t;
-	struct tm tm = { 0 };
-	const char *rest;
 	size_t len = strlen(s);
 
 	if (len == strlen("2026-01-10"))
@@ -139,14 +136,8 @@ args_read_time(const char *s, int64_t *ms)
 		snprintf(whole, sizeof(whole), "%.16s:00%s", s, s + 16);
 	else
 		snprintf(whole, sizeof(whole), "%s", s);
-	if (len >= sizeof(whole) - strlen(":00") ||
-	    !timestamp_iso(&t, span_of(whole)) ||
-	    (rest = strptime(t.iso, "%Y-%m-%dT%H:%M:%S", &tm)) == NULL)
-		return false;
-	*ms = (int64_t)timegm(&tm) * 1000;
-	if (*rest == '.')
-		*ms += (int64_t)(strtod(rest, NULL) * 1000);
-	return true;
+	return len < sizeof(whole) - strlen(":00") &&
+	    timestamp_read_ms(ms, span_of(whole));
 }
 
 int64_t

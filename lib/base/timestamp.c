@@ -174,6 +174,25 @@ timestamp_ms(struct timestamp *when, int64_t ms)
 }
 
 bool
+timestamp_read_ms(int64_t *ms, struct span s)
+{
+	struct timestamp when;
+	struct tm tm = { 0 };
+	const char *rest;
+
+	*ms = 0;
+	if (!timestamp_iso(&when, s) ||
+	    (rest = strptime(when.iso, "%Y-%m-%dT%H:%M:%S", &tm)) == NULL)
+		return false;
+	*ms = (int64_t)timegm(&tm) * 1000;
+	if (*rest == '.')
+		for (int64_t unit = 100; unit > 0 && ascii_is_digit(*++rest);
+		    unit /= 10)
+			*ms += (*rest - '0') * unit;
+	return true;
+}
+
+bool
 timestamp_later(const struct timestamp *a, const struct timestamp *b)
 {
 	size_t alen = strlen(a->iso), blen = strlen(b->iso), len;

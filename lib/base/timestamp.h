@@ -23,6 +23,10 @@ bool	timestamp_seconds(struct timestamp *, struct span);
 /* The same from milliseconds since 1970; the fraction has three digits. */
 bool	timestamp_ms(struct timestamp *, int64_t ms);
 
+/* Reads a date and time as timestamp_iso() does, to milliseconds since 1970.
+ * False, and 0, for what is none. */
+bool	timestamp_read_ms(int64_t *ms, struct span);
+
 /* Whether a is later than b. An empty one is earlier than all others. */
 bool	timestamp_later(const struct timestamp *a, const struct timestamp *b);
 

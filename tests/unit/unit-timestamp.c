@@ -76,10 +76,23 @@ later(const char *a, const char *b, bool is)
 	    is ? "" : "not ", b);
 }
 
+static const struct {
+	const char	*in;
+	int64_t		ms;
+} times[] = {
+	{ "2026-01-10T20:56:00Z", 1768078560000 },
+	{ "2026-01-10T20:56:00.679000+00:00", 1768078560679 },
+	{ "2026-01-10 20:56:00.1", 1768078560100 },
+	{ "2026-01-10T21:56:00.6789+01:00", 1768078560678 },
+	{ "2026-01-10T20:56:00.05Z", 1768078560050 },
+	{ "1970-01-01T00:00:00Z", 0 }, { "1969-12-31T23:59:59Z", -1000 },
+};
+
 int
 main(void)
 {
 	struct timestamp m;
+	int64_t ms;
 
 	for (size_t i = 0; i < sizeof(dates) / sizeof(dates[0]); i++)
 		convert(timestamp_iso, dates[i].in, dates[i].out, "the date");
@@ -90,6 +103,11 @@ main(void)
 	    strcmp(m.iso, "2026-01-01T00:00:00.007Z") == 0,
 	    "milliseconds have three digits");
 	ok(!timestamp_ms(&m, -1), "there is no time before 1970 in ms");
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+		ok(timestamp_read_ms(&ms, span_of(times[i].in)) &&
+		    ms == times[i].ms, "%s has its milliseconds", times[i].in);
+	ok(!timestamp_read_ms(&ms, span_of("yesterday")) && ms == 0,
+	    "what is no date has none");
 	later("2026-01-01T00:00:01Z", "2026-01-01T00:00:00Z", true);
 	later("2026-01-01T00:00:00.1Z", "2026-01-01T00:00:00Z", true);
 	later("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.1Z", false);
