@@ -20,6 +20,7 @@ struct hook {
 	struct span	dedupe_key;	/* of a redacted body: the key that the
 					 * body had before */
 	bool		redact;		/* store it without personal data */
+	bool		backfilled;	/* made of what Sentry's API says */
 };
 
 #endif

@@ -177,6 +177,10 @@ set_source_event(struct observation *o, const struct facts *f)
 	text_str(&event, "{");
 	f->resource->metadata(&event, f);
 	actor_add_triggered_by(&event, f);
+	if (f->hook->backfilled) {
+		json_member(&event, "backfilled");
+		text_str(&event, "true");
+	}
 	text_str(&event, "}}");
 	set_field(o, OBSERVED_TITLE, text_view(&title));
 	set_field(o, OBSERVED_OCCURRED_AT, span_of(occurred.iso));

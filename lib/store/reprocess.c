@@ -22,7 +22,7 @@ enum statement { SQL_LAST, SQL_NEXT, SQL_RELEASE, STATEMENTS };
 /* Columns of SQL_NEXT. */
 enum column {
 	COL_ID, COL_RECEIVED, COL_RESOURCE, COL_REQUEST, COL_IDEMPOTENCY,
-	COL_TIMESTAMP, COL_SECRET, COL_KEY, COL_BODY,
+	COL_TIMESTAMP, COL_SECRET, COL_BACKFILLED, COL_KEY, COL_BODY,
 	COL_EVENT_ID, COL_STATE,	/* NULL without a row in the outbox */
 	COL_COMPARED			/* and the further ones, as in table */
 };
@@ -32,9 +32,10 @@ static const char *const statements[STATEMENTS] = {
 	[SQL_NEXT] =
 	    "SELECT w.id, w.received_at, w.resource, w.request_id,"
 	    " w.idempotency_key, w.hook_timestamp, w.secret_name,"
-	    " lower(hex(w.dedupe_key)), w.body, o.event_id, o.state,"
-	    " o.source_event, o.project_id, o.project_slug, o.issue_id,"
-	    " o.short_id, o.level, o.release, o.environment"
+	    " w.origin = 'backfill', lower(hex(w.dedupe_key)), w.body,"
+	    " o.event_id, o.state, o.source_event, o.project_id,"
+	    " o.project_slug, o.issue_id, o.short_id, o.level, o.release,"
+	    " o.environment"
 	    " FROM webhook w LEFT JOIN outbox o ON o.webhook_id = w.id"
 	    " WHERE w.id > ?1 AND w.id <= ?2 AND w.received_at >= ?3"
 	    " AND (?4 = 0 OR w.received_at <= ?4)"
@@ -190,6 +191,7 @@ hook_in_row(struct reprocess *r)
 		/* Not its key, but the event id is made of what is kept. */
 		.dedupe_key = db_text(d, SQL_NEXT, COL_KEY),
 		.body = db_text(d, SQL_NEXT, COL_BODY),
+		.backfilled = db_int(d, SQL_NEXT, COL_BACKFILLED) != 0,
 	};
 
 	if (hook.body.at == NULL)

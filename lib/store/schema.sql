@@ -98,6 +98,10 @@ CREATE TABLE webhook (
 	idempotency_key	TEXT,		-- likewise
 	hook_timestamp	TEXT,		-- seconds, as Sentry sent it
 	secret_name	TEXT,		-- of the secret that signed it
+	-- hook: it came, with a signature. backfill: sentry-backfill has made
+	-- it of what Sentry's API says, and nobody has signed it.
+	origin		TEXT NOT NULL DEFAULT 'hook'
+		CHECK (origin IN ('hook', 'backfill')),
 	-- A hash of 16 bytes: two deliveries of the same hook have the same.
 	-- New keys go anywhere in its index: the larger that is, the fewer
 	-- hooks of a commit share a page.
@@ -115,6 +119,9 @@ CREATE TABLE webhook (
 -- in it: it costs a new hook nothing.
 CREATE INDEX webhook_reprocessed ON webhook (reprocessed_at)
 	WHERE reprocessed_at IS NOT NULL;
+-- Finds the backfilled row of a hook that comes after all.
+CREATE INDEX webhook_backfilled ON webhook (hook_timestamp)
+	WHERE origin = 'backfill';
 
 -- The observations that are to be delivered, one in each row. sentry-deliver
 -- changes `state`; delivered rows stay until they are pruned.
@@ -199,6 +206,21 @@ CREATE TABLE replay (
 	rows		INTEGER NOT NULL,	-- how many were put back
 	new_id		INTEGER NOT NULL	-- 1: they got new event ids
 		CHECK (new_id IN (0, 1))
+) STRICT;
+
+-- The runs of sentry-backfill.
+CREATE TABLE backfill (
+	id		INTEGER PRIMARY KEY,
+	at		INTEGER NOT NULL,	-- when it was begun
+	selection	TEXT NOT NULL,	-- its options, as they were given
+	since		INTEGER NOT NULL,	-- its window
+	until		INTEGER NOT NULL,
+	-- How far it is: the list of issues that it reads, and Sentry's cursor
+	-- of the page that is next.
+	list		INTEGER NOT NULL DEFAULT 0,
+	cursor		TEXT NOT NULL DEFAULT '',
+	rows		INTEGER NOT NULL DEFAULT 0,	-- how many it has filed
+	done_at		INTEGER		-- NULL: it was cut, or still runs
 ) STRICT;
 
 -- ---- Views, for people and their queries ----

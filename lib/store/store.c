@@ -2,12 +2,15 @@
 
 #include <assert.h>
 
+#include "store/backfilled.h"
+
 #define DEDUPE_KEY_BYTES	16	/* of webhook.dedupe_key */
 
 enum statement {
 	SQL_WEBHOOK, SQL_SEEN, SQL_OUTBOX, SQL_REPLACE, SQL_OUTCOME,
 	SQL_RUN, SQL_RUN_ROWS,
 	SQL_MAP, SQL_PUT_RELEASE, SQL_LAST_RELEASE,
+	SQL_BACKFILLED,
 	SQL_PROBE, SQL_EDITS, SQL_UNMAPPED, SQL_REMAP,
 	SQL_BACKLOG,
 	STATEMENTS
@@ -17,8 +20,8 @@ static const char *const statements[STATEMENTS] = {
 	[SQL_WEBHOOK] =
 	    "INSERT INTO webhook (received_at, resource, action, installation,"
 	    " request_id, idempotency_key, hook_timestamp, secret_name,"
-	    " dedupe_key, outcome, body)"
-	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+	    " dedupe_key, outcome, body, origin)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
 	    " ON CONFLICT (dedupe_key) DO NOTHING",
 	[SQL_SEEN] =
 	    "UPDATE webhook SET seen = seen + 1 WHERE dedupe_key = ?1"
@@ -91,6 +94,7 @@ static const char *const statements[STATEMENTS] = {
 	[SQL_LAST_RELEASE] =
 	    "SELECT release FROM issue_release WHERE issue_id = ?1"
 	    " ORDER BY last_seen_at DESC, first_seen_at DESC LIMIT 1",
+	[SQL_BACKFILLED] = BACKFILLED_FIND,
 	[SQL_PROBE] = "UPDATE workspace_map_edits SET edits = edits",
 	[SQL_EDITS] = "SELECT edits FROM workspace_map_edits",
 	[SQL_UNMAPPED] =
@@ -147,6 +151,8 @@ put_webhook(struct db *d, const struct hook *h, const struct observation *o)
 	db_bind_blob(d, SQL_WEBHOOK, 9, event_key(key, o));
 	db_bind_text(d, SQL_WEBHOOK, 10, span_of(outcome_name(o->outcome)));
 	db_bind_blob(d, SQL_WEBHOOK, 11, h->body);
+	db_bind_text(d, SQL_WEBHOOK, 12, span_of(h->backfilled ? "backfill" :
+	    "hook"));
 	return db_run(d, SQL_WEBHOOK);
 }
 
@@ -173,21 +179,27 @@ count_seen(struct db *d, const struct hook *h, const struct observation *o,
 }
 
 enum fault
-store_put_release(struct db *d, int64_t received_at,
-    const struct observation *o)
+store_put_issue_release(struct db *d, struct span issue, struct span release,
+    struct span environment, int64_t at)
 {
-	struct span issue = observation_get(o, OBSERVED_ISSUE_ID);
-	struct span release = observation_get(o, OBSERVED_RELEASE);
-	struct span environment = observation_get(o, OBSERVED_ENVIRONMENT);
-
 	if (issue.len == 0 || release.len == 0)
 		return FAULT_NONE;
 	db_bind_text(d, SQL_PUT_RELEASE, 1, issue);
 	db_bind_text(d, SQL_PUT_RELEASE, 2, release);
 	db_bind_text(d, SQL_PUT_RELEASE, 3,
 	    environment.at == NULL ? span_of("") : environment);
-	db_bind_int(d, SQL_PUT_RELEASE, 4, received_at);
+	db_bind_int(d, SQL_PUT_RELEASE, 4, at);
 	return db_run(d, SQL_PUT_RELEASE);
+}
+
+enum fault
+store_put_release(struct db *d, int64_t received_at,
+    const struct observation *o)
+{
+	return store_put_issue_release(d,
+	    observation_get(o, OBSERVED_ISSUE_ID),
+	    observation_get(o, OBSERVED_RELEASE),
+	    observation_get(o, OBSERVED_ENVIRONMENT), received_at);
 }
 
 /* Gives the observation the release in which its issue was last seen. */
@@ -307,6 +319,9 @@ store_put(struct db *d, const struct hook *h, struct observation *o,
 	enum fault f;
 
 	*stored = (struct stored){ false, false, false };
+	if ((f = backfilled_find(d, SQL_BACKFILLED, h, o,
+	    &stored->duplicate)) != FAULT_NONE || stored->duplicate)
+		return f;
 	if ((f = put_webhook(d, h, o)) != FAULT_NONE)
 		return f;
 	if (db_changes(d) == 0) {

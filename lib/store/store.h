@@ -26,6 +26,13 @@ enum fault	store_put(struct db *, const struct hook *,
 		    struct observation *, enum origin, struct stored *)
 		    __attribute__((warn_unused_result));
 
+/* Within a transaction: notes that the issue was seen in a release, `at` ms
+ * since 1970. The environment may be { NULL, 0 }; without an issue or a release
+ * nothing is noted. */
+enum fault	store_put_issue_release(struct db *, struct span issue,
+		    struct span release, struct span environment, int64_t at)
+		    __attribute__((warn_unused_result));
+
 /* ---- for reprocess.h: each within a transaction ---- */
 
 /* A row of the outbox. */
@@ -103,7 +110,8 @@ enum fault	store_count_backlog(struct db *, struct backlog *)
 	"SELECT pending.n, unmapped.n, acked.n, dead.n," \
 	STORE_RECEIVED("pending") "," STORE_RECEIVED("unmapped") "," \
 	STORE_RECEIVED("acked") "," STORE_RECEIVED("dead") "," \
-	" (SELECT received_at FROM webhook ORDER BY id DESC LIMIT 1)," \
+	" (SELECT received_at FROM webhook WHERE origin = 'hook'" \
+	" ORDER BY id DESC LIMIT 1)," \
 	" (SELECT user_version FROM pragma_user_version) FROM " \
 	STORE_STATE("pending") "," STORE_STATE("unmapped") "," \
 	STORE_STATE("acked") "," STORE_STATE("dead")

@@ -1,0 +1,49 @@
+#include "store/backfilled.h"
+
+#include "base/ascii.h"
+
+#define SAME_S		120	/* between a change and the hook of it */
+#define CREATED_LATE_S	86400	/* the same where the issue was created */
+#define SECONDS_DIGITS	10	/* of a hook's timestamp, until 2286 */
+
+/* When Sentry sent the hook, in seconds; -1 if it does not say. */
+static int64_t
+backfilled_sent(const struct hook *h)
+{
+	int64_t sent = 0;
+
+	if (h->timestamp.len == 0 || h->timestamp.len > SECONDS_DIGITS)
+		return -1;
+	for (size_t i = 0; i < h->timestamp.len; i++) {
+		if (!ascii_is_digit(h->timestamp.at[i]))
+			return -1;
+		sent = sent * 10 + (h->timestamp.at[i] - '0');
+	}
+	return sent;
+}
+
+enum fault
+backfilled_find(struct db *d, unsigned statement, const struct hook *h,
+    const struct observation *o, bool *found)
+{
+	bool created = span_is(observation_get(o, OBSERVED_ACTION), "created");
+	int64_t sent = backfilled_sent(h);
+	enum fault f;
+
+	*found = false;
+	if (h->backfilled || sent < 0 || o->outcome != OUTCOME_OBSERVED ||
+	    !span_is(observation_get(o, OBSERVED_RESOURCE), "issue"))
+		return FAULT_NONE;
+	/* The column is a text: SQLite compares these as texts, too. */
+	db_bind_int(d, statement, 1, sent - (created ? CREATED_LATE_S :
+	    SAME_S));
+	db_bind_int(d, statement, 2, sent + SAME_S);
+	db_bind_text(d, statement, 3, observation_get(o, OBSERVED_ISSUE_ID));
+	db_bind_text(d, statement, 4,
+	    observation_get(o, OBSERVED_SOURCE_TYPE));
+	db_bind_text(d, statement, 5,
+	    observation_get(o, OBSERVED_INSTALLATION));
+	f = db_run(d, statement);
+	*found = f == FAULT_NONE && db_changes(d) > 0;
+	return f;
+}
