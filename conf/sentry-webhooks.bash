@@ -26,5 +26,5 @@ _sentry_webhooks() {
 	mapfile -t COMPREPLY < <(compgen -W "${words:-}" -- "$current")
 }
 complete -o default -F _sentry_webhooks \
-	sentry-webhooks sentry-deliver sentry-replay sentry-send-hook \
-	sentry-webhooks-page
+	sentry-webhooks sentry-backfill sentry-deliver sentry-replay \
+	sentry-send-hook sentry-webhooks-page

@@ -48,8 +48,8 @@ test_install() {
 	[ "$status" -eq 0 ] || sed 's/^/# /' "$work/log"
 	programs=$(installed '*bin/*')
 	is "$(echo "$programs" | sed 's|.*/||' | tr '\n' ' ')" \
-	    "sentry-deliver sentry-replay sentry-send-hook sentry-webhooks $(
-	    )sentry-webhooks-page " 'five programs are installed'
+	    "sentry-backfill sentry-deliver sentry-replay sentry-send-hook $(
+	    )sentry-webhooks sentry-webhooks-page " 'six programs are installed'
 }
 
 test_versions() {

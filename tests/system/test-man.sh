@@ -91,6 +91,7 @@ same options "${top_builddir:?}/sentry-webhooks" sentry-webhooks.8
 same options "$top_builddir/sentry-webhooks-page" sentry-webhooks-page.8
 same options "$top_builddir/sentry-deliver" sentry-deliver.8
 same options "$top_srcdir/tools/sentry-replay" sentry-replay.1
+same options "$top_builddir/sentry-backfill" sentry-backfill.8
 same options "$top_builddir/sentry-send-hook" sentry-send-hook.1
 
 # The worker's help shortens its variables' names; the sample has them all.
@@ -101,7 +102,7 @@ is "$(section ENVIRONMENT "$work/page" | grep -oE 'SENTRY_[A-Z_]+' | sort -u)" \
     'sentry-webhooks.8 has the variables of the environment sample'
 
 # The defaults in brackets are those of --help.
-for pair in sentry-webhooks:8 sentry-deliver:8; do
+for pair in sentry-webhooks:8 sentry-deliver:8 sentry-backfill:8; do
 	name=${pair%:*}
 	"$top_builddir/$name" --help | tr -s ' \n' ' ' >"$work/help"
 	page "$man/$name.${pair#*:}" | tr -s ' \n' ' ' >"$work/page"

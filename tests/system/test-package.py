@@ -383,9 +383,9 @@ def _():
     h.write(root.path("run/systemctl.log"), "")
     Tree.root = root
     root.apt("install", "/package.deb", "nginx", "curl")
-    for name in ("usr/bin/sentry-deliver", "usr/bin/sentry-replay",
-                 "usr/bin/sentry-send-hook", "usr/sbin/sentry-webhooks",
-                 "usr/sbin/sentry-webhooks-page"):
+    for name in ("usr/bin/sentry-backfill", "usr/bin/sentry-deliver",
+                 "usr/bin/sentry-replay", "usr/bin/sentry-send-hook",
+                 "usr/sbin/sentry-webhooks", "usr/sbin/sentry-webhooks-page"):
         out = root.run("/" + name, "--version")
         equal(out.split()[0], os.path.basename(name), out)
 

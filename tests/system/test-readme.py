@@ -50,9 +50,9 @@ COMMANDS = ("console", "sh")
 NO_COMMANDS = ("json", "text")
 # In the order of the reader: what a block has made is there in the next.
 DOCUMENTS = ("README.md", "docs/setup.md", "docs/queries.md",
-             "docs/monitoring.md", "docs/operations.md", "docs/results.md",
-             "docs/observation.md", "docs/architecture.md", "SECURITY.md",
-             "CONTRIBUTING.md", "bench/README.md")
+             "docs/monitoring.md", "docs/operations.md", "docs/backfill.md",
+             "docs/results.md", "docs/observation.md", "docs/architecture.md",
+             "SECURITY.md", "CONTRIBUTING.md", "bench/README.md")
 HOOKS = os.path.join(h.SRC, "docs", "hooks")
 CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)

@@ -19,10 +19,11 @@ ARROWS = {
     "lib/store": "lib/base lib/hook",
     "lib/sink": "lib/base",
     "lib/deliver": "lib/base lib/store lib/sink",
+    "lib/backfill": "lib/base lib/hook lib/store",
     "cgi/server": "lib/base",
     "cgi/worker": "lib/base lib/hook lib/store cgi/server",
     "cgi/page": "lib/base lib/store cgi/server",
-    "tools": "lib/base lib/sink lib/deliver",
+    "tools": "lib/base lib/sink lib/deliver lib/backfill",
 }
 
 # A library's header: who alone may include it.
@@ -31,7 +32,8 @@ DOORS = {
     "sodium.h": "lib/hook/secrets.c lib/hook/signature.c",
     "sqlite3.h": "lib/store/checkpoint.h lib/store/db_private.h "
                  "lib/store/migrate.h lib/store/sql.h",
-    "curl/curl.h": "lib/sink/http_sink.c lib/sink/http_url.c",
+    "curl/curl.h": "lib/backfill/api.c lib/sink/http_sink.c "
+                   "lib/sink/http_url.c",
     "fcgiapp.h": "cgi/server/fcgi.c",
     "nats/nats.h": "lib/sink/nats_options.h lib/sink/nats_stream.c",
 }
@@ -42,7 +44,9 @@ PURE = ("lib/hook/*", "lib/base/ascii*", "lib/base/json*", "lib/base/span*",
         "lib/sink/envelope*", "lib/sink/retry*", "lib/sink/row*",
         "lib/sink/http_batch*", "lib/sink/http_response*",
         "lib/sink/nats_subject*",
-        "lib/deliver/in_flight*")
+        "lib/deliver/in_flight*", "lib/backfill/api_headers*",
+        "lib/backfill/change*", "lib/backfill/failures*",
+        "lib/backfill/hook_body*", "lib/backfill/match*")
 IMPURE = re.compile(
     r"(?<![\w>.])(fopen|open|read|write|stat|time|clock_\w+|gettimeofday"
     r"|getenv|pthread_\w+|printf|fprintf|syslog|rand|random)\(")
