@@ -123,7 +123,7 @@ test_documents() {
 		done <"$work/links"
 	done
 	is "$lost" '' 'documents lead to documents that are installed'
-	is "$(find "$here/docs" -name '*.md' | wc -l)" 7 'which are seven'
+	is "$(find "$here/docs" -name '*.md' | wc -l)" 8 'which are eight'
 }
 
 test_snippet() {
