@@ -140,7 +140,7 @@ def without_nats():
 def run(tap):
     """Runs the tests, and looks at last at what each deliverer has said."""
     @tap.last("no run of sentry-deliver left a memory error")
-    def _():
+    def no_memory_error():
         for deliver in Deliver.every:
             found = h.MEMORY_ERROR.search(deliver.log())
             assert not found, \

@@ -208,7 +208,7 @@ machine = Machine()
 
 
 @tap.test("what the README says gets a hook in")
-def _():
+def readme_commands_take_a_hook():
     m = machine
     m.sh("systemd-sysusers /usr/local/lib/sysusers.d/sentry-webhooks.conf; "
          "systemctl daemon-reload; install -m 0750 -d /etc/sentry-webhooks; "
@@ -221,7 +221,7 @@ def _():
 
 
 @tap.test(f"{TIMES} restarts as fast as they go refuse no hook")
-def _():
+def restarts_refuse_no_hook():
     load = Load()
     try:
         for _ in range(TIMES):
@@ -235,7 +235,7 @@ def _():
 
 @tap.test(f"{TIMES} kills as fast as they go cut off no more than what the "
           "worker had in its hands")
-def _():
+def kills_cut_off_requests_in_work_only():
     load = Load()
     try:
         for _ in range(TIMES):
@@ -252,7 +252,7 @@ def _():
 
 @tap.test("without its secret the worker is tried again and again, beside a "
           "socket that stays, and serves once it is back")
-def _():
+def worker_without_secret_is_restarted():
     m = machine
     m.sh(f"mv {SECRET} {SECRET}.away")
     begin = int(m.show("NRestarts"))
@@ -269,7 +269,7 @@ def _():
 
 
 @tap.test("the journal knows what is a warning")
-def _():
+def journal_shows_warnings():
     body = h.compact(h.issue())
     equal(h.http(PORT, "POST", h.PATH, {
         **h.signed(body, secret="somebody's"),
@@ -285,7 +285,7 @@ def rows():
 
 
 @tap.test("make uninstall stops all, and nginx starts without it")
-def _():
+def uninstall_stops_everything():
     machine.sh("make -C sentry-webhooks/build uninstall")
     equal(machine.sh("systemctl list-units --no-legend --all 'sentry-*'"), "")
     equal(machine.sh("systemctl list-unit-files --no-legend 'sentry-*' || :"),
@@ -295,7 +295,7 @@ def _():
 
 
 @tap.test("and installed again it takes hooks beside those that it had")
-def _():
+def installed_again_keeps_old_hooks():
     before = rows()
     assert before > 0
     machine.sh("make -C sentry-webhooks/build install; systemctl "

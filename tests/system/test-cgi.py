@@ -116,13 +116,13 @@ def refused(answer, status, text):
 
 
 @tap.table("GET is answered 200 {}", BOTH)
-def _(where, via):
+def get_is_200(where, via):
     need(via)
     said(via.get(), 200, b'{"status":"ok","service":"sentry-webhooks"}')
 
 
 @tap.table("GET .../ready and /metrics answer {}", BOTH)
-def _(where, via):
+def ready_and_metrics_answer(where, via):
     need(via)
     answer = via.get(h.PATH + "/ready")
     equal(answer.status, 200, answer)
@@ -131,7 +131,7 @@ def _(where, via):
 
 
 @tap.table("a hook is answered 200 and stored {}", BOTH)
-def _(where, via):
+def hook_is_stored(where, via):
     need(via)
     body = h.compact(h.issue())
     said(via.post(body, signed(body)), 200, h.RECEIVED)
@@ -142,7 +142,7 @@ def _(where, via):
 
 
 @tap.table("a body of 300 kB is stored to the byte {}", BOTH)
-def _(where, via):
+def large_body_is_stored_exactly(where, via):
     need(via)
     body = h.compact(h.issue(padding="x" * 300000))
     said(via.post(body, signed(body)), 200, h.RECEIVED)
@@ -150,7 +150,7 @@ def _(where, via):
 
 
 @tap.table("PUT is answered 405 with Allow {}", BOTH)
-def _(where, via):
+def put_is_405_with_allow(where, via):
     need(via)
     answer = via.get(method="PUT")
     equal((answer.status, answer.headers.get("allow")),
@@ -169,7 +169,7 @@ REFUSED = [
 
 
 @tap.table("{} is refused as in FastCGI", REFUSED)
-def _(name, body, headers, status, text):
+def refused_as_in_fastcgi(name, body, headers, status, text):
     for _, via in BOTH:
         if via:
             refused(via.post(body, headers), status, text)
@@ -180,13 +180,13 @@ def _(name, body, headers, status, text):
     ("that is absent", False, 400), ("+5", "+5", 400), (" 5", " 5", 400),
     ("of 20 digits", "9" * 20, 413), ("over the limit", "8388609", 413),
     ("beyond the body", "99999", 400)])
-def _(name, length, status):
+def bad_length_is_refused_by_pipe(name, length, status):
     refused(PIPE.post(BODY, signed(BODY), length), status,
             "Bad request" if status == 400 else "Payload too large")
 
 
 @tap.test("bytes beyond the length are no part of the body")
-def _():
+def bytes_beyond_length_are_ignored():
     body = h.compact(h.issue())
     said(PIPE.post(body + b"xxx", signed(body), str(len(body))), 200,
          h.RECEIVED)
@@ -194,7 +194,7 @@ def _():
 
 
 @tap.test("an environment that names a socket for others changes nothing")
-def _():
+def socket_in_environment_is_ignored():
     for place in (FOLDER + "/others", "127.0.0.1:1"):
         body = h.compact(h.issue())
         said(Pipe({**OWN, "SENTRY_WEBHOOKS_SOCKET": place}).post(
@@ -203,7 +203,7 @@ def _():
 
 
 @tap.test("with no secret POST is answered 500 and GET 200")
-def _():
+def post_without_secret_is_500():
     none = Pipe({"SENTRY_WEBHOOKS_DB": DB})
     equal(none.get().status, 200)
     refused(none.post(BODY, signed(BODY)), 500,
@@ -211,13 +211,13 @@ def _():
 
 
 @tap.test("with neither database nor spool POST is answered 500")
-def _():
+def post_without_database_and_spool_is_500():
     none = Pipe({**OWN, "SENTRY_WEBHOOKS_DB": FOLDER + "/no/such/o.db"})
     refused(none.post(BODY, signed(BODY)), 500, "Internal server error")
 
 
 @tap.test("a reader of the answer that is gone does not lose the hook")
-def _():
+def reader_gone_loses_no_hook():
     body = h.compact(h.issue())
     read, write = os.pipe()
     os.close(read)
@@ -232,7 +232,7 @@ def _():
 
 
 @tap.test(f"{CROWD} hooks at once are each stored once under fcgiwrap")
-def _():
+def crowd_under_fcgiwrap_is_stored_once():
     need(NGINX)
     bodies, wrong = [h.compact(h.issue()) for _ in range(CROWD)], []
 
@@ -260,7 +260,7 @@ def all_come_in(bodies, db):
 
 
 @tap.test("a locked database sends the hook to the spool, answered 200")
-def _():
+def locked_database_spools_hook():
     path = os.path.join(h.Scratch.new("locked"), "outbox.db")
     h.Worker(db=path).stop()
     via = Pipe({"SENTRY_CLIENT_SECRET_FILE": SECRET_FILE,

@@ -145,7 +145,7 @@ def crash_matrix(name, w, least):
 
 
 @tap.test("killed at each call from accept to answer: a 200 is kept once")
-def _():
+def kill_at_each_call_of_a_request():
     need_strace()
     site = Site()
     w = site.worker
@@ -159,7 +159,7 @@ def _():
 
 
 @tap.test("killed at each call on the way to the spool: the same")
-def _():
+def kill_at_each_call_of_spooling():
     need_strace()
     site = Site()
     w = site.worker
@@ -174,7 +174,7 @@ def _():
 
 
 @tap.test("killed at each call while the spool is brought in: the same")
-def _():
+def kill_at_each_call_of_draining():
     need_strace()
     site = Site()
     w = site.worker
@@ -273,7 +273,7 @@ def kept(w):
 
 @tap.test(f"killed -9 {KILLS} times amid load, a deliverer, a reader, edits by "
           "a shell and locks: none is lost or doubled, the database is sound")
-def _():
+def kills_amid_everything():
     site = faults.Site()
     w = site.worker
     delivers = deliverer(w)
@@ -386,7 +386,7 @@ class OneRequest:
     ("each allocation and all after it", True, ()),
     ("each allocation in turn, with --redact", False, ("--redact",)),
 ])
-def _(name, all_from_there, options):
+def failed_allocation_or_call(name, all_from_there, options):
     if counts_lines():
         raise h.Skip("libgcov needs memory at the end")
     one = OneRequest("out of memory, " + name, *options)

@@ -25,7 +25,7 @@ tap = h.Tap()
 # ---- a spool with things in it that are no hooks --------------------------
 
 @tap.test("strange files in the spool harm nobody, and good ones come in")
-def _():
+def strange_files_in_spool():
     site = Site()
     w = site.worker
     shell = held(w)
@@ -89,7 +89,7 @@ def too_large(path):
                ("a file of 300 MiB", too_large),
                ("a file of chance bytes",
                 lambda path: h.write(path, os.urandom(5000)))])
-def _(name, make):
+def strange_hook_file_is_set_aside(name, make):
     w = h.Worker(*h.BRIEF)
     if make is os.mkdir:
         folder = os.path.join(w.spool, "1.hook")
@@ -104,7 +104,7 @@ def _(name, make):
 
 
 @tap.test("--retry-bad brings in what the database refused, once it takes it")
-def _():
+def retry_bad_brings_in_refused_hooks():
     site = Site()
     w = site.worker
     books = Books("refused by the database, and tried again")
@@ -132,7 +132,7 @@ def _():
 
 
 @tap.test("a spool file that no descriptor is left for waits, and comes in")
-def _():
+def no_descriptor_for_spool_file():
     need_strace()
     site = Site()
     w = site.worker
@@ -154,7 +154,7 @@ def _():
 
 @tap.test("large hooks come in from the spool beside a writer, some refused: "
           "the database stays sound")
-def _():
+def large_spooled_hooks_beside_writer():
     site = Site()
     w = site.worker
     books = Books("large hooks from the spool, some refused")
@@ -193,7 +193,7 @@ def _():
 
 @tap.test("a spool folder that was renamed gets no more hooks, the new one "
           "does")
-def _():
+def renamed_spool_folder():
     site = Site()
     w = site.worker
     books = Books("spool folder renamed")
@@ -224,7 +224,7 @@ def several(books, w, count):
 
 
 @tap.test("spool files of others come in one after the other, with no rest")
-def _():
+def foreign_spool_files_come_in():
     need_strace()
     site = Site()
     w = site.worker
@@ -279,7 +279,7 @@ def broken_worker(db, **more):
 
 
 @tap.test("without the database's folder hooks wait in the spool")
-def _():
+def database_folder_missing():
     missing = os.path.join(h.Scratch.new("gone"), "not", "yet")
     w = broken_worker(os.path.join(missing, "o.db"))
     spools_until(w, lambda: os.makedirs(missing))
@@ -287,7 +287,7 @@ def _():
 
 
 @tap.test("with garbage for a database hooks wait in the spool")
-def _():
+def database_is_garbage():
     db = os.path.join(h.Scratch.new("garbage"), "o.db")
     h.write(db, os.urandom(20000))
     before = open(db, "rb").read()
@@ -299,14 +299,14 @@ def _():
 
 
 @tap.test("with a folder for a database hooks wait in the spool")
-def _():
+def database_is_a_folder():
     db = os.path.join(h.Scratch.new("folder"), "o.db")
     os.mkdir(db)
     spools_until(broken_worker(db), lambda: os.rmdir(db))
 
 
 @tap.test("with a read-only database hooks wait in the spool")
-def _():
+def database_is_read_only():
     if os.geteuid() == 0:
         raise h.Skip("root may write everything")
     folder = h.Scratch.new("readonly")
@@ -322,7 +322,7 @@ def _():
 
 
 @tap.test("with neither database nor spool a hook is answered 500")
-def _():
+def neither_database_nor_spool():
     folder = h.Scratch.new("neither")
     db = os.path.join(folder, "missing", "o.db")
     spool = h.write(os.path.join(folder, "spool"), "a file in the way")
@@ -348,7 +348,7 @@ def _():
 
 
 @tap.test("without a spool a hook is still stored in the database")
-def _():
+def no_spool_stores_in_database():
     folder = h.Scratch.new("nospool")
     spool = h.write(os.path.join(folder, "spool"), "a file in the way")
     w = h.Worker(*h.BRIEF, "--spool", spool, folder=folder)
@@ -414,7 +414,7 @@ def on_disks(test):
 
 @tap.test("the database's disk is full: all 200 by the spool, then room")
 @on_disks
-def _(disks, start):
+def database_disk_full(disks, start):
     w = start(0, 1)
     disks[1].remount("size=64m")
     books = Books("full disk, database")
@@ -432,7 +432,7 @@ def _(disks, start):
 
 @tap.test("the spool's disk is full: all 200 by the database, else 500")
 @on_disks
-def _(disks, start):
+def spool_disk_full(disks, start):
     w = start(0, 1)
     disks[0].remount("size=64m")
     books = Books("full disk, spool")
@@ -456,7 +456,7 @@ def _(disks, start):
 
 @tap.test("both on one full disk: 500, nothing half kept, then room")
 @on_disks
-def _(disks, start):
+def shared_disk_full(disks, start):
     w = start(0, 0)
     books = Books("full disk, both")
     for _ in range(3):
@@ -479,7 +479,7 @@ def is_full_or_well(w):
 
 @tap.table("a disk with blocks of 1 KiB has {} left at the start: said, and "
            "served", [(n,) for n in range(0, 44, 4)])
-def _(spare):
+def small_blocks_nearly_full(spare):
     disk = Ext4()
     try:
         w = h.Worker(*h.BRIEF, db=os.path.join(disk.folder, "o.db"))
@@ -508,7 +508,7 @@ def _(spare):
 
 @tap.test("a disk that fills up and empties under load: no 200 is lost")
 @on_disks
-def _(disks, start):
+def disk_fills_and_empties_under_load(disks, start):
     w = start(0, 1)
     disks[0].remount("size=48m")
     disks[1].remount("size=256m")
@@ -534,7 +534,7 @@ def _(disks, start):
 
 @tap.test("a database on a disk mounted read-only: the spool, until it is rw")
 @on_disks
-def _(disks, start):
+def disk_mounted_read_only(disks, start):
     w = start(0, 1)
     equal(w.stop(), 0)
     disks[0].remount("ro")
@@ -560,7 +560,7 @@ def rests(w):
 
 @tap.test("a spool that cannot be emptied is said once a file, and left alone")
 @on_disks
-def _(disks, start):
+def spool_cannot_be_emptied(disks, start):
     need_strace()
     w = start(0, 1)
     disks[1].remount("size=64m")
@@ -648,13 +648,13 @@ def by_spool(name, inject, path, words):
     ("renaming a file in the spool", by_spool, "renameat2:error=EIO", None,
      None),
 ])
-def _(name, how, inject, path, words):
+def system_call_fails(name, how, inject, path, words):
     need_strace()
     how(name + " fails", inject, path, words)
 
 
 @tap.test("after a failed sync the WAL is emptied before any 200 by it")
-def _():
+def failed_sync_empties_wal_first():
     need_strace()
     w = h.Worker(*h.BRIEF)
     h.map_everything(w.db)
@@ -679,7 +679,7 @@ def _():
 
 
 @tap.test("after a failed sync a reader keeps the log, and all is spooled")
-def _():
+def failed_sync_beside_reader():
     need_strace()
     w = h.Worker(*h.BRIEF)
     h.map_everything(w.db)
@@ -706,7 +706,7 @@ def _():
 
 
 @tap.test("checkpoints that fail are said, and hooks go to the spool")
-def _():
+def checkpoint_fails():
     need_strace()
     site = Site()
     w = site.worker
@@ -743,7 +743,7 @@ def account(books, *paths):
 
 
 @tap.test("a database moved away under load: its WAL goes with it")
-def _():
+def database_moved_under_load():
     site = Site()
     w = site.worker
     books = Books("database moved away under load")
@@ -764,7 +764,7 @@ def _():
 
 
 @tap.test("a database replaced by another one under load: both are whole")
-def _():
+def database_replaced_under_load():
     other = h.Worker()
     other_books = Books("database replaced under load")
     for _ in range(20):
@@ -830,7 +830,7 @@ def has_open(process, path):
 
 @tap.test("a deliverer does not open what came in its database's place while "
           "the old log stands beside it")
-def _():
+def deliverer_waits_for_old_log():
     site = Site()
     w = site.worker
     busy = deliverer(w)
@@ -864,7 +864,7 @@ def _():
     ("replaced amid a reader's look", replaced, True, unmapped_site),
     ("replaced under a busy deliverer", replaced, False, Site),
     ("replaced under a busy deliverer and a reader", replaced, True, Site)])
-def _(name, away, snapshot, make):
+def database_taken_away_from_readers(name, away, snapshot, make):
     site = make()
     w = site.worker
     other = deliverer(w)
@@ -896,7 +896,7 @@ def _(name, away, snapshot, make):
 @tap.table("the {} deleted under the worker: what was answered stays", [
     ("write-ahead log", ["-wal"]), ("log's index", ["-shm"]),
     ("log and its index", ["-wal", "-shm"])])
-def _(name, suffixes):
+def log_files_deleted(name, suffixes):
     site = Site()
     w = site.worker
     books = Books(f"{name} deleted under the worker")
@@ -927,7 +927,7 @@ def _(name, suffixes):
 
 
 @tap.test("VACUUM by a shell under load is taken for what it is")
-def _():
+def vacuum_under_load():
     site = Site()
     w = site.worker
     books = Books("VACUUM under load")
@@ -960,7 +960,7 @@ def _():
 
 @tap.test("through a symbolic link it is the same database to all, and a link "
           "that is moved is followed")
-def _():
+def symbolic_link_is_followed():
     folder = h.Scratch.new("link")
     real = [os.path.join(h.Scratch.new("real"), "o.db") for _ in range(2)]
     link = os.path.join(folder, "outbox.db")
@@ -992,7 +992,7 @@ def _():
 
 @tap.test("the newest hook's row is deleted by hand: those that follow come "
           "in")
-def _():
+def newest_row_deleted():
     site = Site()
     w = site.worker
     books = Books("newest row deleted by hand")
@@ -1026,7 +1026,7 @@ def held_log(name):
 
 @tap.test("a log without its database is not taken for a new one's, nor "
           "thrown away")
-def _():
+def foreign_log_is_left_alone():
     site, books, reader = held_log("moved after a kill, without its log")
     w = site.worker
     w.kill()
@@ -1048,7 +1048,7 @@ def _():
     ("killed, its database moved", h.Worker.kill, moved),
     ("killed, its database replaced", h.Worker.kill, replaced),
     ("stopped, its database replaced", h.Worker.stop, replaced)])
-def _(name, end, away):
+def worker_ends_while_old_log_stays(name, end, away):
     site, books, reader = held_log(name)
     w = site.worker
     away(w)
@@ -1110,7 +1110,7 @@ def start_anew(w):
 
 @tap.table("a database {} under load: said, and kept from then on",
            DAMAGES)
-def _(name, damage):
+def database_damaged_under_load(name, damage):
     site, first = filled()
     w = site.worker
     damage(w.db)
@@ -1138,7 +1138,7 @@ def _(name, damage):
 
 @tap.table("a database {} at the start: the spool, until it is repaired",
            DAMAGES[1:])
-def _(name, damage):
+def database_damaged_at_start(name, damage):
     site, _ = filled()
     w = site.worker
     equal(w.stop(), 0)
@@ -1161,7 +1161,7 @@ def _(name, damage):
 
 @tap.table("its {} deleted, and a shell opens it: none lost, none corrupt", [
     ("-wal",), ("-shm",)])
-def _(suffix):
+def log_deleted_then_shell(suffix):
     site = Site()
     w = site.worker
     books = Books(f"{suffix} deleted, then a shell")

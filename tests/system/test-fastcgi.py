@@ -71,7 +71,7 @@ def positions(end, dense=300, step=23):
 
 
 @tap.test("a request cut at any byte stores nothing, the worker lives on")
-def _():
+def truncated_request_stores_nothing():
     last = len(WHOLE) - 9       # the byte before the body's last
     for at in positions(last):
         throw(WHOLE[:at])
@@ -82,7 +82,7 @@ def _():
 
 
 @tap.test("a request cut at any byte is let go, or refused")
-def _():
+def truncated_request_is_closed_or_refused():
     last = len(WHOLE) - 9
     for at in positions(last, 60, 61):
         raw = throw(WHOLE[:at], wait=True)
@@ -93,7 +93,7 @@ def _():
 
 
 @tap.test("a body cut by the sender is answered 400")
-def _():
+def truncated_body_is_400():
     head = begin() + stream(PARAMS, h.pairs(VALUES))
     for n in (0, 1, len(BODY) // 2, len(BODY) - 1):
         raw = h.fcgi_raw(W.socket, head + stream(STDIN, BODY[:n]))
@@ -102,7 +102,7 @@ def _():
 
 
 @tap.test("a request split at any byte is answered 200")
-def _():
+def request_split_anywhere_is_200():
     for at in positions(len(WHOLE), 40, 97)[1:]:
         with h.connect(W.socket) as s:
             s.sendall(WHOLE[:at])
@@ -112,7 +112,7 @@ def _():
 
 
 @tap.test("a request sent byte by byte over TCP is answered 200")
-def _():
+def byte_by_byte_over_tcp_is_200():
     with socket.create_server(("127.0.0.1", 0)) as listen:
         w = h.Worker(listen=listen)
         with h.connect(w.socket) as s:
@@ -127,7 +127,7 @@ def _():
 # socket holds some 300 pieces, however small.
 @tap.test("who sends a head byte by byte over a Unix socket is cut off, and "
           "holds up nobody")
-def _():
+def slow_head_is_cut_off():
     with h.connect(W.socket) as s, h.Pace() as pace:
         s.setblocking(False)
         try:
@@ -154,7 +154,7 @@ def _():
         PARAMS, h.pairs(VALUES), request=65535) + stream(
         STDIN, BODY, request=65535)),
 ])
-def _(name, make):
+def odd_records_are_200(name, make):
     raw = h.fcgi_raw(W.socket, make())
     records = [(k, 1, c) for k, r, c in h.fcgi_records(raw)]
     out = b"".join(c for k, r, c in records if k == h.STDOUT)
@@ -162,7 +162,7 @@ def _(name, make):
 
 
 @tap.test("a body of 64 kB records and padding is stored to the byte")
-def _():
+def padded_body_is_stored_exactly():
     body = h.compact(h.issue(padding="x" * 300000))
     values = dict(VALUES, CONTENT_LENGTH=str(len(body)),
                   HTTP_SENTRY_HOOK_SIGNATURE=h.sign(body))
@@ -175,7 +175,7 @@ def _():
 
 
 @tap.test("bytes beyond CONTENT_LENGTH are no part of the body")
-def _():
+def bytes_beyond_content_length_are_ignored():
     body = h.compact(h.issue())
     values = dict(VALUES, CONTENT_LENGTH=str(len(body)),
                   HTTP_SENTRY_HOOK_SIGNATURE=h.sign(body))
@@ -190,7 +190,7 @@ def _():
 
 
 @tap.test("two requests on a kept connection are both answered")
-def _():
+def kept_connection_answers_twice():
     with h.connect(W.socket) as s:
         for _ in range(2):
             s.sendall(h.fcgi_request(VALUES, BODY, flags=1))
@@ -255,7 +255,7 @@ def smuggling(method, signature, length, body=b""):
     ("of no length", "POST", "0" * 64, "", 400),
     ("that nobody asked for", "GET", None, len(FORGED), 200),
     ("behind a hook", "POST", h.sign(BODY), len(BODY), 200)])
-def _(name, method, signature, length, status):
+def body_of_fastcgi_is_answered_once(name, method, signature, length, status):
     data = smuggling(method, signature, length,
                      BODY if length == len(BODY) else b"")
     with h.connect(W.socket) as s:
@@ -358,7 +358,7 @@ WRONG = [
 
 
 @tap.table("{}: the worker lets go, and lives on", WRONG)
-def _(name, data):
+def protocol_violation_is_survived(name, data):
     total = hooks()
     throw(data)
     throw(data, wait=True)
@@ -380,7 +380,7 @@ ODD = [
 
 
 @tap.table("a hook with {} is answered 200", ODD)
-def _(name, more):
+def hook_with_odd_parameters_is_200(name, more):
     values = more + list(VALUES.items())
     raw = h.fcgi_raw(W.socket, begin() + stream(PARAMS, h.pairs(values)) +
                      stream(STDIN, BODY))
@@ -388,13 +388,13 @@ def _(name, more):
 
 
 @tap.test("a request of no parameters at all is answered 405")
-def _():
+def no_parameters_is_405():
     raw = h.fcgi_raw(W.socket, begin() + record(PARAMS) + record(STDIN))
     equal(h.fcgi_answer(raw).status, 405)
 
 
 @tap.test("management records are answered or passed over")
-def _():
+def management_records():
     ask = h.pairs({"FCGI_MAX_CONNS": "", "FCGI_MAX_REQS": "",
                    "FCGI_MPXS_CONNS": ""})
     for data in (record(h.GET_VALUES, ask, 0), record(h.GET_VALUES, b"", 0),
@@ -415,7 +415,7 @@ def _():
 # Nobody can look ahead of libfcgi there. Only who may write to the socket can
 # send it, which nginx never does; what was answered 200 is on the disk.
 @tap.test("GET_VALUES amid a body may end the worker: every 200 is kept")
-def _():
+def get_values_amid_body():
     w = h.Worker()
     sent = [h.compact(h.issue()) for _ in range(20)]
     for body in sent:
@@ -437,7 +437,7 @@ def _():
 
 
 @tap.test("500 requests with flipped bytes store nothing unsigned")
-def _():
+def flipped_bytes_store_nothing_unsigned():
     dice = random.Random(20260111)
     for _ in range(500 if h.SLOW == 1 else 100):
         data = bytearray(WHOLE)
@@ -451,7 +451,7 @@ def _():
 
 
 @tap.test("300 requests of chance bytes leave the worker alive")
-def _():
+def random_bytes_are_survived():
     dice = random.Random(20260112)
     for _ in range(300 if h.SLOW == 1 else 60):
         data = dice.randbytes(dice.randrange(1, 400))
@@ -467,7 +467,7 @@ def _():
     ("say nothing", b""), ("stop in a header", WHOLE[:5]),
     ("stop amid the parameters", WHOLE[:200]),
     ("stop amid the body", WHOLE[:len(WHOLE) - 100])])
-def _(name, data):
+def idle_connections_hold_up_nobody(name, data):
     silent = [h.connect(W.socket) for _ in range(THREADS + 4)]
     try:
         for s in silent:
@@ -483,7 +483,7 @@ def _(name, data):
 
 
 @tap.test("who drips his body is cut off in some 10 s, and holds up no hook")
-def _():
+def dripping_body_is_cut_off():
     dripping = [h.connect(W.socket) for _ in range(THREADS // 2)]
     for s in dripping:
         s.sendall(begin() + stream(PARAMS, P) +
@@ -531,7 +531,7 @@ def stopped(w):
 # The metrics count it: so they were made later.
 @tap.table("a hook of {} that comes together with a scrape does not wait for "
            "it", [("2 KiB", 300), ("200 KiB", 200000)])
-def _(name, size):
+def hook_beside_scrape_is_served(name, size):
     w = h.Worker("--threads", "1")
     body = h.compact(h.issue(padding="x" * size))
     values = dict(VALUES, CONTENT_LENGTH=str(len(body)),
@@ -556,7 +556,7 @@ def _(name, size):
 
 @tap.test("a hook that comes together with beginnings of others does not "
           "wait for them")
-def _():
+def hook_beside_beginnings_is_served():
     w = h.Worker("--threads", "2")
     peers = [h.connect(w.socket) for _ in range(9)]
     for s in peers:
@@ -577,7 +577,7 @@ def _():
 
 
 @tap.test("a sender that goes before its answer does no harm")
-def _():
+def sender_gone_before_answer():
     for _ in range(100):
         throw(WHOLE)
         throw(h.fcgi_request(h.params("GET", h.PATH + "/metrics")))
@@ -585,7 +585,7 @@ def _():
 
 
 @tap.test("after all this every thread still serves, no descriptor is lost")
-def _():
+def every_thread_still_serves():
     wrong = []
 
     def one():

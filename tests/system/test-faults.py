@@ -65,7 +65,7 @@ def order(calls, *wanted):
 
 
 @tap.test("200 comes after the sync of the WAL, or of spool file and folder")
-def _():
+def answer_comes_after_sync():
     need_strace()
     folder = h.Scratch.new("trace")
     w = h.Worker(*h.BRIEF, folder=folder, wait=False)
@@ -90,7 +90,7 @@ def _():
 # ---- load ----------------------------------------------------------------
 
 @tap.test(f"64 clients for {LOAD_SECONDS} s: all 200, every hook one row")
-def _():
+def load_stores_each_hook_once():
     site = Site()
     load = site.hammer(LOAD_SECONDS)
     figures = load.result()
@@ -104,7 +104,7 @@ def _():
 
 
 @tap.test("a reader holds a snapshot: intake goes on, the WAL shrinks after")
-def _():
+def reader_snapshot_under_load():
     site = Site()
     w = site.worker
     limit = 64 << 20                    # journal_size_limit
@@ -135,7 +135,7 @@ def _():
 
 @tap.test("edits of the map by a plain shell under load are neither refused "
           "nor in the way, and the log stays short of its checkpoints")
-def _():
+def map_edits_under_load():
     site = Site()
     w = site.worker
     pages = 1000                        # a shell's wal_autocheckpoint
@@ -162,7 +162,7 @@ def _():
 # ---- kill -9 and restarts ------------------------------------------------
 
 @tap.test(f"killed -9 {KILLS} times under load: every 200 is kept once")
-def _():
+def kills_under_load():
     site = Site()
     w = site.worker
     load = site.hammer()
@@ -181,7 +181,7 @@ def _():
 
 
 @tap.test("killed -9 under load while the database is locked: the same")
-def _():
+def kills_under_load_while_locked():
     site = Site()
     w = site.worker
     load = site.hammer()
@@ -204,7 +204,7 @@ def _():
 
 
 @tap.test("SIGTERM under load and a new worker: no answer but 200")
-def _():
+def sigterm_and_new_worker_under_load():
     site = Site()
     w = site.worker
     rounds = 10 if h.FULL else 3
@@ -227,7 +227,7 @@ def unread(s):
 
 
 @tap.test("SIGTERM amid a slow request lets it end")
-def _():
+def sigterm_amid_slow_request():
     site = Site()
     w = site.worker
     body = h.compact(h.issue())
@@ -249,7 +249,7 @@ def _():
 
 
 @tap.test("SIGTERM with silent peers is done within 10 s")
-def _():
+def sigterm_with_silent_peers():
     site = Site()
     silent = [h.connect(site.worker.socket) for _ in range(20)]
     for s in silent[:10]:
@@ -266,7 +266,7 @@ def _():
 
 
 @tap.test("SIGTERM with a peer that drips its body is done within 15 s")
-def _():
+def sigterm_with_dripping_peer():
     site = Site()
     w = site.worker
     values = h.params("POST", h.PATH, {
@@ -296,7 +296,7 @@ def _():
 # ---- a locked database ---------------------------------------------------
 
 @tap.test(f"BEGIN IMMEDIATE for {LOCK_SECONDS} s under load: all 200 in 1 s")
-def _():
+def lock_under_load():
     site = Site()
     w = site.worker
     with h.Pace(site.folder) as pace:
@@ -321,7 +321,7 @@ def _():
 
 
 @tap.test("spooled hooks survive kill -9, come in once, and in order")
-def _():
+def spooled_hooks_survive_kill_in_order():
     site = Site()
     w = site.worker
     shell = held(w)
@@ -348,7 +348,7 @@ def _():
 
 
 @tap.test("a delivery sent twice while spooled is one row, seen 2")
-def _():
+def spooled_delivery_twice_is_one_row():
     site = Site()
     w = site.worker
     shell = held(w)
@@ -367,7 +367,7 @@ def _():
 
 
 @tap.test("an unreadable hook under a lock is answered 400 and kept")
-def _():
+def unreadable_hook_under_lock():
     site = Site()
     w = site.worker
     shell = held(w)
@@ -380,7 +380,7 @@ def _():
 
 
 @tap.test("under a lock a release learned is there for a later issue hook")
-def _():
+def release_learned_under_lock():
     site = Site()
     w = site.worker
     shell = held(w)
@@ -398,7 +398,7 @@ def _():
 
 
 @tap.test("a worker that starts on a locked database serves at once")
-def _():
+def start_on_locked_database():
     site = Site()
     w = site.worker
     equal(w.stop(), 0)
@@ -413,7 +413,7 @@ def _():
 
 
 @tap.test("a body of 8 MB is spooled and brought in to the byte")
-def _():
+def large_body_is_spooled_exactly():
     site = Site()
     w = site.worker
     shell = held(w)
@@ -430,7 +430,7 @@ def _():
 
 
 @tap.test("30 hooks at once while locked are all answered within 1 s")
-def _():
+def many_hooks_under_lock():
     site = Site()
     w = site.worker
     shell = held(w)
@@ -480,7 +480,7 @@ class Manager:
 
 @tap.test("a sync that hangs: unready, no ping, hooks go to the spool, and "
           "it recovers")
-def _():
+def hanging_sync():
     need_strace()
     manager = Manager()
     site = Site(env=manager.env)
@@ -511,7 +511,7 @@ def _():
 
 @tap.test("a spool that hangs with every thread in it: no ping, and it "
           "recovers")
-def _():
+def hanging_spool():
     need_strace()
     manager = Manager()
     site = Site("--threads", "4", env=manager.env)
@@ -545,7 +545,7 @@ def _():
 
 
 @tap.test("a FIFO in the place of the secrets file holds up nobody")
-def _():
+def fifo_as_secrets_file():
     site = Site()
     w = site.worker
     books = Books("a FIFO for a secrets file")
@@ -579,7 +579,7 @@ def read_pipe(end):
 
 @tap.test("a log that nobody reads holds up no hook: lines are dropped, "
           "counted, and that is said")
-def _():
+def unread_log_drops_lines():
     folder = h.Scratch.new("pipe")
     path = os.path.join(folder, "stderr")
     os.mkfifo(path)
@@ -635,7 +635,7 @@ def stop_in_namespace(w):
 
 @tap.test("two workers, each process 1 of its own, share a spool: none is "
           "overwritten")
-def _():
+def two_workers_share_a_spool():
     if not shutil.which("unshare") or subprocess.run(
             ["unshare", "-p", "-f", "--mount-proc", "true"],
             stderr=subprocess.DEVNULL, check=False).returncode != 0:
@@ -752,7 +752,7 @@ def crowd_of(site, count, http):
 
 @tap.table(f"{CROWD} connections at once {{}}: each hook is kept and answered",
            [("through nginx", True), ("straight to the socket", False)])
-def _(name, http):
+def crowd_of_connections(name, http):
     site = Site()
     books = Books(f"{CROWD} connections at once {name}")
     crowd = crowd_of(site, CROWD, http)
@@ -765,7 +765,7 @@ def _(name, http):
 
 
 @tap.test("a crowd at once while the database is locked: all 200, spooled")
-def _():
+def crowd_under_lock():
     site = Site()
     shell = held(site.worker)
     books = Books(f"{CROWD} connections at once, locked database")
@@ -793,7 +793,7 @@ def cpu_seconds(w):
 
 
 @tap.test("no descriptor is left: connections wait, and the worker rests")
-def _():
+def no_descriptor_left():
     site = Site()
     w = site.worker
     books = Books("no descriptor left")
@@ -820,7 +820,7 @@ def _():
 
 
 @tap.test("descriptors are scarce and the database locked: all 200, spooled")
-def _():
+def scarce_descriptors_under_lock():
     site = Site()
     w = site.worker
     shell = held(w)
@@ -850,7 +850,7 @@ def vanish(site, http, n):
 
 @tap.table("clients that vanish in mid-body {}: others are served, none kept",
            [("before nginx", True), ("before the worker", False)])
-def _(name, http):
+def clients_vanish_in_body(name, http):
     site = Site()
     w = site.worker
     books = Books(f"clients vanish in mid-body {name}")
@@ -871,7 +871,7 @@ def _(name, http):
 
 
 @tap.test("clients that vanish before their answer: each hook is kept once")
-def _():
+def clients_vanish_before_answer():
     site = Site()
     w = site.worker
     sent = []
@@ -886,7 +886,7 @@ def _():
 
 
 @tap.test("a peer that never ends its request holds up no other's answer")
-def _():
+def endless_request_holds_up_nobody():
     site = Site()
     w = site.worker
     books = Books("peer does not end its request")
@@ -938,7 +938,7 @@ def keeping_server(site):
 
 
 @tap.test("the worker restarted on kept connections: no answer but 200")
-def _():
+def restart_on_kept_connections():
     site = Site(config=keeping_server)
     w = site.worker
     rounds = 20 if h.FULL else 4
@@ -960,7 +960,7 @@ def _():
 
 
 @tap.test("SIGTERM on kept connections: a request is answered or not taken")
-def _():
+def sigterm_on_kept_connections():
     folder = h.Scratch.new("kept")
     listen = h.listening_socket(os.path.join(folder, "s"))
     raw = h.compact(h.issue())
@@ -1013,7 +1013,7 @@ def books_of_kept(w, load, figures, name):
 
 
 @tap.test("killed -9 on kept connections: every 200 is kept once")
-def _():
+def kill_on_kept_connections():
     site = Site(config=keeping_server)
     w = site.worker
     rounds = 10 if h.FULL else 3
@@ -1036,7 +1036,7 @@ def _():
         n.process.send_signal(signal.SIGQUIT), h.finish(n.process),
         n.start())),
 ])
-def _(name, restart):
+def nginx_ends_under_load(name, restart):
     site = Site()
     rounds = 10 if h.FULL else 3
     load = site.hammer()
@@ -1057,7 +1057,7 @@ DAY = 86400
 
 
 @tap.test("the clock jumps a day forward and back: nothing waits, none lost")
-def _():
+def clock_jumps():
     calendar = Calendar()
     site = Site(env=calendar.env)
     w = site.worker
@@ -1084,7 +1084,7 @@ def _():
 
 
 @tap.test("as CGI the commit wait holds whatever the calendar says")
-def _():
+def cgi_commit_wait_ignores_clock():
     calendar = Calendar()
     calendar.jump(DAY)
     w = h.Worker()

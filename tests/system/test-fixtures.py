@@ -80,7 +80,7 @@ def is_observed(row, resource, action, payload):
 
 
 @tap.table("{} is answered 200 and stored", HOOKS)
-def _(name, resource, action, payload):
+def fixture_is_stored(name, resource, action, payload):
     rows = newest(send(payload, resource))
     if not rows:        # another file with the same natural key came first
         seen = W.value("SELECT max(seen) FROM webhook WHERE resource = ? "
@@ -91,14 +91,14 @@ def _(name, resource, action, payload):
 
 
 @tap.table("{} of the second folder is answered 200 and stored", LATER)
-def _(name, resource, action, payload):
+def second_fixture_is_stored(name, resource, action, payload):
     rows = newest(send(payload, resource))
     equal([row["seen"] for row in rows], [1])
     is_observed(rows[0], resource, action, payload)
 
 
 @tap.test("no two files of the second folder become one row")
-def _():
+def second_fixtures_are_distinct_rows():
     need(LATER)
     worker = h.Worker("--observe", "*")
     nginx = h.Nginx(worker.socket)
@@ -111,7 +111,7 @@ def _():
 
 
 @tap.test("every kind of fixture was there")
-def _():
+def every_kind_was_there():
     need(HOOKS)
     assert len(HOOKS) > 50 and len(VECTORS) > 5
     equal({r for _, r, _, _ in HOOKS} >= {
@@ -122,7 +122,7 @@ def _():
 @tap.table("the unsigned legacy plugin is answered 401: {}", [
     ("without a signature", {}), ("with an empty one", {
         "Sentry-Hook-Signature": ""})])
-def _(name, headers):
+def unsigned_legacy_is_401(name, headers):
     need(HOOKS)
     for path in glob.glob(FIRST + "/legacy-plugin*"):
         with open(path, "rb") as f:
@@ -161,7 +161,7 @@ def verdict(vector, body):
 
 
 @tap.table("signature vector {} is judged as it says", VECTORS)
-def _(name, vector):
+def signature_vector(name, vector):
     body = base64.b64decode(vector["body_b64"])
     equal(len(body), vector["body_bytes"])
     worker, nginx = judge(vector["secret"])
@@ -177,7 +177,7 @@ def _(name, vector):
 
 
 @tap.test("an issue hook gets the release of an earlier alert of its issue")
-def _():
+def issue_gets_earlier_release():
     need(HOOKS)
     done = 0
     issues = [p for _, r, _, p in HOOKS if r == "issue"]

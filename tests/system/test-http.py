@@ -46,12 +46,12 @@ ALIVE = b'{"status":"ok","service":"sentry-webhooks"}'
 
 
 @tap.table("GET is answered {}", BOTH)
-def _(where, via):
+def get_answers(where, via):
     said(via.get(), 200, ALIVE)
 
 
 @tap.table("HEAD is answered with GET's head {}", BOTH)
-def _(where, via):
+def head_answers_like_get(where, via):
     answer = via.get(method="HEAD")
     equal(answer.status, 200)
     equal(answer.headers.get("content-type"), "application/json")
@@ -62,7 +62,7 @@ def _(where, via):
 
 
 @tap.table("GET .../ready says that all works {}", BOTH)
-def _(where, via):
+def ready_answers(where, via):
     answer = via.get(h.PATH + "/ready")
     assert answer.body.endswith(b"}\n"), "no line end after it"
     said(answer, 200, answer.body)
@@ -72,7 +72,7 @@ def _(where, via):
 
 
 @tap.test("/ready may stand in PATH_INFO, and may be cut in two")
-def _():
+def ready_in_path_info():
     for script, info in ((h.PATH, "/ready"), (h.PATH + "/", "ready"),
                          ("", "/x/ready")):
         answer = h.fcgi(W.socket, h.params("GET", script,
@@ -99,7 +99,7 @@ def ready_knows_the_last_hook():
 
 
 @tap.test("a path that only looks like /ready or /metrics is plain")
-def _():
+def similar_path_is_plain():
     for path in ("/already", "/ready/", "/readyx", "ready", "/metric",
                  "/metrics/x", "/METRICS", ""):
         said(W.get(path), 200, ALIVE)
@@ -141,12 +141,12 @@ def metrics(via=W):
 
 
 @tap.table("GET .../metrics is Prometheus text {}", BOTH)
-def _(where, via):
+def metrics_are_prometheus_text(where, via):
     metrics(via)
 
 
 @tap.test("counters of the metrics only grow, and a hook makes one grow")
-def _():
+def counters_only_grow():
     before, types = metrics()
     W.post(FIRST, signed(FIRST))
     after, _ = metrics()
@@ -160,7 +160,7 @@ def _():
 
 
 @tap.test("histograms of the metrics are cumulative and end with +Inf")
-def _():
+def histograms_are_cumulative():
     series, types = metrics()
     for base in (n for n, t in types.items() if t == "histogram"):
         sums = {}
@@ -187,7 +187,7 @@ def not_allowed(answer):
 
 @tap.table("{} is answered 405 with Allow", [
     (m,) for m in ("PUT", "DELETE", "PATCH", "OPTIONS")])
-def _(method):
+def other_method_is_405(method):
     for _, via in BOTH:
         not_allowed(via.get(method=method))
 
@@ -197,7 +197,7 @@ def _(method):
      "space", "POST "), ("a method of 5 kB", "P" * 5000),
     ("a method of control bytes", "\x1b[2J\n"), ("TRACE", "TRACE"),
     ("POST\\0", "POST\0X")])
-def _(name, method):
+def other_method_on_socket_is_405(name, method):
     if "\0" in method:      # libfcgi's strings end there: POST or nothing
         equal(W.get(method=method).status in (400, 401, 405), True)
         return
@@ -205,7 +205,7 @@ def _(name, method):
 
 
 @tap.test("a request without REQUEST_METHOD is answered 405")
-def _():
+def no_method_is_405():
     not_allowed(h.fcgi(W.socket, {"SCRIPT_NAME": h.PATH}))
 
 
@@ -245,7 +245,7 @@ BAD_SIGNATURES = [
 
 
 @tap.table("{} is answered 401 and leaves no row", BAD_SIGNATURES)
-def _(name, signature, text):
+def bad_signature_is_401(name, signature, text):
     before = webhooks()
     headers = signed(FIRST)
     headers.pop(SIG)
@@ -257,7 +257,7 @@ def _(name, signature, text):
 
 
 @tap.test("a signature with a blank after it is answered 401 on the socket")
-def _():
+def signature_with_blank_is_401():
     for blank in (" ", "\n", "\t", "\r"):
         headers = signed(FIRST)
         headers[SIG] += blank
@@ -265,7 +265,7 @@ def _():
 
 
 @tap.test("every flipped byte of a body is answered 401")
-def _():
+def flipped_byte_is_401():
     before = webhooks()
     headers = signed(FIRST)
     for at in range(0, len(FIRST), 97):
@@ -286,7 +286,7 @@ GOOD_SIGNATURES = [
 
 
 @tap.table("{} is answered 200 and leaves a row", GOOD_SIGNATURES)
-def _(name, make):
+def good_signature_is_200(name, make):
     for _, via in BOTH:
         before = webhooks()
         body = h.compact(h.issue())
@@ -298,7 +298,7 @@ def _(name, make):
 
 
 @tap.test("a wrong Hook-Signature is not saved by a good App-Signature")
-def _():
+def hook_signature_has_precedence():
     headers = signed(FIRST)
     headers["Sentry-App-Signature"] = headers[SIG]
     headers[SIG] = "0" * 64
@@ -307,7 +307,7 @@ def _():
 
 
 @tap.test("each of several secrets is good, and is named in the row")
-def _():
+def several_secrets():
     w = h.Worker(secret="# a comment\n\nold  oldsecret\nnew\tnewsecret\n"
                  "  bare0secret  \n# hidden hidesecret")
     names = []
@@ -324,7 +324,7 @@ def _():
 
 
 @tap.test("SENTRY_CLIENT_SECRET holds several, by blanks and commas")
-def _():
+def secrets_from_environment():
     w = h.Worker(secret=None, env={
         "SENTRY_CLIENT_SECRET": " first---,second-- third---\n\tfourth--,, "})
     for secret in ("first---", "second--", "third---", "fourth--"):
@@ -335,7 +335,7 @@ def _():
 
 
 @tap.test("64 secrets are good, and it is said when there are more")
-def _():
+def at_most_64_secrets():
     names = [f"secret{n:03}" for n in range(65)]
     for n, line in ((64, 0), (65, 1)):
         w = h.Worker(secret=None, env={
@@ -346,7 +346,7 @@ def _():
 
 
 @tap.test("with no secret POST is answered 500, GET 200, and it is said once")
-def _():
+def no_secret_is_500():
     w = h.Worker(secret=None)
     said(w.get(), 200, ALIVE)
     for headers in (signed(FIRST), {}, signed(FIRST, secret="")):
@@ -359,7 +359,7 @@ def _():
 @tap.table("a secret of {} counts as none", [
     ("nothing but comments", "# abc\n\n   \n"), ("nothing", ""),
     ("one byte", "x\n"), ("seven bytes, named", "name 1234567\n")])
-def _(name, text):
+def empty_secret_is_none(name, text):
     w = h.Worker(secret=text)
     said(w.get(), 200, ALIVE)
     for secret in ("", "abc", "# abc", "x", "1234567"):
@@ -381,7 +381,7 @@ LARGE = "Payload too large"
     ("of two numbers", "5,5"), ("-0", "-0"), ("with a newline", "5\n"),
     ("of non-ASCII digits", "\u0665"), ("of -2^63", "-9223372036854775808"),
     ("of 5 kB of letters", "a" * 5000)])
-def _(name, length):
+def bad_length_is_400(name, length):
     before = webhooks()
     refused(W.post(FIRST, signed(FIRST), length), 400, BAD)
     equal(webhooks(), before)
@@ -394,7 +394,7 @@ def _(name, length):
     ("2^64 - 1", str(2**64 - 1)), ("2^64", str(2**64)),
     ("2^64 and the true length", str(2**64 + len(FIRST))),
     ("20 digits", "9" * 20), ("5000 digits", "9" * 5000)])
-def _(name, length):
+def large_length_is_413(name, length):
     before = webhooks()
     refused(W.post(FIRST, signed(FIRST), length), 413, LARGE)
     equal(webhooks(), before)
@@ -403,7 +403,7 @@ def _(name, length):
 @tap.table("a Content-Length of {} never reaches the writer through nginx", [
     ("abc", "abc"), ("-1", "-1"), ("+5", "+5"), ("nothing", ""),
     ("20 digits", "9" * 20), ("two numbers", "5, 5")])
-def _(name, length):
+def odd_length_through_nginx(name, length):
     before = webhooks()
     answer = N.post(FIRST, signed(FIRST), length)
     assert answer.status in (400, 413), answer
@@ -411,7 +411,7 @@ def _(name, length):
 
 
 @tap.test("a POST without any length is answered 400 or 411 through nginx")
-def _():
+def missing_length_through_nginx():
     before = webhooks()
     answer = N.post(b"", signed(FIRST), False)
     assert answer.status in (400, 411), answer
@@ -419,7 +419,7 @@ def _():
 
 
 @tap.test("a chunked body is judged as any other through nginx")
-def _():
+def chunked_body_through_nginx():
     body = h.compact(h.issue())
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in (
         body[:10], body[10:700], body[700:])) + b"0\r\n\r\n"
@@ -428,7 +428,7 @@ def _():
 
 
 @tap.test("fewer bytes than the length says are answered 400")
-def _():
+def short_body_is_400():
     before = webhooks()
     for n in (0, 1, len(FIRST) - 1):
         refused(W.post(FIRST[:n], signed(FIRST), str(len(FIRST))), 400, BAD)
@@ -436,7 +436,7 @@ def _():
 
 
 @tap.test("the order is secret, signature's form, length, signature, JSON")
-def _():
+def order_of_checks():
     refused(W.post(FIRST, {}, "9" * 20), 401, MISSING)
     refused(W.post(FIRST, {SIG: "0"}, "abc"), 401, LENGTH)
     refused(W.post(b"{", {SIG: "0" * 64}, "9999999999"), 413, LARGE)
@@ -455,7 +455,7 @@ def padded(size):
 
 
 @tap.test("a body of exactly the limit is stored, through nginx as well")
-def _():
+def body_of_limit_is_stored():
     for _, via in BOTH:
         body = padded(h.MAX_BODY)
         said(via.post(body, signed(body), timeout=h.LIMIT), 200,
@@ -465,7 +465,7 @@ def _():
 
 
 @tap.test("a body over the limit is answered 413, through nginx as well")
-def _():
+def body_over_limit_is_413():
     before = webhooks()
     body = padded(h.MAX_BODY + 1)
     for _, via in BOTH:
@@ -476,7 +476,7 @@ def _():
 
 
 @tap.test("--max-body moves the limit, to the byte")
-def _():
+def max_body_moves_limit():
     w = h.Worker("--max-body", "2000")
     for size, status in ((1999, 200), (2000, 200), (2001, 413)):
         body = padded(size)
@@ -527,7 +527,7 @@ UNREADABLE = [
 
 
 @tap.table("{} is answered 400 and kept as unreadable", UNREADABLE)
-def _(name, body):
+def bad_json_is_400(name, body):
     outbox = W.value("SELECT count(*) FROM outbox")
     for _, via in BOTH:
         headers = signed(body)
@@ -539,7 +539,7 @@ def _(name, body):
 
 
 @tap.test("the same unreadable delivery twice is one row, seen 2")
-def _():
+def unreadable_twice_is_one_row():
     headers = signed(b"[1]")
     for _ in range(2):
         refused(W.post(b"[1]", headers), 400, "Invalid JSON")
@@ -577,7 +577,7 @@ STRANGE = [
 
 
 @tap.table("{} is answered 200 and kept", STRANGE)
-def _(name, body):
+def odd_json_is_200(name, body):
     for _, via in BOTH:
         before = webhooks()
         said(via.post(body, signed(body)), 200, h.RECEIVED)
@@ -611,7 +611,7 @@ def key(text):
 
 
 @tap.test("an issue.created leaves the webhook row of section 3")
-def _():
+def webhook_row_of_issue():
     body = h.issue()
     raw = h.compact(body)
     headers = signed(raw)
@@ -635,7 +635,7 @@ def _():
 
 
 @tap.test("an issue.created leaves the outbox row of section 3")
-def _():
+def outbox_row_of_issue():
     body = h.issue()
     issue = body["data"]["issue"]
     hook, row = store(body)
@@ -662,7 +662,7 @@ def _():
 
 
 @tap.test("an issue's source event is written as JavaScript writes it")
-def _():
+def source_event_of_issue():
     body = h.issue()
     i = body["data"]["issue"]
     _, row = store(body)
@@ -695,7 +695,7 @@ def _():
 
 
 @tap.test("an event_alert leaves its columns, and an int64 id stays exact")
-def _():
+def outbox_row_of_event_alert():
     body = h.event_alert()
     e = body["data"]["event"]
     hook, row = store(body, resource="event_alert")
@@ -715,7 +715,7 @@ def _():
 
 
 @tap.test("two databases give the same hook the same event id")
-def _():
+def event_id_is_deterministic():
     w = h.Worker()
     body = h.error()
     equal(store(body, resource="error")[1]["event_id"],
@@ -738,14 +738,14 @@ OTHERS = [
 
 
 @tap.table("{} is stored as ignored and leaves no outbox row", OTHERS)
-def _(name, resource, body):
+def ignored_hook(name, resource, body):
     hook, row = store(body, resource=resource)
     equal((hook["outcome"], hook["resource"], row),
           ("ignored", resource, None))
 
 
 @tap.test("a hook without an installation is led by an empty one")
-def _():
+def hook_without_installation():
     body = h.issue(installation=None)
     hook, _ = store(body)
     assert not hook["installation"]
@@ -776,7 +776,7 @@ def again(body, resource, times=2, **headers):
 
 
 @tap.test("the same delivery twice is one row, seen 2")
-def _():
+def delivery_twice_is_one_row():
     body = h.issue("resolved")
     equal(distinct(*again(body, "issue", request_id="a" * 32)), (1, 1, 2))
     hook = S.rows("SELECT seen, outcome FROM webhook ORDER BY id DESC "
@@ -785,7 +785,7 @@ def _():
 
 
 @tap.test("resolve, regress, resolve are three observations")
-def _():
+def resolve_regress_resolve():
     id = h.unique()
     resolved, back = h.issue("resolved", id), h.issue("unresolved", id)
     equal(distinct((resolved, "issue", {}), (back, "issue", {}),
@@ -793,12 +793,12 @@ def _():
 
 
 @tap.test("assigned twice with the same body is two observations")
-def _():
+def assigned_twice():
     equal(distinct(*again(h.issue("assigned"), "issue")), (2, 2, 2))
 
 
 @tap.test("Idempotency-Key wins over Request-ID and over the body")
-def _():
+def idempotency_key_wins():
     id = h.unique()
     key = os.urandom(16).hex()
     equal(distinct(
@@ -814,7 +814,7 @@ def _():
 
 
 @tap.test("one Idempotency-Key under two installations is two rows")
-def _():
+def idempotency_key_per_installation():
     other = "00000000-a9e2-4c85-8a3c-4f44175783c9"
     equal(distinct(
         (h.issue("resolved"), "issue", {"idempotency_key": "3" * 32}),
@@ -826,7 +826,7 @@ def _():
     ("of 31 digits", "a" * 31), ("of 33 digits", "a" * 33),
     ("that is no hex", "g" * 32), ("that is empty", ""),
     ("with a blank within", "a" * 16 + " " + "b" * 15)])
-def _(name, key):
+def bad_idempotency_key(name, key):
     body = h.error()
     equal(distinct((body, "error", {"idempotency_key": key}),
                    (body, "error", {})), (1, 1, 2))
@@ -917,7 +917,7 @@ NATURAL = [
 
 
 @tap.table("dedupe: {}", NATURAL)
-def _(name, want, make):
+def dedupe(name, want, make):
     deliveries = make(h.unique())
     got = distinct(*deliveries)
     equal((got[0], got[2]), (want, len(deliveries)), name)
@@ -930,7 +930,7 @@ def _(name, want, make):
     ("metric_alert.critical", "metric_alert", h.metric_alert()),
     ("comment.created", "comment", h.comment()),
     ("installation.created", "installation", h.installation())])
-def _(name, resource, body):
+def replay_under_other_resource(name, resource, body):
     others = [r for r in ("issue", "error", "event_alert", "comment",
                           "metric_alert", "installation", "seer",
                           "activity_alert") if r != resource]
@@ -950,7 +950,7 @@ def _(name, resource, body):
     ("an issue without header", None, "issue", "created", h.issue()),
     ("an issue under an empty header", "", "issue", "created", h.issue()),
 ])
-def _(name, header, resource, action, body):
+def body_under_other_resource(name, header, resource, action, body):
     raw = h.compact(body)
     headers = signed(raw, "x")
     headers.pop("Sentry-Hook-Resource")
@@ -968,7 +968,7 @@ def _(name, header, resource, action, body):
 @tap.table("a resource header {} is no resource", [
     ("of 5 kB", "r" * 5000), ("with control bytes", "issue\n\x1b[31m"),
     ("with quotes", "is'sue\";--"), ("of UTF-8", "issue\u00e9")])
-def _(name, header):
+def bad_resource_header(name, header):
     raw = h.compact(h.issue())
     said(S.post(raw, signed(raw, header)), 200, h.RECEIVED)
     row = S.rows("SELECT * FROM webhook WHERE body = ?", raw)[0]
@@ -1001,7 +1001,7 @@ DEFAULT = {"issue.created", "error.created", "event_alert.triggered",
     ("a name that only begins alike", "issue.creat error.createdx comm.*",
      set()),
 ])
-def _(name, value, want):
+def observe_option(name, value, want):
     for how in ("option", "environment"):
         if value is None and how == "environment":
             continue
@@ -1054,7 +1054,7 @@ ALL = ((None, None, None, "all"), (I, None, None, "installation"),
 
 
 @tap.test("an edit with the shell takes effect with the next hook")
-def _():
+def map_edit_takes_effect():
     remap()
     equal(workspace(), None)
     remap((None, None, None, "one"))
@@ -1066,7 +1066,7 @@ def _():
 
 
 @tap.test("project id, slug, pattern, installation, then the empty row win")
-def _():
+def map_precedence():
     for n in range(len(ALL), 0, -1):
         remap(*ALL[:n])
         equal(workspace(), ALL[n - 1][3])
@@ -1110,13 +1110,13 @@ def _():
     ("all three together match",
      [(I, P, "SHOP", "three")], "three"),
 ])
-def _(name, rows, want):
+def map_case(name, rows, want):
     remap(*rows)
     equal(workspace(), want)
 
 
 @tap.test("events map by their integer project id and by their slug")
-def _():
+def event_project_by_id_and_slug():
     shell_ok(M.db, "DELETE FROM workspace_map; INSERT INTO workspace_map "
              f"(project_id, workspace_id) VALUES ({P}, 'number')")
     equal(workspace(h.error(), "error"), "number")
@@ -1126,7 +1126,7 @@ def _():
 
 
 @tap.test("a store of one's own goes into the outbox row")
-def _():
+def store_of_workspace():
     shell_ok(M.db, "DELETE FROM workspace_map; INSERT INTO workspace_map "
              "(workspace_id, store_id, note) VALUES ('w', 'cold', 'n')")
     _, row = store(h.issue(), M)
@@ -1162,7 +1162,7 @@ NEVER = [
 
 
 @tap.table("{} is refused by the table with a message", NEVER)
-def _(name, column, value):
+def map_refuses_row(name, column, value):
     remap()
     value = value.replace("'", "''")
     columns, values = f"{column}", f"'{value}'"
@@ -1179,7 +1179,7 @@ def _(name, column, value):
 
 
 @tap.test("a NULL workspace_id is refused by the table")
-def _():
+def map_refuses_null_workspace():
     remap()
     for value in ("NULL", "x'00'"):
         done = h.shell(M.db, "INSERT INTO workspace_map (workspace_id) "
@@ -1193,7 +1193,7 @@ def state(id, worker=None):
 
 
 @tap.test("an unmapped hook becomes pending soon after its row is added")
-def _():
+def unmapped_becomes_pending():
     remap()
     mine, other = h.issue(slug="mine", project="71"), \
         h.issue(slug="other", project="72")
@@ -1223,7 +1223,7 @@ def named(row, slug, project):
      "x');DELETE/**/FROM/**/outbox;--", "83"),
     ("a project without a slug", None, "84"),
 ])
-def _(name, slug, project):
+def unmapped_project_statement(name, slug, project):
     remap()
     body = h.issue(project=project, slug=slug)
     if slug is None:
@@ -1251,7 +1251,7 @@ def _(name, slug, project):
 @tap.table("{} teaches the release to a later issue hook", [
     ("an event_alert", "event_alert", h.event_alert),
     ("an error", "error", h.error)])
-def _(name, resource, make):
+def release_is_learned(name, resource, make):
     id = str(h.unique())
     store(make(issue_id=id, release="shop@7"), resource=resource)
     learned = S.rows("SELECT * FROM issue_release WHERE issue_id = ?", id)
@@ -1267,7 +1267,7 @@ def _(name, resource, make):
 
 
 @tap.test("the release learned last is the one given")
-def _():
+def last_release_wins():
     id = str(h.unique())
     for release in ("shop@1", "shop@2"):
         store(h.error(issue_id=id, release=release), resource="error")
@@ -1277,7 +1277,7 @@ def _():
 
 
 @tap.test("an issue learns nothing from another issue or from no release")
-def _():
+def release_of_other_issue():
     id = str(h.unique())
     store(h.error(issue_id=id, release=None), resource="error")
     store(h.error(release="shop@9"), resource="error")
@@ -1288,7 +1288,7 @@ def _():
 
 
 @tap.test("a commit in the release learned is a reference")
-def _():
+def commit_as_release():
     id, sha = str(h.unique()), "0123456789abcdef0123456789abcdef01234567"
     store(h.error(issue_id=id, release="shop@" + sha), resource="error")
     _, row = store(h.issue("resolved", id))
@@ -1301,7 +1301,7 @@ def _():
 # ---- views ---------------------------------------------------------------
 
 @tap.test("outbox_event gives the envelope of section 5")
-def _():
+def outbox_event_view():
     hook, row = store(h.issue())
     view = S.rows("SELECT * FROM outbox_event WHERE id = ?", row["id"])[0]
     equal(view.keys(), ["id", "event"])
@@ -1317,7 +1317,7 @@ def _():
 
 
 @tap.test("queue counts the states, release_issue joins, recent answers")
-def _():
+def other_views():
     states = {r[0]: r[1] for r in S.rows(
         "SELECT state, count(*) FROM outbox GROUP BY state")}
     seen = {}
@@ -1341,7 +1341,7 @@ def _():
 
 
 @tap.test("tables are STRICT, the file is WAL, application_id is set")
-def _():
+def tables_are_strict():
     tables = {r["name"]: r["strict"] for r in S.rows("PRAGMA table_list")
               if r["type"] == "table" and not r["name"].startswith("sqlite")}
     assert {"workspace_map", "webhook", "outbox",
@@ -1356,7 +1356,7 @@ def _():
     ("a state of its own", "UPDATE outbox SET state = 'lost'"),
     ("a source event that is no JSON", "UPDATE outbox SET source_event='{'"),
     ("an event id twice", "INSERT INTO outbox SELECT * FROM outbox")])
-def _(name, sql):
+def outbox_refuses(name, sql):
     store(h.issue())
     assert h.shell(S.db, sql).returncode != 0
 
@@ -1379,7 +1379,7 @@ def logged(count, send):
 
 
 @tap.test("each hook is one logfmt line, whatever became of it")
-def _():
+def log_line_of_hook():
     def send():
         for body, headers, length in (
                 (FIRST, signed(FIRST), None), (FIRST, signed(FIRST), None),
@@ -1393,14 +1393,14 @@ def _():
 
 
 @tap.test("every line of the log is logfmt, from the first")
-def _():
+def log_is_logfmt():
     for worker in (L, S, M):
         for line in worker.log_lines():
             h.logfmt(line)
 
 
 @tap.test("no secret, body, e-mail or signature stands in the log")
-def _():
+def log_holds_no_secret():
     bodies = [("issue", h.issue("assigned", assignedTo={
         "type": "user", "id": "9", "name": "Zoe Person",
         "email": "person@example.com"})),
@@ -1440,7 +1440,7 @@ HOSTILE = [
 
 
 @tap.table("a header with {} is one harmless line", HOSTILE)
-def _(name, value):
+def odd_header_in_log(name, value):
     def send():
         for header in ("Request-ID", "Sentry-Hook-Resource", SIG,
                        "Sentry-Hook-Timestamp", "Idempotency-Key",
@@ -1462,7 +1462,7 @@ def harmless(line):
 
 
 @tap.table("a body with {} in its names is one harmless line", HOSTILE[:9])
-def _(name, value):
+def odd_body_in_log(name, value):
     def send():
         for body in (h.issue(value), h.issue(installation=value),
                      h.issue(slug=value, project=value),
@@ -1474,7 +1474,7 @@ def _(name, value):
 
 
 @tap.test("the metrics are still Prometheus text after all that")
-def _():
+def metrics_after_odd_hooks():
     for worker in (L, S, W):
         metrics(worker)
 

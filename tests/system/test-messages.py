@@ -99,7 +99,7 @@ def worker_of(way, **more):
 
 @tap.table("a database in a folder that {}: path and reason are logged", WAYS)
 @in_way
-def _(way):
+def database_reason_is_logged(way):
     db = os.path.join(way.folder, "x.db")
     w = worker_of(way, db=db)
     said = events(w, "database-fault")
@@ -112,7 +112,7 @@ def _(way):
 
 @tap.table("a spool in a folder that {}: path and reason are logged", WAYS)
 @in_way
-def _(way):
+def spool_reason_is_logged(way):
     w = h.Worker()
     w.stop()
     h.WRAPPER[0:0] = way.before
@@ -127,7 +127,7 @@ def _(way):
 
 @tap.table("--check names both in a folder that {}", WAYS)
 @in_way
-def _(way):
+def check_names_both(way):
     db = os.path.join(way.folder, "x.db")
     done = run(*way.before, *h.WRAPPER, h.PROGRAM, "--check", "--db", db,
                env={"SENTRY_CLIENT_SECRET": h.SECRET})
@@ -141,7 +141,7 @@ def _(way):
 @tap.table("sentry-replay and sentry-deliver say why, of a database in a "
            "folder that {}", WAYS[:2])
 @in_way
-def _(way):
+def tools_say_database_reason(way):
     db = os.path.join(way.folder, "x.db")
     for argv in (["sh", REPLAY, "--all", "--db", db],
                  [DELIVER, "--to", "-", "--once", "--db", db]):
@@ -156,7 +156,7 @@ def _(way):
 
 @tap.test("sentry-replay says of a database that it may not read so, and of a "
           "folder what it is")
-def _():
+def replay_says_database_reason():
     way = Denied()
     w = h.Worker()
     w.stop()
@@ -172,7 +172,7 @@ def _():
 
 @tap.table("a metrics file in a folder that {} is said at the start", WAYS)
 @in_way
-def _(way):
+def metrics_file_reason(way):
     w = h.Worker()
     path = os.path.join(way.folder, "m.prom")
     done = run(*way.before, DELIVER, "--to", "-", "--once", "--db", w.db,
@@ -196,7 +196,7 @@ SLIPS = [
 
 
 @tap.table("a secret with {} is said, in a file and in the environment", SLIPS)
-def _(_name, form, word):
+def odd_secret_is_warned_of(_name, form, word):
     key = form.replace("%s", h.SECRET)
     for how, name, more in (
             ("file", "secret-1", {"secret": "# mine\n" + key}),
@@ -214,7 +214,7 @@ def _(_name, form, word):
 
 
 @tap.test("what only looks a little like that is said nothing of")
-def _():
+def harmless_secret_is_not_warned_of():
     for key in ("abc" + h.SECRET + "==", "it's-a-secret", "=" + h.SECRET,
                 h.SECRET, "your-own-secret"):
         w = h.Worker(secret=key)
@@ -235,7 +235,7 @@ def deliver(*options, env=None):
     ("is not there", None, "No such file"), ("is empty", "", "no URL"),
     ("has something else in it", "inn.gs/e/hidden", "must begin"),
     ("has quotes", '"https://inn.gs/e/hidden"', "must begin")])
-def _(_name, text, words):
+def url_file_is_named(_name, text, words):
     folder = h.Scratch.new("messages")
     path = os.path.join(folder, "sentry-deliver-to")
     if text is not None:
@@ -252,7 +252,7 @@ def _(_name, text, words):
 
 
 @tap.test("all kinds of URL that are known are named where none of them is")
-def _():
+def url_kinds_are_listed():
     for said in (deliver("--to", "gopher://x")[1],
                  run(DELIVER, "--help").stdout):
         for kind in ("http", "nats://", "tls://"):
@@ -261,7 +261,7 @@ def _():
 
 @tap.table("{} that cannot be read is named", [
     ("--nats-user-file",), ("--nats-creds",), ("--nats-ca",)])
-def _(option):
+def unreadable_file_is_named(option):
     w = h.Worker()
     path = os.path.join(w.folder, "none")
     done = run(DELIVER, "--db", w.db, "--once", "--to",
@@ -274,7 +274,7 @@ def _(option):
 
 
 @tap.test("the README's placeholder of a key is noticed")
-def _():
+def placeholder_key_is_noticed():
     w = h.Worker()
     done = run(DELIVER, "--db", w.db, "--once", "--to",
                "http://127.0.0.1:1/e/YOUR-EVENT-KEY")
@@ -292,7 +292,7 @@ KNOWN = {"SENTRY_WEBHOOKS_PAGE_THREADS": "2", "SENTRY_DELIVER_TO": "-",
 
 
 @tap.test("settings that no program knows are said, by name")
-def _():
+def unknown_settings_are_named():
     w = h.Worker(env={**UNKNOWN, **KNOWN})
     said = events(w, "environment")
     equal(sorted(x["name"] for x in said), sorted(UNKNOWN))
@@ -305,7 +305,7 @@ def _():
 
 
 @tap.test("what is known is what the programs' own help says")
-def _():
+def known_settings_match_help():
     names = set()
     for program in ("sentry-webhooks", "sentry-webhooks-page",
                     "sentry-deliver"):

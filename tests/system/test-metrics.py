@@ -96,14 +96,14 @@ def promtool(*arguments, stdin=""):
 # ---- names ---------------------------------------------------------------
 
 @tap.test("promtool finds no fault with the worker's metrics")
-def _():
+def promtool_accepts_worker():
     worker = Worker()
     post(worker, h.issue())
     equal(promtool("check", "metrics", stdin=scrape(worker)), "")
 
 
 @tap.test("promtool finds no fault with the deliverer's, which all may read")
-def _():
+def promtool_accepts_deliverer():
     worker = Worker()
     h.map_everything(worker.db)
     post(worker, h.issue())
@@ -116,7 +116,7 @@ def _():
 
 @tap.test("every metric of the rules and the dashboard is there, and none is "
           "forgotten")
-def _():
+def every_metric_exists():
     worker = Worker()
     there = names(scrape(worker)) | names(read(deliver_once(worker)))
     with open(DASHBOARD) as f:
@@ -133,7 +133,7 @@ def _():
 # ---- hooks ---------------------------------------------------------------
 
 @tap.test("a hook is counted once, by its resource and what became of it")
-def _():
+def hook_is_counted_once():
     worker = Worker()
     issue, wrong = h.issue(), h.compact(h.comment())
     equal(post(worker, issue), 200)
@@ -151,7 +151,7 @@ def _():
 
 
 @tap.test("no request makes a series: what is not known is `other'")
-def _():
+def unknown_values_are_other():
     worker = Worker()
     before = set(series(scrape(worker)))
     equal(before >= {f'{HOOKS}{{resource="{r}",result="{s}"}}'
@@ -166,14 +166,14 @@ def _():
 
 
 @tap.test("a worker without a secret counts what it refuses")
-def _():
+def refusals_without_secret():
     worker = Worker(secret=None)
     equal(post(worker, h.issue()), 500)
     equal(hooks(worker), {("issue", "unconfigured"): 1})
 
 
 @tap.test("latencies and batches are those of all hooks that were kept")
-def _():
+def latencies_and_batches():
     worker = Worker()
     begin = time.monotonic()
     for _ in range(5):
@@ -191,7 +191,7 @@ def _():
 
 
 @tap.test("a spooled hook is counted, waits, and is brought in")
-def _():
+def spooled_hook_is_counted():
     worker = Worker("--commit-wait", "50")
     lock = h.open_db(worker.db, write=True)
     lock.execute("BEGIN IMMEDIATE")
@@ -211,7 +211,7 @@ def _():
 
 
 @tap.test("a spool that somebody removes counts as empty")
-def _():
+def removed_spool_is_empty():
     worker = Worker("--commit-wait", "50")
     lock = h.open_db(worker.db, write=True)
     lock.execute("BEGIN IMMEDIATE")
@@ -229,7 +229,7 @@ def _():
 
 @tap.test("while one counts the rows nobody else does: scrapes and hooks are "
           "answered")
-def _():
+def rows_are_counted_by_one():
     faults.need_strace()
     worker = Worker(*h.BRIEF, "--threads", "4")
     scrape(worker)
@@ -270,7 +270,7 @@ LAST = "sentry_webhooks_last_hook_timestamp_seconds"
 
 
 @tap.test("the last hook is known after a restart, the start is the new one")
-def _():
+def last_hook_survives_restart():
     worker = Worker()
     equal(series(scrape(worker))[LAST], 0)
     start = time.time()
@@ -286,7 +286,7 @@ def _():
 
 
 @tap.test("rows and ages are told by state, whatever is delivered")
-def _():
+def rows_and_ages_by_state():
     worker = Worker()
     for _ in range(6):
         post(worker, h.issue())
@@ -322,7 +322,7 @@ def used(worker):
 
 
 @tap.test("a secret's last use is told by its name, and outlives a rotation")
-def _():
+def last_use_of_secret():
     worker = Worker(secret=f"old {ONE}")
     post(worker, h.issue(), secret=ONE)
     before = used(worker)
@@ -345,7 +345,7 @@ def two_sources(file, variable):
 
 
 @tap.test("no name of a secret breaks the text, no secret is told")
-def _():
+def odd_secret_names():
     names = ['a"b', "a\\b", "a}b", "grün", "b\xff\xfe".encode("latin-1")]
     lines = b"".join(
         (n if isinstance(n, bytes) else n.encode()) + b" %064d\n" % i
@@ -365,7 +365,7 @@ def _():
 
 
 @tap.test("two secrets of one name are one series, of the later use")
-def _():
+def two_secrets_of_one_name():
     worker = two_sources(TWO, ONE)
     for secret in (TWO, ONE):
         before = used(worker)
@@ -379,12 +379,12 @@ def _():
 # ---- rules, dashboard ----------------------------------------------------
 
 @tap.test("promtool finds no fault with the rules")
-def _():
+def promtool_accepts_rules():
     assert "SUCCESS" in promtool("check", "rules", RULES)
 
 
 @tap.test("every alert is raised by what it is for, and none when all is well")
-def _():
+def alerts_are_raised():
     tested = set(re.findall(r'alertname="(\w+)"', "".join(
         read(path) for path in RULES_TESTS)))
     equal(set(re.findall(r"- alert: (\w+)", read(RULES))), tested)
@@ -392,7 +392,7 @@ def _():
 
 
 @tap.test("every alert says what has happened and what to do")
-def _():
+def alerts_have_descriptions():
     rules = read(RULES).split("- alert: ")[1:]
     for rule in rules:
         for word in ("expr:", "severity:", "summary:", "description:"):
@@ -401,7 +401,7 @@ def _():
 
 @tap.test("the dashboard's panels have titles and numbers of their own and "
           "do not overlap")
-def _():
+def dashboard_panels():
     with open(DASHBOARD) as f:
         panels = json.load(f)["panels"]
     for key in ("id", "title"):
@@ -416,7 +416,7 @@ def _():
 
 
 @tap.test("Prometheus can read every expression of the dashboard")
-def _():
+def dashboard_expressions():
     with open(DASHBOARD) as f:
         board = json.load(f)
     rules = {"groups": [{"name": "board", "rules": [
@@ -491,7 +491,7 @@ def serve_file(path):
 
 
 @tap.test("a real Prometheus scrapes worker and deliverer, and its rules work")
-def _():
+def real_prometheus_scrapes():
     if not FULL:
         raise Skip("long: set RUNTESTS_FULL=1")
     if not shutil.which("prometheus"):

@@ -24,7 +24,7 @@ tap = h.Tap()
 
 if without_nats():
     @tap.test("nats:// says that this was built without NATS")
-    def _():
+    def built_without_nats():
         code, log = once(Outbox(1), "nats://127.0.0.1:1")
         equal(code, 1)
         assert "built without NATS" in log, log
@@ -35,7 +35,7 @@ if without_nats():
 # ---- rows, acknowledged and delivered ------------------------------------
 
 @tap.test("a row is published as its envelope, under its id and workspace")
-def _():
+def row_is_published():
     server = nats.Server()
     outbox = Outbox(2)
     outbox.fill(1, workspace="a.b c*>é")
@@ -57,7 +57,7 @@ def _():
 
 
 @tap.test("a row stays acked until it has settled, and then is delivered")
-def _():
+def acked_row_settles():
     server = nats.Server()
     outbox = Outbox(3)
     deliver = Deliver(outbox, server.url, "--create-stream",
@@ -81,7 +81,7 @@ def _():
 
 
 @tap.test("--once leaves rows acked, exits 0, and settles them the next time")
-def _():
+def once_leaves_rows_acked():
     server = nats.Server()
     outbox = Outbox(5)
     code, log = once(outbox, server.url, "--create-stream",
@@ -94,7 +94,7 @@ def _():
 
 
 @tap.test("a row that was acked by a clock far ahead settles all the same")
-def _():
+def acked_by_clock_ahead():
     server = nats.Server()
     outbox = Outbox(5)
     deliver = Deliver(outbox, server.url, "--create-stream",
@@ -110,7 +110,7 @@ def _():
 
 
 @tap.test("no more rows are on their way than the window holds")
-def _():
+def window_limits_rows():
     server = nats.Server()
     outbox = Outbox(3 * WINDOW)
     with nats.Client(server) as client:
@@ -147,7 +147,7 @@ MISFITS = [
 
 
 @tap.table("a stream with {} is refused with a line that says so", MISFITS)
-def _(_name, config, words):
+def unfit_stream_is_refused(_name, config, words):
     server = nats.Server()
     with nats.Client(server) as client:
         client.create(**config)
@@ -166,7 +166,7 @@ def _(_name, config, words):
     ("sentry.>", ["sentry.>"]),
     ("sentry.observation.*", ["x.y", "sentry.observation.*"]),
     ("*.observation.*", ["*.observation.*"])])
-def _(_name, subjects):
+def fit_stream_is_taken(_name, subjects):
     server = nats.Server()
     with nats.Client(server) as client:
         client.create(subjects=subjects)
@@ -178,7 +178,7 @@ def _(_name, subjects):
 
 @tap.table("a stream of {}, which answers for JetStream, is refused", [
     (">",), ("*.>",), ("*.*.>",)])
-def _(subject):
+def stream_over_api_is_refused(subject):
     server = nats.Server()
     with nats.Client(server) as client:
         # The first one is made only without acknowledgements since 2.10.
@@ -192,7 +192,7 @@ def _(subject):
 
 
 @tap.test("a stream that is not there is asked for, and not made")
-def _():
+def missing_stream_is_not_made():
     server = nats.Server()
     outbox = Outbox(1)
     deliver = Deliver(outbox, server.url, "--stream", "OTHER")
@@ -207,7 +207,7 @@ def _():
 
 
 @tap.test("a stream that cannot be made says why, and is waited for")
-def _():
+def stream_cannot_be_made():
     server = nats.Server()
     with nats.Client(server) as client:
         client.create("OLD")
@@ -221,7 +221,7 @@ def _():
 
 
 @tap.test("a stream that ceases to fit takes no more rows until it is mended")
-def _():
+def stream_becomes_unfit():
     server = nats.Server()
     outbox = Outbox(1)
     with nats.Client(server) as client:
@@ -244,7 +244,7 @@ def _():
 # ---- a server that refuses -----------------------------------------------
 
 @tap.test("a full stream keeps its rows pending, none pays, and it says so")
-def _():
+def full_stream():
     server = nats.Server()
     outbox = Outbox(50)
     with nats.Client(server) as client:
@@ -268,7 +268,7 @@ def _():
      {"size": 30000}, "message size exceeds"),
     ("of a workspace with a name of 5,000 bytes", "", {},
      {"workspace": "w" * 5000}, "ubject")])
-def _(_name, conf, config, row, words):
+def bad_row_is_dead(_name, conf, config, row, words):
     server = nats.Server("max_payload: 32768\n" + conf)
     outbox = Outbox(5)
     outbox.fill(1, **row)
@@ -285,7 +285,7 @@ def _(_name, conf, config, row, words):
 
 
 @tap.test("a publish that is not permitted is no row's fault")
-def _():
+def publish_not_permitted():
     server = nats.Server("""authorization { users: [
         { user: all, password: s3cret-all },
         { user: few, password: s3cret-few, permissions: {
@@ -307,7 +307,7 @@ def _():
     ("does all that is needed", None),
     ("but STREAM.INFO sends nothing", "STREAM.INFO"),
     ("but STREAM.CREATE makes no stream", "STREAM.CREATE")])
-def _(_, without):
+def permissions_of_manual(_, without):
     with open(os.path.join(h.SRC, "man", "sentry-deliver.8")) as f:
         page = f.read()
     listed, inbox = re.search(
@@ -332,7 +332,7 @@ def _(_, without):
 
 
 @tap.test("a server without JetStream is waited for")
-def _():
+def server_without_jetstream():
     server = nats.Server(jetstream=False)
     outbox = Outbox(3)
     deliver = Deliver(outbox, server.url, "--create-stream")
@@ -358,7 +358,7 @@ def visible(deliver):
 
 @tap.test("user and password come from a file, or blanked in the URL; both "
           "are seen nowhere")
-def _():
+def password_is_hidden():
     server = nats.Server("authorization { user: u, password: "
                          f'"{PASSWORD}" }}')
     outbox = Outbox(1)
@@ -396,7 +396,7 @@ def _():
 
 @tap.table("a user file that {} is refused", [
     ("is not there", None), ("is empty", ""), ("holds one word", "user\n")])
-def _(_name, text):
+def bad_user_file(_name, text):
     outbox = Outbox(1)
     path = os.path.join(outbox.folder, "user")
     if text is not None:
@@ -435,7 +435,7 @@ def tls_server(name="IP:127.0.0.1"):
 
 
 @tap.test("TLS is spoken with a server of one's own CA")
-def _():
+def tls_with_own_ca():
     folder, server = tls_server()
     outbox = Outbox(3)
     deliver = Deliver(outbox, server.url, "--create-stream", "--nats-ca",
@@ -446,7 +446,7 @@ def _():
 
 
 @tap.test("a certificate that nobody vouches for gets no row")
-def _():
+def unknown_certificate():
     _folder, server = tls_server()
     outbox = Outbox(1)
     deliver = Deliver(outbox, server.url, "--create-stream")
@@ -458,7 +458,7 @@ def _():
 
 
 @tap.test("a certificate of another host gets no row")
-def _():
+def certificate_of_other_host():
     folder, server = tls_server("DNS:other.example")
     outbox = Outbox(1)
     deliver = Deliver(outbox, server.url, "--create-stream", "--nats-ca",
@@ -471,7 +471,7 @@ def _():
 
 @tap.table("{} never speaks in the clear", [
     ("tls://", "tls", False), ("--nats-ca", "nats", True)])
-def _(_name, scheme, with_ca):
+def never_in_the_clear(_name, scheme, with_ca):
     server = nats.Server()
     outbox = Outbox(1)
     options = ["--create-stream"]
@@ -538,7 +538,7 @@ class Key:
 
 
 @tap.test("a .creds file opens the door")
-def _():
+def creds_file():
     if not shutil.which("openssl"):
         raise h.Skip("there is no openssl")
     outbox = Outbox(2)

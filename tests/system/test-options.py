@@ -34,7 +34,7 @@ def no_secret(done, *secrets):
 # ---- the command line ----------------------------------------------------
 
 @tap.test("--help tells every option and exits 0")
-def _():
+def help_lists_options():
     done = run_program("--help")
     equal((done.returncode, done.stderr), (0, ""))
     for option in ("--secret-file", "--db", "--socket", "--socket-mode",
@@ -46,7 +46,7 @@ def _():
 
 
 @tap.test("--version names the program and exits 0")
-def _():
+def version_names_program():
     done = run_program("--version")
     equal((done.returncode, done.stderr), (0, ""))
     one_line(done.stdout)
@@ -55,7 +55,7 @@ def _():
 
 @tap.table("{} wins over an environment that makes no sense", [
     ("--help",), ("--version",), ("--hel",), ("--vers",)])
-def _(option):
+def option_wins_over_bad_environment(option):
     done = run_program(option, env={
         "SENTRY_CLIENT_SECRET_FILE": "/no/such", "SENTRY_WEBHOOKS_DB": "/",
         "SENTRY_WEBHOOKS_THREADS": "x"})
@@ -105,7 +105,7 @@ BAD_LINES = [
 
 
 @tap.table("{} exits 64 with one line", BAD_LINES)
-def _(name, words):
+def bad_usage(name, words):
     done = run_program("--socket", SOCKET, *words, cwd=HERE,
                        env={"SENTRY_CLIENT_SECRET": h.SECRET})
     equal((done.returncode, done.stdout), (64, ""), done.stderr)
@@ -121,7 +121,7 @@ def _(name, words):
     ("bad SOCKET_MODE", {"SENTRY_WEBHOOKS_SOCKET_MODE": "999"}),
     ("bad OBSERVE", {"SENTRY_WEBHOOKS_OBSERVE": "issue"}),
 ])
-def _(name, env):
+def bad_environment(name, env):
     done = run_program("--socket", SOCKET, env={
         "SENTRY_CLIENT_SECRET": h.SECRET, **env}, cwd=HERE)
     equal((done.returncode, done.stdout), (64, ""), done.stderr)
@@ -131,7 +131,7 @@ def _(name, env):
 
 
 @tap.test("without --socket and without a socket on fd 0 it says so")
-def _():
+def no_socket():
     done = run_program("--db", HERE + "/x.db",
                        env={"SENTRY_CLIENT_SECRET": h.SECRET}, cwd=HERE)
     assert done.returncode not in (0, None), done
@@ -140,7 +140,7 @@ def _():
 
 
 @tap.test("an option wins over its environment variable")
-def _():
+def option_wins_over_environment():
     folder = h.Scratch.new("wins")
     w = h.Worker("--max-body", "100", "--threads", "2", folder=folder, env={
         "SENTRY_WEBHOOKS_DB": "/no/such/folder/o.db",
@@ -154,7 +154,7 @@ def _():
 
 
 @tap.test("the environment alone is enough")
-def _():
+def environment_is_enough():
     folder = h.Scratch.new("env")
     secret = h.write(folder + "/secret", h.SECRET)
     path = folder + "/socket"
@@ -178,7 +178,7 @@ def _():
 
 
 @tap.test("the credentials directory gives the secret file when nothing does")
-def _():
+def credentials_directory():
     folder = h.Scratch.new("credentials")
     h.write(folder + "/sentry-client-secret", h.SECRET + "\n")
     w = h.Worker(secret=None, env={"CREDENTIALS_DIRECTORY": folder})
@@ -201,7 +201,7 @@ def alive(path):
 # ---- the socket ----------------------------------------------------------
 
 @tap.test("a stale socket file is replaced")
-def _():
+def stale_socket_is_replaced():
     folder = h.Scratch.new("stale")
     stale = socket.socket(socket.AF_UNIX)
     stale.bind(folder + "/socket")
@@ -226,7 +226,7 @@ def refuses(folder, *options):
 
 
 @tap.test("a live socket is refused, and goes on answering")
-def _():
+def live_socket_is_refused():
     w = h.Worker()
     said = refuses(w.folder, "--socket", w.socket)
     assert w.socket in said, said
@@ -235,7 +235,7 @@ def _():
 
 
 @tap.test("a busy live socket with a full backlog is refused too")
-def _():
+def busy_socket_is_refused():
     folder = h.Scratch.new("busy")
     live = socket.socket(socket.AF_UNIX)
     live.bind(folder + "/socket")
@@ -263,7 +263,7 @@ def _():
         p + "-real", "precious"), p)),
     ("a fifo", os.mkfifo),
 ])
-def _(name, make):
+def other_file_is_refused(name, make):
     folder = h.Scratch.new("way")
     path = folder + "/socket"
     make(path)
@@ -276,13 +276,13 @@ def _(name, make):
 
 
 @tap.test("a socket in a folder that is missing is refused with its path")
-def _():
+def missing_folder_is_refused():
     folder = h.Scratch.new("missing")
     assert folder in refuses(folder, "--socket", folder + "/no/socket")
 
 
 @tap.test("a socket's path that is too long is refused, never cut")
-def _():
+def long_path_is_refused():
     folder = h.Scratch.new("long")
     refuses(folder, "--socket", folder + "/" + "s" * 200)
     equal(sorted(f for f in os.listdir(folder) if f.startswith("s")
@@ -295,7 +295,7 @@ def _():
     ("octal without a zero", ["--socket-mode", "666"], None, 0o666),
     ("what the environment says", [], "0606", 0o606),
 ])
-def _(name, options, env, mode):
+def socket_mode(name, options, env, mode):
     old = os.umask(0o077)
     try:
         w = h.Worker(*options, env=env and {
@@ -307,7 +307,7 @@ def _(name, options, env, mode):
 
 
 @tap.test("HOST:PORT listens on TCP")
-def _():
+def tcp_socket():
     folder = h.Scratch.new("tcp")
     secret = h.write(folder + "/secret", h.SECRET)
     port = h.free_port()
@@ -330,7 +330,7 @@ def _():
 
 
 @tap.test("a socket file that another worker took over is not removed")
-def _():
+def foreign_socket_is_not_removed():
     first = h.Worker()
     os.unlink(first.socket)
     second = h.Worker(folder=first.folder)
@@ -341,7 +341,7 @@ def _():
 
 
 @tap.test("SIGTERM takes the socket's path away, then serves what waits")
-def _():
+def sigterm_closes_socket_first():
     w = h.Worker("--threads", "1")
     data = h.fcgi_request(h.params("POST", h.PATH, {
         "CONTENT_LENGTH": str(len(BODY)),
@@ -367,7 +367,7 @@ def ticks(process):
 @tap.table("an inherited socket that {} costs no time while nothing comes", [
     ("is non-blocking", lambda s: s.setblocking(False)),
     ("was shut down", lambda s: s.shutdown(socket.SHUT_RD))])
-def _(name, spoil):
+def idle_inherited_socket(name, spoil):
     listen = h.listening_socket(h.Scratch.new("idle") + "/socket")
     first = h.Worker(listen=listen)
     spoil(listen)
@@ -385,7 +385,7 @@ def _(name, spoil):
 
 
 @tap.test("with nothing but fd 0, as FastCGI starts it, no log goes astray")
-def _():
+def only_fd_0():
     folder = h.Scratch.new("bare")
     secret = h.write(folder + "/secret", h.SECRET)
     listen = h.listening_socket(folder + "/socket")
@@ -405,7 +405,7 @@ def _():
 
 
 @tap.test("SIGTERM and SIGINT end it with exit status 0")
-def _():
+def signals_end_it():
     for send in ("terminate", "interrupt"):
         w = h.Worker()
         w.expected = True
@@ -432,7 +432,7 @@ def check(*options, secret=h.SECRET, folder=None, env=None):
 
 
 @tap.test("--check of a good set-up says a few lines and exits 0")
-def _():
+def check_good_setup():
     done = check()
     equal(done.returncode, 0, done)
     assert len(done.stdout.splitlines()) >= 2, done
@@ -448,13 +448,13 @@ def _():
         "--secret-file", "/no/such/secret"])),
     ("a database that is a folder", dict(options=["--db", "/tmp"])),
 ])
-def _(name, how):
+def check_bad_setup(name, how):
     done = check(*how.get("options", []), secret=how.get("secret", h.SECRET))
     equal(done.returncode, 1, done)
 
 
 @tap.test("--check takes an empty file for a database to be made")
-def _():
+def check_empty_database():
     folder = h.Scratch.new("check-empty")
     h.write(folder + "/o.db", "")
     equal(check(folder=folder).returncode, 0)
@@ -462,7 +462,7 @@ def _():
 
 
 @tap.test("--check exits 1 where another listens, on a path or a port")
-def _():
+def check_busy_socket():
     w = h.Worker()
     equal(check("--socket", w.socket).returncode, 1)
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -473,7 +473,7 @@ def _():
 
 
 @tap.test("--check exits 1 for a database that is none")
-def _():
+def check_bad_database():
     folder = h.Scratch.new("garbage")
     h.write(folder + "/o.db", os.urandom(8192))
     equal(check(folder=folder).returncode, 1)
@@ -507,7 +507,7 @@ def said(done, code, *words):
 
 
 @tap.test("--verify names the secret that matches, from a file or a pipe")
-def _():
+def verify_names_secret():
     said(verify(h.sign(BODY), BODY), 0, "current")
     said(verify(h.sign(BODY), BODY, by_file=False), 0, "current")
     said(verify(h.sign(BODY).upper(), BODY), 0, "current")
@@ -537,7 +537,7 @@ UTF8 = json.dumps(json.loads(BODY), separators=(",", ":"),
     ("a secret with a blank after it", h.sign(BODY, h.SECRET + " "), BODY,
      "white ?space|space|blank"),
 ])
-def _(name, signature, data, word):
+def verify_explains(name, signature, data, word):
     said(verify(signature, data), 1, word)
 
 
@@ -549,20 +549,20 @@ def _(name, signature, data, word):
     ("a body of 9 MB", "0" * 64, b"x" * 9000000),
     ("a body that is no JSON", "0" * 64, b"\xff\0{"),
 ])
-def _(name, signature, data):
+def verify_finds_nothing(name, signature, data):
     said(verify(signature, data), 1)
 
 
 @tap.table("--verify refuses a signature of {}", [
     ("63 digits", "0" * 63), ("no digits", "g" * 64), ("nothing", "")])
-def _(name, signature):
+def verify_refuses_signature(name, signature):
     done = verify(signature, BODY)
     assert done.returncode in (1, 64), done
     assert done.stderr.strip() or done.stdout.strip()
 
 
 @tap.test("--verify of a file that is missing, or without secret, exits 1")
-def _():
+def verify_without_file():
     done = run_program("--verify", "--signature", "0" * 64, "/no/such/file",
                        env={"SENTRY_CLIENT_SECRET": h.SECRET})
     assert done.returncode not in (0, None), done
@@ -592,7 +592,7 @@ def renamed(path, text):
 
 @tap.table("a secrets file changed {} is read with no restart", [
     ("in place", in_place), ("by rename", renamed)])
-def _(name, change):
+def changed_secrets_are_read(name, change):
     w = h.Worker(secret="one1one1one1")
     for old, new in (("one1one1one1", "two2two2two2"),
                      ("two2two2two2", "longer-secret-3"),
@@ -608,7 +608,7 @@ def _(name, change):
 
 
 @tap.test("a secrets file behind a link that is moved is read again")
-def _():
+def moved_link_is_read():
     folder = h.Scratch.new("link")
     for n in "12":
         os.mkdir(folder + "/" + n)
@@ -663,7 +663,7 @@ def a_fifo(path):
     ("nothing but comments", only_comments), ("binary", binary),
     ("bytes of chance", chance), ("one byte", too_short),
     ("good in part", in_part), ("a FIFO", a_fifo)])
-def _(name, spoil):
+def bad_secrets_keep_last(name, spoil):
     w = h.Worker(secret="good-secret")
     assert accepts(w, "good-secret")
     spoil(w.secret_file)
@@ -682,7 +682,7 @@ def _(name, spoil):
 
 
 @tap.test("a secrets file that comes later is read with no restart")
-def _():
+def late_secrets_are_read():
     folder = h.Scratch.new("later")
     path = folder + "/secret"
     w = h.Worker("--secret-file", path, secret=None)
@@ -728,7 +728,7 @@ def not_ours(folder, word):
 
 
 @tap.test("a database of a newer version is refused and untouched")
-def _():
+def newer_database_is_refused():
     w = h.Worker()
     w.post(BODY, signed(BODY))
     w.stop()
@@ -741,7 +741,7 @@ def _():
 
 
 @tap.test("another application's database is refused and untouched")
-def _():
+def foreign_database_is_refused():
     for pragma in ("application_id = 1", "user_version = 1",
                    "user_version = 0"):
         folder = h.Scratch.new("other")
@@ -755,14 +755,14 @@ def _():
 
 
 @tap.test("a file that is no database is refused and untouched")
-def _():
+def not_a_database_is_refused():
     folder = h.Scratch.new("text")
     h.write(folder + "/o.db", "Dear diary, this is no database.\n" * 200)
     not_ours(folder, "o\\.db|database")
 
 
 @tap.test("an empty file becomes a database")
-def _():
+def empty_file_becomes_database():
     folder = h.Scratch.new("empty")
     h.write(folder + "/outbox.db", "")
     w = h.Worker(folder=folder)
@@ -772,7 +772,7 @@ def _():
 
 
 @tap.test("a restart keeps the rows, and needs no migration")
-def _():
+def restart_keeps_rows():
     w = h.Worker()
     w.post(BODY, signed(BODY))
     w.stop()

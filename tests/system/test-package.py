@@ -333,7 +333,7 @@ def serving():
 
 
 @tap.test("the package is built from the files of the repository")
-def _():
+def package_is_built():
     source = os.path.join(HERE, "build", "source")
     os.makedirs(source)
     # A tarball has no .git; then it is all there is but the build.
@@ -363,7 +363,7 @@ def _():
 
 
 @tap.test("lintian has nothing to say of it")
-def _():
+def lintian_is_silent():
     package()
     out = run("lintian", "--display-info", "--pedantic", "--fail-on",
               "error,warning,info,pedantic", "--allow-root",
@@ -374,7 +374,7 @@ def _():
 
 
 @tap.test("it is installed in a fresh tree with all that it needs")
-def _():
+def package_is_installed():
     Tree.base = base_tree([package(), "nginx", "curl"])
     root = layered(Tree.base)
     own_network()
@@ -391,7 +391,7 @@ def _():
 
 
 @tap.test("that enables and starts nothing")
-def _():
+def nothing_is_started():
     root = fresh()
     equal(asked(), [], "of systemd")
     equal(enabled(), [], "enabled")
@@ -399,7 +399,7 @@ def _():
 
 
 @tap.test("user, folders, units and settings are there")
-def _():
+def setup_is_there():
     root = fresh()
     out = root.run("stat", "-c", "%a %U %n", "/" + STATE,
                    "/etc/sentry-webhooks", "/run/sentry-webhooks")
@@ -417,7 +417,7 @@ def _():
 
 
 @tap.test("a hook that sentry-send-hook sends becomes a row")
-def _():
+def sent_hook_becomes_row():
     root = fresh()
     h.write(root.path("etc/sentry-webhooks/secret"), h.SECRET + "\n", 0o600)
     os.remove(root.path("etc/nginx/sites-enabled/default"))
@@ -457,7 +457,7 @@ def next_version():
 
 
 @tap.test("an upgrade under load restarts the worker and refuses no hook")
-def _():
+def upgrade_under_load():
     root, service = serving(), built["service"]
     next_version()
     before, starts = rows()[0][0], service.starts
@@ -479,14 +479,14 @@ def _():
 
 
 @tap.test("and touches neither the socket nor what was not running")
-def _():
+def upgrade_leaves_socket():
     serving()
     equal(asked(), ["restart sentry-webhooks.service",
                     "start sentry-webhooks.socket"], "of systemd")
 
 
 @tap.test("a removal stops sockets and services")
-def _():
+def removal_stops_units():
     root = serving()
     root.apt("remove", "sentry-webhooks")
     equal(asked(), ["stop sentry-webhooks-page.socket sentry-webhooks.socket",
@@ -498,7 +498,7 @@ def _():
 
 
 @tap.test("a purge that cannot ask keeps hooks and secret")
-def _():
+def purge_without_question():
     root = serving()
     before = rows()[0][0]
     out = root.apt("purge", "sentry-webhooks")
@@ -511,7 +511,7 @@ def _():
 
 
 @tap.test("a purge asks, and deletes them for whoever says so")
-def _():
+def purge_with_question():
     root = serving()
     root.apt("install", "/package.deb")
     assert rows()[0][0], "no row is left after it was installed again"

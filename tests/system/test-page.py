@@ -308,7 +308,7 @@ def shown(text):
 # ---- the tests -----------------------------------------------------------
 
 @tap.table("the overview is whole, harmless and accessible {}", WAYS)
-def _(_way, get):
+def overview_is_accessible(_way, get):
     def whole():
         """Without the parts that the page gave up, for want of time."""
         tree = parse(get())
@@ -321,7 +321,7 @@ def _(_way, get):
 
 
 @tap.table("HEAD gives the headers alone {}", WAYS[:2])
-def _(_way, get):
+def head_gives_headers(_way, get):
     answer = get(method="HEAD")
     equal((answer.status, answer.body), (200, b""))
     check_headers(answer)
@@ -331,7 +331,7 @@ def _(_way, get):
 @tap.table("{} is refused", [
     (f"{method} {way}", method, get) for way, get in WAYS
     for method in ("POST", "PUT", "DELETE", "OPTIONS")])
-def _(_name, method, get):
+def request_is_refused(_name, method, get):
     answer = get(method=method)
     parse(answer, 405)
     equal(answer.headers.get("allow"), "GET, HEAD")
@@ -342,19 +342,19 @@ def _(_name, method, get):
                    "row=1%20", "row=9999999", "row=" + "9" * 18,
                    "row=" + "9" * 19, "row=1'--", "dead=", "dead=x",
                    "style=1", "row=<script>", "Row=1", "a" * 5000)])
-def _(query):
+def bad_query_is_not_found(query):
     tree = parse(PAGE.get(query), 404)
     assert "<script>" not in text_of(tree)
 
 
 @tap.test("a path below the page is not found")
-def _():
+def path_below_is_not_found():
     parse(PAGE.get(PATH_INFO="/x"), 404)
     parse(PAGE.get(PATH_INFO="/"), 200)
 
 
 @tap.test("nginx lets nobody in without a login")
-def _():
+def nginx_asks_for_login():
     for headers in ({}, {"Authorization": "Basic a2FpOmthaQ=="}):
         for query in ("", "style", "row=1"):
             answer = behind_nginx(query, headers=headers)
@@ -363,7 +363,7 @@ def _():
 
 
 @tap.test("the sample keeps the page off")
-def _():
+def sample_keeps_page_off():
     equal(h.fcgi(PAGE.socket, h.params("GET", PATH)).status, 200)
     off = h.Nginx(PAGE.socket)
     try:
@@ -373,13 +373,13 @@ def _():
 
 
 @tap.test("nginx hands no header on to the page")
-def _():
+def nginx_passes_no_header():
     block = server_with_login(1, "x").split(f"location = {PATH} {{")[1]
     assert "fastcgi_pass_request_headers off;" in block.split("}")[0]
 
 
 @tap.test("the style sheet is a style sheet, and loads nothing")
-def _():
+def style_sheet():
     answer = behind_nginx("style")
     equal((answer.status, answer.headers["content-type"]),
           (200, "text/css; charset=utf-8"))
@@ -390,7 +390,7 @@ def _():
 
 
 @tap.test("the queue shows each state with its count and age")
-def _():
+def queue_shows_states():
     n = len(EVIL)
     rows = table(section(parse(PAGE.get()), "queue"))
     equal([(r[0], r[1]) for r in rows],
@@ -400,7 +400,7 @@ def _():
 
 
 @tap.test("the plot says in words, bars and a table how many hooks came")
-def _():
+def plot_of_hooks():
     part = section(parse(PAGE.get()), "hooks")
     n = 40 + 2 * len(EVIL) + 3
     desc = text_of(next(part.iter("desc")))
@@ -410,7 +410,7 @@ def _():
 
 
 @tap.test("an unmapped project comes with a statement that maps it")
-def _():
+def unmapped_project_statement():
     folder = h.Scratch.new("page")
     db = outbox(folder)
     edit = h.open_db(db, write=True)
@@ -428,7 +428,7 @@ def _():
 
 
 @tap.test("hostile statements stay one string each")
-def _():
+def hostile_statements():
     part = section(parse(PAGE.get()), "unmapped")
     rows = table(part)
     assert len(rows) > 5, rows
@@ -441,7 +441,7 @@ def _():
 
 
 @tap.test("dead rows come with their reasons, and the older ones by a link")
-def _():
+def dead_rows():
     folder = h.Scratch.new("page")
     db = outbox(folder)
     edit = h.open_db(db, write=True)
@@ -459,7 +459,7 @@ def _():
 
 
 @tap.test("issues stand below the release that they were seen in")
-def _():
+def issues_by_release():
     part = section(parse(PAGE.get()), "releases")
     heads = [text_of(n) for n in part.iter("th")
              if n.get("scope") == "rowgroup"]
@@ -470,7 +470,7 @@ def _():
 
 
 @tap.table("a text with {0} is shown as text", [(n,) for n in EVIL])
-def _(name):
+def hostile_text(name):
     tree = parse(PAGE.get(f"row={IDS[name]}"))
     want = shown(EVIL[name])
     fields = {text_of(n[0]): text_of(n[1]) for n in tree.iter("div")
@@ -489,7 +489,7 @@ def _(name):
 
 
 @tap.test("a row shows neither headers nor secrets nor the raw body")
-def _():
+def row_hides_secrets():
     for query in ("", "row=1"):
         body = PAGE.get(query).body
         for word in (b"the-secret-name", b"the-request-id",
@@ -499,12 +499,12 @@ def _():
 
 
 @tap.test("the overview holds no body")
-def _():
+def overview_has_no_body():
     equal([n for n in parse(PAGE.get()).iter("pre")], [])
 
 
 @tap.test("looking changes no byte of the database")
-def _():
+def database_is_unchanged():
     def state():
         with open(DB, "rb") as f:
             return hashlib.sha256(f.read()).hexdigest(), os.path.getsize(
@@ -517,7 +517,7 @@ def _():
 
 
 @tap.test("it writes to no file, and opens nothing but the database")
-def _():
+def opens_only_database():
     if not shutil.which("strace") or h.sanitized() or h.WRAPPER:
         raise h.Skip("no strace, or not for it")
     trace = os.path.join(FOLDER, "trace")
@@ -541,7 +541,7 @@ def _():
 
 
 @tap.test("it needs no right to write")
-def _():
+def needs_no_write_permission():
     if os.geteuid() != 0 or not shutil.which("setpriv"):
         raise h.Skip("not root")
     folder = h.Scratch.new("page")
@@ -563,7 +563,7 @@ def _():
 
 
 @tap.test("a held write lock and a running worker do not matter to it")
-def _():
+def lock_does_not_matter():
     folder = h.Scratch.new("page")
     worker = h.Worker(folder=folder)
     h.map_everything(worker.db)
@@ -582,7 +582,7 @@ def _():
 
 
 @tap.test("it keeps no snapshot that the worker would have to wait for")
-def _():
+def no_snapshot_is_kept():
     folder = h.Scratch.new("page")
     db = outbox(folder)
     page = Page(db)
@@ -624,7 +624,7 @@ def big(path, rows):
 
 
 @tap.test("many rows are counted without reading them, and in time")
-def _():
+def many_rows_in_time():
     rows = 1000000 if h.FULL else 20000
     folder = h.Scratch.new("page")
     db = outbox(folder)
@@ -649,7 +649,7 @@ def _():
 
 
 @tap.test("a database that is not there, not ours or empty gives 503")
-def _():
+def bad_database_is_503():
     folder = h.Scratch.new("page")
     foreign = os.path.join(folder, "foreign.db")
     h.shell_ok(foreign, "CREATE TABLE t (x)")
@@ -665,7 +665,7 @@ def _():
 
 
 @tap.test("a database that is replaced is the one that is looked at")
-def _():
+def replaced_database_is_read():
     folder = h.Scratch.new("page")
     db = outbox(folder)
     page = Page(db)
@@ -684,7 +684,7 @@ def _():
 
 
 @tap.test("it serves a socket on descriptor 0, and leaves it there")
-def _():
+def serves_descriptor_0():
     path = os.path.join(h.Scratch.new("page"), "socket")
     with h.listening_socket(path) as listen:
         page = Page(DB, listen=listen)
@@ -694,7 +694,7 @@ def _():
 
 
 @tap.test("its own socket has the mode that was asked for, and goes with it")
-def _():
+def own_socket():
     page = Page(DB, "--socket-mode", "0600")
     equal(os.stat(page.socket).st_mode & 0o777, 0o600)
     equal(page.stop(), 0)
@@ -702,7 +702,7 @@ def _():
 
 
 @tap.test("a hook that is sent to it is refused, and no harm is done")
-def _():
+def hook_is_refused():
     body = h.compact(h.issue())
     raw = h.fcgi_raw(PAGE.socket, h.fcgi_request(h.params(
         "POST", PATH, {"CONTENT_LENGTH": str(len(body)),
@@ -719,7 +719,7 @@ def run(*options, env=None):
 
 
 @tap.test("--help and --version say what they should")
-def _():
+def help_and_version():
     code, out, err = run("--help")
     equal((code, err), (0, ""))
     for word in ("--db", "--socket", "--socket-mode", "--threads",
@@ -738,7 +738,7 @@ def _():
     ("a mode", ["--socket-mode", "999"], {}),
     ("an empty path", ["--db", ""], {}),
     ("a variable", [], {"SENTRY_WEBHOOKS_PAGE_THREADS": "many"})])
-def _(_name, options, env):
+def bad_usage(_name, options, env):
     code, out, err = run(*options, env=env)
     equal((code, out, err.count("\n")), (64, "", 1), err)
     assert err.startswith("sentry-webhooks-page: "), err
@@ -783,7 +783,7 @@ def page_url(query):
 @tap.table("in Chromium no text of {0} runs, and nothing is refused", [
     ("overview", "")] + [(n, f"?row={IDS[n]}") for n in
                          ("script", "image", "attribute", "style")])
-def _(_name, query):
+def chromium_runs_no_text(_name, query):
     need_chromium()
     dom, error = chromium("--dump-dom", url=page_url(query))
     title = re.search(r"<title>([^<]*)</title>", dom)
@@ -798,7 +798,7 @@ def _(_name, query):
     ("light", "1200,2000", []),
     ("dark", "1200,2000", ["--blink-settings=preferredColorScheme=0"]),
     ("on a phone", "390,2000", [])])
-def _(name, size, more):
+def chromium_draws_it(name, size, more):
     need_chromium()
     shot = os.path.join(FOLDER, name.replace(" ", "-") + ".png")
     _, error = chromium(f"--screenshot={shot}", f"--window-size={size}",
@@ -807,7 +807,7 @@ def _(name, size, more):
 
 
 @tap.test("SIGTERM ends it, and no memory error was seen")
-def _():
+def sigterm_ends_it():
     equal(PAGE.stop(), 0)
 
 

@@ -77,7 +77,7 @@ def held(w):
                ("--redact", ["--redact"], None),
                ("SENTRY_WEBHOOKS_REDACT=1", [],
                 {"SENTRY_WEBHOOKS_REDACT": "1"})])
-def _(_name, options, env):
+def nothing_of_a_person_stays(_name, options, env):
     w = h.Worker(*h.BRIEF, *options, env=env)
     post_all(w, personal_error())
     until(lambda: w.value("SELECT count(*) FROM outbox") == 1)
@@ -99,7 +99,7 @@ def _(_name, options, env):
 
 
 @tap.test("of feedback --redact keeps the words, and not the author")
-def _():
+def feedback_keeps_words():
     w = h.Worker("--redact")
     post_all(w, feedback("Rosa Lind"), resource="event_alert")
     until(lambda: w.value("SELECT count(*) FROM outbox") == 1)
@@ -112,7 +112,7 @@ def _():
 
 
 @tap.test("without --redact bodies are kept to the byte")
-def _():
+def without_redact_all_is_kept():
     w = h.Worker(env={"SENTRY_WEBHOOKS_REDACT": "0"})
     body = personal_error()
     post_all(w, body)
@@ -121,7 +121,7 @@ def _():
 
 @tap.test("a delivery is the same with --redact and without it, also through "
           "the spool")
-def _():
+def same_delivery_either_way():
     w = h.Worker(*h.BRIEF)
     # What a dedupe key is made of holds an address, and there is no event id.
     alert = h.event_alert(rule="mail-" + MAIL)
@@ -153,7 +153,7 @@ def _():
 
 @tap.test("hooks that were spooled before --redact are redacted when they are "
           "brought in")
-def _():
+def spooled_before_redact():
     w = h.Worker(*h.BRIEF)
     post_all(w, h.compact(h.issue()), resource="issue")
     until(lambda: w.value("SELECT count(*) FROM outbox") == 1)
@@ -171,7 +171,7 @@ def _():
 
 
 @tap.test("of an unreadable body --redact keeps its length and hash alone")
-def _():
+def unreadable_body():
     w = h.Worker(*h.BRIEF, "--redact")
     body = b'{"user":"' + MAIL.encode()
     db = held(w)
@@ -206,7 +206,7 @@ def filled(*options):
 
 @tap.test("--erase-person takes every hook that names an address, its rows "
           "and all traces, and leaves the others")
-def _():
+def erase_person():
     w = filled()
     body = b'{"torn":"' + MAIL.encode()
     equal(w.post(body, signed(body)).status, 400)
@@ -228,7 +228,7 @@ def _():
 
 
 @tap.test("the audit line has counts and nothing of the person")
-def _():
+def audit_of_erase():
     w = filled()
     done = erase(w, "--erase-person", MAIL, "--yes")
     lines = [h.logfmt(line) for line in done.stderr.splitlines()]
@@ -242,7 +242,7 @@ def _():
     ("a user's id", "31", 1), ("a user's name", "larsen", 1),
     ("no part of an address", "larsen@example.com", 0),
     ("no part of an id", "3", 0)])
-def _(_name, who, hooks):
+def erase_person_finds(_name, who, hooks):
     w = filled()
     before = w.value("SELECT count(*) FROM webhook")
     done = erase(w, "--erase-person", who, "--yes")
@@ -251,7 +251,7 @@ def _(_name, who, hooks):
 
 
 @tap.test("--erase-person finds who gave feedback, by name or address")
-def _():
+def erase_person_of_feedback():
     w = h.Worker()
     for who in ("rosa lind", "rosa@example.net"):
         post_all(w, h.compact(h.event_alert()), feedback("Rosa Lind"),
@@ -263,7 +263,7 @@ def _():
 
 
 @tap.test("hooks in the spool, and those set aside, are erased there")
-def _():
+def erase_from_spool():
     w = filled(*h.BRIEF)
     w.stop()
     equal(erase(w, "--erase-person", MAIL, "--yes").returncode, 0)
@@ -287,7 +287,7 @@ def _():
     ("without a yes", [], b"", 1), ("by a pipe that says yes", [], b"yes\n",
                                     1),
     ("for nobody", ["--yes"], b"", 1)])
-def _(name, options, stdin, status):
+def nothing_is_erased(name, options, stdin, status):
     w = filled()
     who = "x@example.org" if name == "for nobody" else MAIL
     before = every_byte(w)
@@ -302,7 +302,7 @@ def _(name, options, stdin, status):
 @tap.table("--erase-project takes a project's hooks by its {}, and what they "
            "taught", [("slug", "shop"), ("slug in capitals", "SHOP"),
                       ("number", "4509877862268928")])
-def _(_name, which):
+def erase_project(_name, which):
     w = h.Worker()
     other = {"project": 77, "slug": "bank"}
     post_all(w, h.compact(h.error(issue_id="1")),
@@ -328,7 +328,7 @@ def _(_name, which):
 
 @tap.test("event ids of what a sink has taken are printed: there it has to be "
           "erased, too")
-def _():
+def erase_prints_event_ids():
     w = filled()
     db = h.open_db(w.db, write=True)
     # Taken; refused; sent three times as new, and then put back once more.
@@ -350,7 +350,7 @@ def _():
 
 @tap.test("--erase-project names every id under which a sink may have a row, "
           "of dead ones and from before a replay as new")
-def _():
+def erase_prints_former_ids():
     w = filled()
     db = h.open_db(w.db, write=True)
     db.execute("UPDATE outbox SET state = 'delivered', workspace_id = 'w', "
@@ -375,7 +375,7 @@ def _():
 
 @tap.test("a thousand hooks are erased while others come in, all of which are "
           "answered 200")
-def _():
+def erase_under_load():
     w = h.Worker()
     for _ in range(20):
         post_all(w, *(personal_error() for _ in range(50)))
@@ -403,7 +403,7 @@ def _():
 
 @tap.test("while a reader holds a snapshot the erasing is done, but says that "
           "copies are left")
-def _():
+def erase_beside_reader():
     w = filled()
     db = h.open_db(w.db)
     db.execute("BEGIN")
@@ -423,7 +423,7 @@ def _():
     ("--erase-project with --check", ["--erase-project", "x", "--check"]),
     ("--yes alone", ["--yes"]),
     ("--redact=1", ["--redact=1"])])
-def _(_name, options):
+def bad_usage(_name, options):
     equal(run_program(*options).returncode, 64)
 
 

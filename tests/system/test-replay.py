@@ -177,7 +177,7 @@ def sample():
 # ---- the command line ----------------------------------------------------
 
 @tap.test("--help tells every option, with examples, in 80 columns")
-def _():
+def help_lists_options():
     for shell in SHELLS:
         done = Outbox().run("--db", "", "--help", shell=shell)
         equal((done.returncode, done.err), (0, ""))
@@ -191,7 +191,7 @@ def _():
 
 
 @tap.test("--version says the package's version")
-def _():
+def version_is_the_package():
     done = Outbox().run("--version")
     wanted = h.run_program("--version").stdout.split()[1]
     equal((done.returncode, done.out), (0, f"sentry-replay {wanted}\n"))
@@ -241,7 +241,7 @@ def _():
         "2026-01-10T20:56:00ZZ", "2026-01-10'; --", "2026-01-10\n",
         "2026-01-10T20:56+1", "*", "2h\n3d")),
 ])
-def _(name, words):
+def bad_usage(name, words):
     o = sample()
     before = o.dump()
     one_line(o.run(*words))
@@ -250,7 +250,7 @@ def _(name, words):
 
 
 @tap.test("nobody to ask and no --yes exits 64, after the plan, unchanged")
-def _():
+def nobody_to_ask():
     o = sample()
     before = o.dump()
     done = o.run("--all")
@@ -261,7 +261,7 @@ def _():
 
 
 @tap.test("the database comes from --db, else the environment")
-def _():
+def database_from_option_or_environment():
     o = Outbox().put(1)
     here, other = os.path.dirname(o.db), Outbox()
     state = {"STATE_DIRECTORY": here}
@@ -276,7 +276,7 @@ def _():
 
 
 @tap.test("odd names of databases are names of files")
-def _():
+def odd_database_names():
     for name in ("-x.db", "file:x?mode=memory", "a 'b' \"c\".db", ":memory:",
                  "x\ny", "*"):
         o = Outbox().put(1)
@@ -291,7 +291,7 @@ def _():
 
 
 @tap.test("what is no outbox, or a newer one, is refused in a line, as it is")
-def _():
+def foreign_database_is_refused():
     o = Outbox()
     missing = os.path.join(o.folder, "missing")
     text = h.write(os.path.join(o.folder, "text"), "no database\n" * 100)
@@ -307,7 +307,7 @@ def _():
 
 
 @tap.test("a ~/.sqliterc changes nothing")
-def _():
+def sqliterc_changes_nothing():
     o = sample()
     rc = h.write(os.path.join(o.folder, "sqliterc"),
                  ".print HELLO\n.mode box\n.headers on\n"
@@ -372,7 +372,7 @@ SELECTIONS = [
 
 @tap.table("{} chooses its rows alone", [
     (" ".join(words), words, ids) for words, ids in SELECTIONS])
-def _(name, words, ids):
+def filter_chooses_rows(name, words, ids):
     for shell in SHELLS:
         o = sample()
         before = o.dump()
@@ -386,7 +386,7 @@ def _(name, words, ids):
 
 
 @tap.test("20,000 ids in one list are taken")
-def _():
+def many_ids():
     o = sample()
     before = o.dump()
     ids = ",".join(str(i * 2) for i in range(1, 20001))
@@ -396,7 +396,7 @@ def _():
 
 @tap.table("the value {} is that value and nothing else", [
     (repr(value[:40]), value) for value in HOSTILE])
-def _(name, value):
+def hostile_value(name, value):
     columns = (("--type", "source_type"), ("--issue", "short_id"),
                ("--issue", "issue_id"), ("--project", "project_slug"),
                ("--release", "release"), ("--workspace", "workspace_id"))
@@ -441,7 +441,7 @@ TIMES = [
 
 
 @tap.table("--since and --until {} are exact to the millisecond", TIMES)
-def _(value, ms):
+def since_and_until(value, ms):
     o = Outbox()
     for i in (1, 2, 3):
         o.put(i, created_at=ms + i - 2)
@@ -455,7 +455,7 @@ def _(value, ms):
 @tap.table("--since {} counts from now", [
     ("90s", 90), ("30m", 1800), ("2h", 7200), ("3d", 259200),
     ("1w", 604800), ("08h", 28800), ("2h ago", 7200)])
-def _(value, seconds):
+def relative_since(value, seconds):
     now = int(time.time())
     o = Outbox().put(1, created_at=(now - seconds - 60) * 1000)
     o.put(2, created_at=(now - seconds + 60) * 1000)
@@ -469,7 +469,7 @@ def _(value, seconds):
 # ---- what it says before -------------------------------------------------
 
 @tap.test("--dry-run shows the plan: states, types, oldest and newest")
-def _():
+def dry_run():
     o = sample()
     before = o.dump()
     done = o.run("--all", "--dry-run", "--wait", "--new-id", "--yes")
@@ -482,7 +482,7 @@ def _():
 
 
 @tap.test("the plan warns of what is swallowed and of what runs again")
-def _():
+def plan_warns():
     now = int(time.time() * 1000)
     o = Outbox().put(1, delivered_at=now - DAY + 60000)
     o.put(2, "acked")
@@ -504,7 +504,7 @@ def _():
 
 
 @tap.test("unmapped rows are left out, and it says what maps them")
-def _():
+def unmapped_rows_are_left_out():
     o = sample()
     done = o.run("--id", "6", "--yes")
     equal(done.returncode, 1)
@@ -515,7 +515,7 @@ def _():
 
 
 @tap.test("types that nobody would write are not shown to the terminal")
-def _():
+def odd_types_are_hidden():
     o = Outbox().put(1, source_type="\x1b[31mred\nline").put(
         2, source_type="\u009b31m").put(3, source_type="x" * 5000)
     done = o.run("--all", "--dry-run")
@@ -549,7 +549,7 @@ def real_rows():
 
 
 @tap.test("--print writes what sentry-deliver sends, to the byte, no more")
-def _():
+def print_writes_envelopes():
     o = real_rows()
     with open(o.db, "rb") as f:
         bytes_before = f.read()
@@ -570,7 +570,7 @@ def _():
 
 
 @tap.test("--print of more than a page is whole and in order; a reader may go")
-def _():
+def print_of_many_pages():
     o = many(1601)
     out = o.run("--all", "--print").out
     equal([int(x) for x in re.findall('"id":"sentry-([0-9]+)"', out)],
@@ -585,7 +585,7 @@ def _():
 # ---- the change ----------------------------------------------------------
 
 @tap.test("--new-id gives -r2, then -r3, and -r10 after -r9")
-def _():
+def new_id_counts_up():
     o = Outbox().put(1).put(2).put(3, event_id="sentry-9-r9")
     o.put(4, event_id="x-r").put(5, event_id="y-r" + "9" * 12)
     for shell in SHELLS[:2] * 2:
@@ -601,7 +601,7 @@ def _():
 
 
 @tap.test("5,000 rows are put back, in several transactions, with one audit")
-def _():
+def many_rows_are_put_back():
     o = many(5000)
     done = o.run("--all", "--yes")
     equal(done.returncode, 0, done.err)
@@ -628,7 +628,7 @@ def many(count):
 
 
 @tap.test("killed in mid-change, the audit counts what was put back")
-def _():
+def killed_replay_is_audited():
     o = many(60000)
     p = h.start(o.argv("--all", "--yes"), env=o.env(),
                 stdout=subprocess.DEVNULL)
@@ -642,7 +642,7 @@ def _():
 
 
 @tap.test("it never checkpoints")
-def _():
+def never_checkpoints():
     o = sample()
     with open(o.db, "rb") as f:
         before = f.read()
@@ -667,7 +667,7 @@ def programs(process, wanted):
 
 
 @tap.test("a lock that another writer holds is waited for")
-def _():
+def lock_is_waited_for():
     o = sample()
     db = h.open_db(o.db, write=True)
     db.execute("BEGIN IMMEDIATE")
@@ -727,7 +727,7 @@ class Terminal:
         ("y\n", "yes"), ("YES\n", "yes"), ("yes\n", "yes"), ("n\n", "no"),
         ("\n", "no"), ("\x04", "no"), ("maybe\n", "no"), ("yn\n", "no"),
         ("\\y\n", "no"))])
-def _(name, text, yes):
+def answer_to_question(name, text, yes):
     for shell in SHELLS:
         o = sample()
         before = o.dump()
@@ -741,7 +741,7 @@ def _(name, text, yes):
 
 
 @tap.test("Ctrl-C at the question changes nothing and leaves nothing")
-def _():
+def interrupt_at_question():
     for shell in SHELLS:
         o = sample()
         before = o.dump()
@@ -751,7 +751,7 @@ def _():
 
 
 @tap.test("what changes between plan and answer is left alone, what comes too")
-def _():
+def rows_changed_since_plan():
     for shell in SHELLS:
         o = sample()
         t = Terminal(o, "--all", "--new-id", shell=shell).until("[y/N]")
@@ -773,7 +773,7 @@ def _():
 
 
 @tap.test("if all has changed since the plan there is no audit")
-def _():
+def all_changed_since_plan():
     o = sample()
     t = Terminal(o, "--state", "dead").until("[y/N]")
     o.write("UPDATE outbox SET state = 'pending' WHERE id = 3")
@@ -785,7 +785,7 @@ def _():
 # ---- waiting -------------------------------------------------------------
 
 @tap.test("--wait shows a bar on a terminal until all are settled")
-def _():
+def wait_on_terminal():
     for shell in SHELLS:
         o = many(3000)
         t = Terminal(o, "--all", "--yes", "--wait", shell=shell)
@@ -799,7 +799,7 @@ def _():
 
 
 @tap.test("--wait says lines where there is no terminal, and counts the dead")
-def _():
+def wait_without_terminal():
     for shell in SHELLS:
         o = sample()
         p = h.start(o.argv("--id", "2-5", "--yes", "--wait", shell=shell),
@@ -821,7 +821,7 @@ def _():
 
 
 @tap.test("--wait gives up when nothing moves, says so, and exits 1")
-def _():
+def wait_gives_up():
     o = sample()
     done = o.run("--id", "3", "--yes", "--wait", "--patience", "1")
     equal(done.returncode, 1)
@@ -831,7 +831,7 @@ def _():
 
 
 @tap.test("Ctrl-C ends the waiting at once; the rows stay in the queue")
-def _():
+def interrupt_of_wait():
     for shell in SHELLS:
         o = sample()
         t = Terminal(o, "--id", "3", "--yes", "--wait", shell=shell)
@@ -869,7 +869,7 @@ class SlowSink(http.server.ThreadingHTTPServer):
 
 
 @tap.test("a row that is on its way while it gets a new id is sent under both")
-def _():
+def new_id_of_row_in_flight():
     o = Outbox().put(1, "pending")
     sink = SlowSink()
     try:
@@ -890,7 +890,7 @@ def _():
 
 
 @tap.test("with worker and deliverer at work nothing is lost, doubled or late")
-def _():
+def replay_amid_work():
     worker = h.Worker(*h.BRIEF)
     h.map_everything(worker.db)
     o = Outbox()
@@ -943,7 +943,7 @@ def _():
 # ---- the script ----------------------------------------------------------
 
 @tap.test("shellcheck finds nothing in the script")
-def _():
+def shellcheck_is_silent():
     if not shutil.which("shellcheck"):
         raise h.Skip("no shellcheck")
     done = subprocess.run(["shellcheck", "-s", "sh", SCRIPT],

@@ -29,7 +29,7 @@ def made_anew(client):
 
 
 @tap.test("a stream that is made anew gets its acked rows again by itself")
-def _():
+def recreated_stream_gets_rows():
     server = nats.Server()
     outbox = Outbox(500)
     with nats.Client(server) as client:
@@ -48,7 +48,7 @@ def _():
 
 
 @tap.test("a stream that somebody deletes is made again by --create-stream")
-def _():
+def deleted_stream_is_recreated():
     server = nats.Server()
     outbox = Outbox(500)
     with nats.Client(server) as client:
@@ -63,7 +63,7 @@ def _():
 
 
 @tap.test("a stream made anew in mid-run ends up with every row")
-def _():
+def recreated_while_running():
     server = nats.Server()
     outbox = Outbox(10000)
     with nats.Client(server) as client:
@@ -83,7 +83,7 @@ def _():
 
 @tap.test("one made anew while nobody delivered gets its rows again, by "
           "--once too")
-def _():
+def recreated_while_nobody_delivers():
     server = nats.Server()
     outbox = Outbox(300)
     with nats.Client(server) as client:
@@ -111,7 +111,7 @@ def restore(server, copy):
     ("while it does not", False, 0),
     ("and others fill the gap", True, 300),
     ("and others fill the gap while it does not run", False, 300)])
-def _(_name, runs, others):
+def stream_restored_from_backup(_name, runs, others):
     server = nats.Server()
     outbox = Outbox(200)
     with nats.Client(server) as client:
@@ -155,7 +155,7 @@ def _(_name, runs, others):
 
 @tap.test("a message that is gone from within the log is sent again; one "
           "that was purged is not")
-def _():
+def message_lost_from_log():
     server = nats.Server()
     outbox = Outbox(9)
     with nats.Client(server) as client:
@@ -175,7 +175,7 @@ def _():
 
 
 @tap.test("a purged stream lets its rows settle")
-def _():
+def purged_stream():
     server = nats.Server()
     outbox = Outbox(9)
     with nats.Client(server) as client:
@@ -200,7 +200,7 @@ def kill_leader(servers, client):
 
 @tap.test("a cluster of three loses and doubles nothing when its leader is "
           "killed in mid-run")
-def _():
+def cluster_loses_leader():
     many = 20000 if h.FULL else 6000
     servers = nats.three_servers()
     url = ",".join(s.url for s in servers)
@@ -226,7 +226,7 @@ def _():
 
 
 @tap.test("ten kill -9 of sentry-deliver in mid-run double and lose nothing")
-def _():
+def kills_of_deliverer():
     server = nats.Server()
     many = 20000
     outbox = Outbox(many, size=1000)
@@ -246,7 +246,7 @@ def _():
 
 
 @tap.test("a server that is not there is waited for; a lost one comes back")
-def _():
+def server_lost_and_back():
     server = nats.Server()
     with nats.Client(server) as client:
         client.create()
@@ -270,7 +270,7 @@ def _():
 
 
 @tap.test("a lame duck is left, and its successor found")
-def _():
+def lame_duck():
     server = nats.Server('lame_duck_duration: "30s"\n'
                          'lame_duck_grace_period: "1s"')
     outbox = Outbox(10)
@@ -287,7 +287,7 @@ def _():
 
 
 @tap.test("SIGTERM ends it in seconds while the server hangs")
-def _():
+def sigterm_while_server_hangs():
     server = nats.Server()
     outbox = Outbox(WINDOW, size=4000)
     deliver = Deliver(outbox, server.url, "--create-stream")

@@ -56,7 +56,7 @@ def run(*argv):
 @tap.table("{} leaves no more exposed than it promises", [
     ("sentry-webhooks.service", 0.3), ("sentry-deliver.service", 1.2),
     ("sentry-webhooks-page.service", 0.3)])
-def _(name, limit):
+def exposure_of_unit(name, limit):
     need("systemd-analyze")
     code, out, err = run("systemd-analyze", "security", "--offline=true",
                          "--no-pager", unit(name))
@@ -67,7 +67,7 @@ def _(name, limit):
 
 
 @tap.test("systemd-analyze verify finds nothing wrong with the units")
-def _():
+def systemd_analyze_verify():
     need("systemd-analyze")
     sockets = [shutil.copy(os.path.join(CONF, name), HERE) for name in
                ("sentry-webhooks.socket", "sentry-webhooks-page.socket")]
@@ -103,7 +103,7 @@ def sections(name):
 # file: from then on nginx has nobody to hand hooks to.
 @tap.table("{} is started however often: no limit ends it for good",
            [(name,) for name in UNITS])
-def _(name):
+def restart_has_no_limit(name):
     unit_of = sections(name)
     equal([value for key, value in unit_of["Unit"]
            if key == "StartLimitIntervalSec"], ["0"], "in [Unit]")
@@ -116,7 +116,7 @@ def _(name):
 
 
 @tap.test("systemd-sysusers makes the units' user, with its folder")
-def _():
+def sysusers_makes_user():
     need("systemd-sysusers")
     root = os.path.join(HERE, "root")
     os.makedirs(os.path.join(root, "etc"), exist_ok=True)
@@ -183,7 +183,7 @@ def need_strace():
 
 
 @tap.test("the worker makes no system call that its unit forbids")
-def _():
+def worker_system_calls():
     need_strace()
     trace = os.path.join(HERE, "worker.trace")
     folder = h.Scratch.new("units")
@@ -233,7 +233,7 @@ class Sink(http.server.BaseHTTPRequestHandler):
 
 
 @tap.test("the page makes no system call that its unit forbids")
-def _():
+def page_system_calls():
     need_strace()
     folder = h.Scratch.new("units")
     equal(h.Worker(folder=folder).stop(), 0)
@@ -253,7 +253,7 @@ def _():
 
 
 @tap.test("the deliverer makes no system call that its unit forbids")
-def _():
+def deliverer_system_calls():
     need_strace()
     w = h.Worker()
     equal(w.post(BODY, signed(BODY)).status, 200)
@@ -290,7 +290,7 @@ exec setpriv --reuid=nobody --regid="$(id -gn nobody)" --clear-groups \\
 
 @tap.test("the worker serves with no network, no rights and nothing to write "
           "to but its state")
-def _():
+def worker_in_sandbox():
     need("unshare", "setpriv", "mount")
     if os.geteuid() != 0 or run("unshare", "-n", "-m", "true")[0] != 0:
         raise h.Skip("needs root that may unshare")
@@ -372,7 +372,7 @@ def foreign_database():
 
 
 @tap.test("root is refused on another user's database, with 77 and its name")
-def _():
+def root_is_refused():
     need_root()
     w = foreign_database()
     said = refused(*w.argv[len(h.WRAPPER):])
@@ -383,7 +383,7 @@ def _():
     ("--allow-root", ["--allow-root"], None),
     ("SENTRY_WEBHOOKS_ALLOW_ROOT=1", [],
      {"SENTRY_WEBHOOKS_ALLOW_ROOT": "1"})])
-def _(_name, options, env):
+def root_may(_name, options, env):
     need_root()
     w = foreign_database()
     w.argv += options
@@ -393,7 +393,7 @@ def _(_name, options, env):
 
 
 @tap.test("root is refused when systemd itself has started the program")
-def _():
+def root_is_refused_by_systemd():
     need_root()
     said = refused("sh", "-c", "SYSTEMD_EXEC_PID=$$; export SYSTEMD_EXEC_PID; "
                    'exec "$0" "$@"', h.PROGRAM, "--db", HERE + "/new.db",
@@ -403,7 +403,7 @@ def _():
 
 
 @tap.test("root is told of elsewhere, once, and served: no hook is lost")
-def _():
+def root_is_warned_once():
     need_root()
     # Somebody further up was started by systemd: that says nothing of us.
     w = h.Worker(env={"SYSTEMD_EXEC_PID": str(os.getpid())})
@@ -423,7 +423,7 @@ def mode(path):
 
 @tap.test("database, its files, spool and hooks in it are closed to others, "
           "whatever the umask")
-def _():
+def files_are_private():
     old = os.umask(0)
     try:
         w = h.Worker(*h.BRIEF)
@@ -445,7 +445,7 @@ def _():
 
 
 @tap.test("files that were open to others are closed at the start, and said")
-def _():
+def open_files_are_closed():
     w = h.Worker()
     equal(w.post(BODY, signed(BODY)).status, 200)
     w.kill()                            # leaves all three of them
@@ -480,7 +480,7 @@ def not_ours(kind, w):
     ("--db with a FIFO", "fifo", "--db"),
     ("--db with another user's file", "file", "--db"),
     ("--spool with a folder that others use", "spool", "--spool")])
-def _(_name, kind, option):
+def mode_is_left_and_said(_name, kind, option):
     if kind == "file":
         need_root()
     w = h.Worker()
@@ -497,7 +497,7 @@ def _(_name, kind, option):
 
 
 @tap.test("--check says what is open to others")
-def _():
+def check_says_what_is_open():
     w = h.Worker()
     w.stop()
     argv = ["--check", "--db", w.db, "--secret-file", w.secret_file,
@@ -512,7 +512,7 @@ def _():
 
 
 @tap.test("a socket that everybody may connect to is said, own or inherited")
-def _():
+def open_socket_is_said():
     listen = h.listening_socket(h.Scratch.new("units") + "/socket")
     for w in (h.Worker("--socket-mode", "0666"), h.Worker(listen=listen)):
         lines = [h.logfmt(line)["event"] for line in w.log_lines()]
@@ -535,7 +535,7 @@ def journalled(where=lambda st: f"{st.st_dev}:{st.st_ino}"):
 
 
 @tap.test("where standard error is the journal each line has its level")
-def _():
+def journal_gets_levels():
     w = journalled()
     equal(w.post(BODY, signed(BODY)).status, 200)
     equal(w.post(BODY, signed(BODY, secret="other")).status, 401)
@@ -553,7 +553,7 @@ def _():
     ("another file", lambda st: f"{st.st_dev}:{st.st_ino + 1}"),
     ("on another device", lambda st: f"{st.st_dev + 1}:{st.st_ino}"),
     ("nothing that is known", lambda st: "what")])
-def _(_name, where):
+def other_logs_get_no_level(_name, where):
     w = journalled(where)
     w.stop()
     for line in w.log_lines():
@@ -561,7 +561,7 @@ def _(_name, where):
 
 
 @tap.test("an error has a level of its own there, and what has none is one")
-def _():
+def error_level():
     folder = h.Scratch.new("journal")
     path = h.write(os.path.join(folder, "stderr"), "")
     st = os.stat(path)
@@ -576,7 +576,7 @@ def _():
 
 
 @tap.test("strangers' refusals are counted always, and written seldom")
-def _():
+def refusals_are_limited():
     w = h.Worker()
     sent = 400
     for n in range(sent):
@@ -635,7 +635,7 @@ def need_memory():
 @tap.table("a secret from {} stands in locked memory alone, out of dumps", [
     ("a file", h.SECRET, None),
     ("the environment", None, {"SENTRY_CLIENT_SECRET": h.SECRET})])
-def _(_name, secret, env):
+def secret_in_locked_memory(_name, secret, env):
     need_memory()
     w = h.Worker(secret=secret, env=env)
     for tries in (0, 50):
@@ -650,7 +650,7 @@ def _(_name, secret, env):
 
 
 @tap.test("secrets that cannot be locked are said once, and used")
-def _():
+def unlocked_secrets_are_said():
     need("setpriv", "prlimit")
     need_root()
     if h.WRAPPER or h.sanitized():
@@ -669,7 +669,7 @@ def _():
 
 
 @tap.test("a worker that crashes leaves no core")
-def _():
+def crash_leaves_no_core():
     w = h.Worker()
     with open(f"/proc/{w.process.pid}/limits", encoding="ascii") as f:
         limits = re.search(r"^Max core file size +(\S+) +(\S+)", f.read(), re.M)
