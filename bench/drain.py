@@ -5,10 +5,13 @@ import sys
 import time
 
 import load
-from load import h
+import nats
+from database import open_db, query_value
+from environment import DELIVER, SRC
+from process import start_process, stop_process
+from scratch import Scratch
 
 SLOWEST = 500       # rows a second; below, a drain is given up
-PROGRAM = os.path.join(h.BUILD, "sentry-deliver")
 
 
 class Print:
@@ -21,8 +24,8 @@ class Http:
     name, options, bar = "http", (), 5000
 
     def __init__(self):
-        self.process = h.start(
-            [sys.executable, os.path.join(h.SRC, "tests", "support",
+        self.process = start_process(
+            [sys.executable, os.path.join(SRC, "tests", "support",
                                            "eventapi.py")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.url = self.process.stdout.readline().strip()
@@ -34,29 +37,18 @@ class Nats:
     options = ("--create-stream", "--settle", "1")
 
     def __init__(self):
-        port = h.free_port()
-        self.process = h.start(
-            ["nats-server", "-a", "127.0.0.1", "-p", str(port), "-js", "-sd",
-             h.Scratch.new("nats")], stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL)
-        load.wait_for_port(port, self.process)
-        self.url = f"nats://127.0.0.1:{port}"
+        self.url = nats.Server().url
 
 
 def start(db, url, *options):
-    with open(os.path.join(h.Scratch.new("deliver"), "log"), "wb") as log:
-        return h.start([PROGRAM, "--db", db, "--to", url, *options],
-                       stdout=subprocess.DEVNULL, stderr=log)
-
-
-def stop(process):
-    process.terminate()
-    h.finish(process)
+    with open(os.path.join(Scratch.new("deliver"), "log"), "wb") as log:
+        return start_process([DELIVER, "--db", db, "--to", url, *options],
+                             stdout=subprocess.DEVNULL, stderr=log)
 
 
 def pending(db):
-    return h.rows(db, "SELECT count(*) FROM outbox "
-                  "WHERE state = 'pending'")[0][0]
+    return query_value(db, "SELECT count(*) FROM outbox "
+                       "WHERE state = 'pending'")
 
 
 def drained(db, sink):
@@ -64,7 +56,7 @@ def drained(db, sink):
     limit = 60 + pending(db) / SLOWEST
     process = start(db, sink.url, *sink.options)
     begin = time.perf_counter()
-    connection = h.open_db(db)
+    connection = open_db(db)
     try:
         while connection.execute("SELECT 1 FROM outbox WHERE state = "
                                  "'pending' LIMIT 1").fetchone():
@@ -76,7 +68,7 @@ def drained(db, sink):
         memory = load.memory(process.pid, "VmHWM")
     finally:
         connection.close()
-        stop(process)
+        stop_process(process)
     return seconds, memory
 
 
@@ -90,7 +82,7 @@ def again(db, rows=-1):
     """Puts rows back as if they had never been sent (their event ids are
     new: JetStream would know the old ones), then waits until the worker has
     brought its log down."""
-    connection = h.open_db(db, write=True)
+    connection = open_db(db, write=True)
     connection.execute(
         "UPDATE outbox SET state = 'pending', attempts = 0, due_at = 0, "
         "sink = NULL, sink_seq = NULL, delivered_at = NULL, event_id = "

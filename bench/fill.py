@@ -6,7 +6,10 @@ import sqlite3
 import time
 
 import load
-from load import h
+from database import map_everything
+from expect import equal, until
+from hooks import signed
+from worker import Worker
 
 CHUNK = 100000
 DAY = 86400000      # ms
@@ -40,21 +43,21 @@ def statement(db, table, own):
 
 def first_hook(path, body):
     """Makes the database, by a worker that gets one hook."""
-    w = h.Worker(db=path)
-    h.map_everything(path, "ws_bench")
-    answer = w.post(body, h.signed(body, "issue",
-                                   idempotency_key=os.urandom(16).hex()))
-    h.equal(answer.status, 200, "the first hook")
-    h.until(lambda: w.value("SELECT count(*) FROM outbox"))
+    w = Worker(db=path)
+    map_everything(path, "ws_bench")
+    answer = w.post(body, signed(body, "issue",
+                                 idempotency_key=os.urandom(16).hex()))
+    equal(answer.status, 200, "the first hook")
+    until(lambda: w.value("SELECT count(*) FROM outbox"))
     w.stop()
 
 
 def outbox(report, folder, name, rows, state, days=0, slim=False):
     """FOLDER/NAME.db with that many rows in that state, and one delivered
-    row. Pending ones have observations of 2 KiB. slim: without the raw bodies, which delivery never reads. False if
-    the disk is too small."""
+    row. Pending ones have observations of 2 KiB. slim: without the raw
+    bodies, which delivery never reads. False if the disk is too small."""
     path = os.path.join(folder, name + ".db")
-    first_hook(path, load.issue(2048) if state == "delivered" else
+    first_hook(path, load.sized_issue(2048) if state == "delivered" else
                load.long_issue())
     begin = time.monotonic()
     db = sqlite3.connect(path, isolation_level=None)
@@ -67,8 +70,7 @@ def outbox(report, folder, name, rows, state, days=0, slim=False):
         db.execute("PRAGMA " + pragma).fetchall()
     db.execute("UPDATE outbox SET state = 'delivered', delivered_at = due_at")
     own = dict(WEBHOOK, **({"body": "x'7b7d'"} if slim else {}))
-    inserts = [statement(db, "webhook", own),
-               statement(db, "outbox", OUTBOX)]
+    inserts = [statement(db, "webhook", own), statement(db, "outbox", OUTBOX)]
     ok = True
     for low in range(2, rows + 2, CHUNK):
         values = {"low": low, "high": min(low + CHUNK, rows + 2) - 1,

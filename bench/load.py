@@ -12,7 +12,13 @@ import time
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "tests", "support"))
-import harness as h  # noqa: E402
+from expect import until  # noqa: E402
+from hooks import (compact, error, event_alert,  # noqa: E402
+                   issue, signed)
+from process import finish_process, start_process, stop_everything  # noqa: E402
+from scratch import Scratch, write_file  # noqa: E402
+from sockets import connects  # noqa: E402
+from tap import Skip  # noqa: E402
 
 KIB = 1024
 TICK = os.sysconf("SC_CLK_TCK")
@@ -41,15 +47,15 @@ def crumb(i):
 
 def grow(hook, items, make, size):
     """Adds to a list inside of the hook until it is as long as wanted."""
-    each = len(h.compact(make(100))) + 1
+    each = len(compact(make(100))) + 1
     items += [make(i) for i in range(
-        max(0, (size - len(h.compact(hook))) // each))]
-    return h.compact(hook)
+        max(0, (size - len(compact(hook))) // each))]
+    return compact(hook)
 
 
-def issue(size):
+def sized_issue(size):
     notes = []
-    return grow(h.issue(annotations=notes), notes, lambda i: {
+    return grow(issue(annotations=notes), notes, lambda i: {
         "displayName": f"TICKET-{i}",
         "url": f"https://tracker.example.com/browse/TICKET-{i}"}, size)
 
@@ -57,7 +63,7 @@ def issue(size):
 def long_issue():
     """Whose observation, not only whose hook, takes 2 KiB: the value stands
     in the observation's body and in its metadata."""
-    return h.compact(h.issue(metadata={
+    return compact(issue(metadata={
         "type": "ValueError", "value": ("the café is closed, " * 22)}))
 
 
@@ -69,22 +75,22 @@ def eventful(hook, event, size):
     return grow(hook, crumbs, crumb, size)
 
 
-def alert(size):
-    hook = h.event_alert()
+def sized_alert(size):
+    hook = event_alert()
     return eventful(hook, hook["data"]["event"], size)
 
 
-def error(size):
-    hook = h.error()
+def sized_error(size):
+    hook = error()
     return eventful(hook, hook["data"]["error"], size)
 
 
 # Name: resource, size, maker.
 HOOKS = {
-    "issue-2k": ("issue", 2 * KIB, issue),
-    "alert-20k": ("event_alert", 20 * KIB, alert),
-    "error-200k": ("error", 200 * KIB, error),
-    "error-1m": ("error", 1024 * KIB, error),
+    "issue-2k": ("issue", 2 * KIB, sized_issue),
+    "alert-20k": ("event_alert", 20 * KIB, sized_alert),
+    "error-200k": ("error", 200 * KIB, sized_error),
+    "error-1m": ("error", 1024 * KIB, sized_error),
 }
 _requests = {}
 
@@ -95,7 +101,7 @@ def request_file(name, target):
         return _requests[name, target.path]
     resource_, size, make = HOOKS[name]
     body = make(size)
-    headers = h.signed(body, resource_)
+    headers = signed(body, resource_)
     # A trace id in a body of adnanh/webhook's would be no HTTP header; the
     # rest is what Sentry sends.
     headers["User-Agent"] = "sentry/26.9.0 (https://sentry.io)"
@@ -103,8 +109,8 @@ def request_file(name, target):
     head = f"POST {target.path} HTTP/1.1\r\nHost: bench\r\n" + "".join(
         f"{k}: {v}\r\n" for k, v in headers.items())
     head += f"Content-Length: {len(body)}\r\n\r\n"
-    path = os.path.join(h.Scratch.new("request"), "request")
-    h.write(path, head.encode() + body)
+    path = os.path.join(Scratch.new("request"), "request")
+    write_file(path, head.encode() + body)
     return _requests.setdefault((name, target.path), path)
 
 
@@ -167,12 +173,8 @@ def size(path):
 def wait_for_port(port, process):
     def listens():
         assert process.poll() is None, f"{process.args[0]} has ended"
-        try:
-            h.socket.create_connection(("127.0.0.1", port)).close()
-            return True
-        except OSError:
-            return False
-    h.until(listens, f"{process.args[0]} does not listen")
+        return connects(port)
+    until(listens, f"{process.args[0]} does not listen")
 
 
 # ---- one run of wrk ------------------------------------------------------
@@ -202,9 +204,9 @@ def drive(bench, target, hook, clients, seconds):
     spooled = target.spooled()
     nginx = bench.nginx.pids()
     before = cpu([target.pid]), cpu(nginx), children_cpu()
-    process = h.start(argv, stdout=subprocess.PIPE, text=True)
+    process = start_process(argv, stdout=subprocess.PIPE, text=True)
     text = process.communicate(timeout=seconds + 60)[0]
-    h.finish(process)
+    finish_process(process)
     spent = [b - a for a, b in zip(before, (
         cpu([target.pid]), cpu(nginx), children_cpu()))]
     found = re.search(r"^figures (.*)$", text, re.M)
@@ -248,10 +250,10 @@ def guarded(main):
         return main()
     except KeyboardInterrupt:
         return 130
-    except (h.Skip, AssertionError) as why:
+    except (Skip, AssertionError) as why:
         print(f"bench: {why}", file=sys.stderr)
         return 1
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        h.stop_everything()
-        h.Scratch.remove_all()
+        stop_everything()
+        Scratch.remove_all()

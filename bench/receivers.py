@@ -2,13 +2,21 @@
 import glob
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 
 import load
-from load import h
+from database import map_everything, query, shell_ok
+from environment import BUILD
+from expect import until
+from hooks import PATH, SECRET
+from nginx import Nginx, sample_server
+from process import RUNNING, finish_process, start_process
+from scratch import Scratch, write_file
+from sockets import free_port
+from tap import Skip
+from worker import BRIEF, Worker
 
 # More than nginx ever has connections open to one: libfcgi holds a thread for
 # each that is kept, and whoever finds no thread waits for ever.
@@ -21,7 +29,7 @@ class Target:
 
     def __init__(self, name, pid):
         self.name, self.pid = name, pid
-        self.path = f"{h.PATH}/{name}"
+        self.path = f"{PATH}/{name}"
 
     def spooled(self):
         return 0
@@ -47,7 +55,7 @@ class Table(Target):
         self.marked = 0
 
     def one(self, sql, *values):
-        return h.rows(self.db, sql, *values)[0][0]
+        return query(self.db, sql, *values)[0][0]
 
     def mark(self):
         self.marked = self.one(f"SELECT coalesce(max(id), 0) "
@@ -58,7 +66,7 @@ class Table(Target):
                         f"AND {self.own}", self.marked, run)
 
 
-class Worker(Table):
+class WorkerTable(Table):
     def __init__(self, name, worker):
         super().__init__(name, worker.process.pid, worker.db, "webhook",
                          "idempotency_key")
@@ -66,20 +74,19 @@ class Worker(Table):
 
     def spooled(self):
         """How many hooks went to the spool first, since its start."""
-        text = self.worker.get(h.PATH + "/metrics").body.decode()
-        return sum(map(int, re.findall(r'result="spooled"\} (\d+)', text)))
+        return int(self.worker.metric("hooks_total", 'result="spooled"'))
 
     def warm(self):
         """Reads the unique indexes once: those of a database in use are in
         memory, where a fill of many GiB leaves only its end."""
         for table in ("webhook", "outbox"):
-            for index, in h.rows(self.db, "SELECT name FROM pragma_index_list"
-                                 "(?) WHERE origin = 'u'", table):
+            for index, in query(self.db, "SELECT name FROM pragma_index_list"
+                                "(?) WHERE origin = 'u'", table):
                 self.one(f"SELECT count(*) FROM {table} INDEXED BY {index} "
                          f"WHERE +rowid > 0")
 
 
-class Cold(Worker):
+class Cold(WorkerTable):
     """The same database, of which the machine has forgotten everything before
     each run: what the worker itself remembers stays."""
 
@@ -108,21 +115,21 @@ PROXY = """proxy_pass http://bench_%s%s; proxy_http_version 1.1;
 """
 
 
-class Front(h.Nginx):
+class Front(Nginx):
     """nginx by nginx.conf.sample, with a location more for each upstream:
     they stand beside that of the hooks, and have its limits and buffers."""
 
     def __init__(self, socket, upstreams):
         self.upstreams = upstreams      # (name, server, directives)
-        super().__init__(socket)
+        super().__init__(socket, self.sample_and_more)
 
-    def from_sample(self):
-        text = super().from_sample()
-        own = f"location = {h.PATH} {{"
+    def sample_and_more(self, port, path):
+        text = sample_server(port, path)
+        own = f"location = {PATH} {{"
         assert own in text, "nginx.conf.sample has no location of the hooks"
         for name, server, how in self.upstreams:
             text = UPSTREAM % (name, server) + text.replace(
-                own, f"location = {h.PATH}/{name} {{ {how} }}\n{own}", 1)
+                own, f"location = {PATH}/{name} {{ {how} }}\n{own}", 1)
         return text
 
     def pids(self):
@@ -143,7 +150,7 @@ CREATE TABLE workspace_map (project TEXT PRIMARY KEY, workspace_id TEXT);
 INSERT INTO workspace_map VALUES ('shop', 'ws_bench'),
     ('4509877862268928', 'ws_bench');
 """
-NODE = os.path.join(h.BUILD, "node")    # where better-sqlite3 is installed
+NODE = os.path.join(BUILD, "node")    # where better-sqlite3 is installed
 # adnanh/webhook answers when this has ended, so 200 means stored.
 SCRIPT = """#!/bin/sh
 exec sqlite3 -batch -init /dev/null -cmd '.timeout 10000' '%s' \
@@ -153,7 +160,7 @@ exec sqlite3 -batch -init /dev/null -cmd '.timeout 10000' '%s' \
 
 def environment():
     path = [NODE + "/node_modules", os.environ.get("NODE_PATH", "")]
-    return dict(os.environ, SENTRY_CLIENT_SECRET=h.SECRET,
+    return dict(os.environ, SENTRY_CLIENT_SECRET=SECRET,
                 NODE_PATH=os.pathsep.join(filter(None, path)))
 
 
@@ -172,7 +179,7 @@ class Bench:
     def __init__(self, folder, databases=("outbox",), peers=()):
         os.makedirs(folder, exist_ok=True)
         self.folder = folder
-        self.others = list(h.RUNNING)       # not ours to stop
+        self.others = list(RUNNING)       # not ours to stop
         self.workers, self.targets, self.upstreams = {}, {}, []
         for name in databases:
             self.add_worker(name)
@@ -188,27 +195,27 @@ class Bench:
         self.upstreams.append((target.name, server, how))
 
     def add_worker(self, name):
-        w = h.Worker(*h.BRIEF, db=os.path.join(self.folder, name + ".db"))
+        w = Worker(*BRIEF, db=os.path.join(self.folder, name + ".db"))
         self.workers[name] = w
         if not w.value("SELECT count(*) FROM workspace_map"):
-            h.map_everything(w.db, "ws_bench")
-        self.add(Worker(name, w), "unix:" + w.socket, FASTCGI % name)
+            map_everything(w.db, "ws_bench")
+        self.add(WorkerTable(name, w), "unix:" + w.socket, FASTCGI % name)
 
     def add_sample(self, name):
         """The first worker once more, by the sample's own location."""
-        target = Worker(name, self.first())
-        target.path = h.PATH
+        target = WorkerTable(name, self.first())
+        target.path = PATH
         self.targets[name] = target
 
     def responder(self, name, *words):
         """One of libfcgi's, in C."""
-        program = os.path.join(h.BUILD, "bench", name)
+        program = os.path.join(BUILD, "bench", name)
         if not os.access(program, os.X_OK):
-            raise h.Skip(f"bench/{name} is not built: make bench/{name}")
-        socket = os.path.join(h.Scratch.new(name), "socket")
-        process = h.start([program, socket, str(THREADS), *words],
-                          env=environment())
-        h.until(lambda: os.path.exists(socket), f"{name} does not listen")
+            raise Skip(f"bench/{name} is not built: make bench/{name}")
+        socket = os.path.join(Scratch.new(name), "socket")
+        process = start_process([program, socket, str(THREADS), *words],
+                                env=environment())
+        until(lambda: os.path.exists(socket), f"{name} does not listen")
         return process.pid, "unix:" + socket
 
     def add_empty(self, name):
@@ -217,7 +224,7 @@ class Bench:
 
     def database(self, name, tables):
         db = os.path.join(self.folder, name + ".db")
-        h.shell_ok(db, tables)
+        shell_ok(db, tables)
         return db
 
     def add_floor(self, name):
@@ -228,30 +235,31 @@ class Bench:
 
     def served(self, name, path, port, argv):
         """A peer that speaks HTTP, on a port."""
-        with open(os.path.join(h.Scratch.new(name), "log"), "wb") as log:
-            process = h.start(argv, stdout=log, stderr=log, env=environment())
+        with open(os.path.join(Scratch.new(name), "log"), "wb") as log:
+            process = start_process(argv, stdout=log, stderr=log,
+                                    env=environment())
         load.wait_for_port(port, process)
         return process.pid, f"127.0.0.1:{port}", PROXY % (name, path)
 
     def add_durable(self, name):
-        db, port = self.database(name, PEERS_TABLES), h.free_port()
-        pid, *where = self.served(name, h.PATH, port, [
+        db, port = self.database(name, PEERS_TABLES), free_port()
+        pid, *where = self.served(name, PATH, port, [
             "node", os.path.join(HERE, "durable.mjs"), str(port), db])
         self.add(Table(name, pid, db, "webhook", "dedupe_key"), *where)
 
     def add_adnanh(self, name):
         """adnanh/webhook with an HMAC rule and a script that runs sqlite3."""
-        folder, port = h.Scratch.new(name), h.free_port()
+        folder, port = Scratch.new(name), free_port()
         db = self.database(name, "PRAGMA journal_mode = WAL; CREATE TABLE "
                            "hook (id INTEGER PRIMARY KEY, body BLOB NOT NULL)")
-        script = h.write(os.path.join(folder, "store"), SCRIPT % db, 0o755)
-        hooks = h.write(os.path.join(folder, "hooks.json"), json.dumps([{
+        script = write_file(os.path.join(folder, "store"), SCRIPT % db, 0o755)
+        hooks = write_file(os.path.join(folder, "hooks.json"), json.dumps([{
             "id": "sentry", "execute-command": script,
             "include-command-output-in-response": True,
             "pass-file-to-command": [{"source": "raw-request-body",
                                       "envname": "HOOK"}],
             "trigger-rule": {"match": {
-                "type": "payload-hmac-sha256", "secret": h.SECRET,
+                "type": "payload-hmac-sha256", "secret": SECRET,
                 "parameter": {"source": "header",
                               "name": "Sentry-Hook-Signature"}}}}]))
         pid, *where = self.served(name, "/hooks/sentry", port, [
@@ -266,10 +274,10 @@ class Bench:
         """Ends what it has started, and removes the databases."""
         for w in self.workers.values():
             w.expected = True
-        for process in [p for p in h.RUNNING if p not in self.others]:
+        for process in [p for p in RUNNING if p not in self.others]:
             process.terminate()
             try:
-                h.finish(process)
+                finish_process(process)
             except AssertionError:
                 print(f"bench: killed, for it did not end: "
                       f"{process.args[0]}", file=sys.stderr)

@@ -25,10 +25,14 @@ YEARS = (315532800000, 4102444800000)   # ts: 1980 to 2100, or 0
 # What it can be told to do instead; those in TAKES have taken the events.
 MISDEEDS = ("429", "429-date", "500", "503", "never", "close-before",
             "close-after", "close-taken", "partial", "413", "401", "403",
-            "404", "slow", "truncated", "body-500", "late-500",
-            "body-error", "garbage", "302", "303", "huge", "half-json",
-            "empty", "no-ids")
+            "404", "slow", "truncated", "body-500", "late-500", "body-error",
+            "garbage", "302", "303", "huge", "half-json", "empty", "no-ids")
 TAKES = ("close-taken", "truncated", "slow", "half-json")
+
+
+def expect_no_key(*texts):
+    for text in texts:
+        assert KEY not in (text or ""), f"the key is shown: {text[:300]!r}"
 
 
 class Gone(Exception):
@@ -56,8 +60,7 @@ class EventApi:
         self.connections = 0
         self.open = set()
         self.stopping = threading.Event()
-        self.listener = socket.create_server(("127.0.0.1", port),
-                                             backlog=512)
+        self.listener = socket.create_server(("127.0.0.1", port), backlog=512)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -93,8 +96,7 @@ class EventApi:
             with self.lock:
                 self.connections += 1
                 self.open.add(s)
-            threading.Thread(target=self.serve, args=(s,),
-                             daemon=True).start()
+            threading.Thread(target=self.serve, args=(s,), daemon=True).start()
 
     def serve(self, s):
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

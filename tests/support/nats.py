@@ -7,12 +7,17 @@ import signal
 import socket
 import subprocess
 
-import harness as h
+from environment import LIMIT, SLOW
+from expect import until
+from process import finish_process, start_process, stop_process
+from scratch import Scratch, write_file
+from sockets import connects, free_port
+from tap import skip_all
 
 
 def need_server():
     if not shutil.which("nats-server"):
-        h.skip_all("there is no nats-server")
+        skip_all("there is no nats-server")
 
 
 class Server:
@@ -21,8 +26,8 @@ class Server:
 
     def __init__(self, conf="", name="one", cluster=None, route=None,
                  wait=True, jetstream=True):
-        self.folder = h.Scratch.new("nats")
-        self.port = h.free_port()
+        self.folder = Scratch.new("nats")
+        self.port = free_port()
         self.name, self.conf = name, conf
         self.cluster, self.route = cluster, route
         self.store = os.path.join(self.folder, "store")
@@ -40,22 +45,18 @@ class Server:
                                for port in self.cluster)
             text += f"cluster {{ name: three, listen: " \
                 f"127.0.0.1:{self.route}, routes: [{routes}] }}\n"
-        path = h.write(os.path.join(self.folder, "conf"), text)
+        path = write_file(os.path.join(self.folder, "conf"), text)
         self.log = os.path.join(self.folder, "log")
         with open(self.log, "ab") as log:
-            self.process = h.start(["nats-server", "-c", path], stderr=log,
-                                   stdout=log)
+            self.process = start_process(["nats-server", "-c", path],
+                                         stderr=log, stdout=log)
         if wait:
-            h.until(self.listens, "nats-server does not listen")
+            until(self.listens, "nats-server does not listen")
         return self
 
     def listens(self):
         assert self.process.poll() is None, open(self.log).read()[-2000:]
-        try:
-            socket.create_connection(("127.0.0.1", self.port)).close()
-            return True
-        except OSError:
-            return False
+        return connects(self.port)
 
     @property
     def url(self):
@@ -63,12 +64,11 @@ class Server:
 
     def kill(self):
         self.process.kill()
-        h.finish(self.process)
+        finish_process(self.process)
 
     def stop(self):
         self.signal(signal.SIGCONT)
-        self.process.terminate()
-        return h.finish(self.process)
+        return stop_process(self.process)
 
     def signal(self, which):
         self.process.send_signal(which)
@@ -79,11 +79,11 @@ class Server:
 
 
 def three_servers():
-    routes = [h.free_port() for _ in range(3)]
+    routes = [free_port() for _ in range(3)]
     servers = [Server(name=f"n{i}", cluster=routes, route=routes[i],
                       wait=False) for i in range(3)]
     for server in servers:
-        h.until(server.listens, "nats-server does not listen")
+        until(server.listens, "nats-server does not listen")
     return servers
 
 
@@ -92,7 +92,7 @@ class Client:
 
     def __init__(self, server, tls=None, **what):
         self.socket = socket.create_connection(("127.0.0.1", server.port),
-                                               h.LIMIT)
+                                               LIMIT)
         self.sid, self.buffer, self.early = 0, b"", []
         info = json.loads(self.line().split(b" ", 1)[1])
         self.version = [int(n) for n in info["version"].split(".")[:2]]
@@ -104,7 +104,7 @@ class Client:
         self.send(b"CONNECT " + json.dumps(what).encode() + b"\r\nPING\r\n")
         line = self.line()
         assert line == b"PONG", line
-        self.socket.settimeout(3 * h.SLOW)      # then it is asked again
+        self.socket.settimeout(3 * SLOW)      # then it is asked again
 
     def __enter__(self):
         return self
@@ -153,8 +153,7 @@ class Client:
                                line.split(":", 1)
                                for line in head[1:] if line)
                 headers[""] = head[0]
-                return (words[1].decode(), words[3:-2], headers,
-                        data[size:])
+                return (words[1].decode(), words[3:-2], headers, data[size:])
             elif words[0] == b"-ERR":
                 raise ConnectionError(b" ".join(words).decode())
 
@@ -192,7 +191,7 @@ class Client:
             if answer.get("error", {}).get("code") == 503:
                 return None
             return answer
-        return h.until(ask, f"nobody answers {name}")
+        return until(ask, f"nobody answers {name}")
 
     def create(self, name="SENTRY", **more):
         config = {

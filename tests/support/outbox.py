@@ -1,149 +1,176 @@
-"""An outbox that is filled by hand, and runs of sentry-deliver over it."""
+"""An outbox that a test fills by hand. No other file of the tests in Python
+writes rows into the tables webhook and outbox."""
 import os
+import re
 import shutil
 import time
 
-import harness as h
-from harness import until
+from database import open_db, query, query_value, shell_ok
+from hooks import INSTALLATION
+from scratch import Scratch
+from worker import Worker
 
-DELIVER = os.path.join(h.BUILD, "sentry-deliver")
-WINDOW = 2000       # rows that it has on their way at once, to a stream
+DAY = 86400000      # ms
+
+# What the columns hold unless a test says otherwise; others are NULL.
+HOOK = {"received_at": None, "resource": "issue", "action": "created",
+        "installation": INSTALLATION, "secret_name": "the-secret-name",
+        "request_id": "the-request-id", "dedupe_key": None,
+        "outcome": "observed", "body": b"the raw body"}
+ROW = {"event_id": None, "created_at": None, "workspace_id": "ws_1",
+       "store_id": "default", "source_type": "issue.created",
+       "source_id": "issue:1", "title": "t",
+       "occurred_at": "2026-01-10T20:56:00Z", "source_event": "{}",
+       "state": "pending", "attempts": 0, "due_at": None,
+       "delivered_at": None}
+BLOBS = ("dedupe_key", "body")
+
+
+def now_ms():
+    return int(time.time() * 1000)
+
+
+def as_bytes(value):
+    """A str with surrogates, which stand for bytes that are no UTF-8, as
+    these bytes; any other value as it is."""
+    if isinstance(value, str) and re.search("[\udc80-\udcff]", value):
+        return os.fsencode(value)
+    return value
+
+
+def insert(db, table, row):
+    """row: {column: value}; bytes in a column of text come in as that text,
+    though they may be no UTF-8. Gives the id."""
+    row = {column: as_bytes(value) for column, value in row.items()}
+    holes = ["CAST(? AS TEXT)" if isinstance(value, bytes) and
+             column not in BLOBS else "?" for column, value in row.items()]
+    return db.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES "
+                      f"({', '.join(holes)})", list(row.values())).lastrowid
+
+
+def insert_hook(db, **columns):
+    return insert(db, "webhook", {**HOOK, **columns})
+
+
+def insert_row(db, **columns):
+    """A hook with its row of the outbox; both get the same id, which is
+    given. Columns that both tables name otherwise go to the one or to the
+    other."""
+    row = {**ROW, **columns}
+    if row["created_at"] is None:
+        row["created_at"] = now_ms()
+    if row["due_at"] is None:
+        row["due_at"] = row["created_at"]
+    if row["state"] == "unmapped":
+        row["workspace_id"] = None
+    hook = {column: row.pop(column) for column in HOOK if column in row}
+    hook.setdefault("received_at", row["created_at"])
+    if "id" in row:
+        hook["id"] = row["id"]
+    if row["event_id"] is None:
+        row["event_id"] = f"sentry-{os.urandom(16).hex()}"
+    hook.setdefault("dedupe_key", row["event_id"].encode())
+    row["webhook_id"] = insert_hook(db, **hook)
+    return insert(db, "outbox", row)
 
 
 class Outbox:
-    """A database as the worker makes it, filled by hand."""
-    empty = None
+    """A database as the worker makes it, with so many rows; or a look at the
+    one that is there."""
+    template = None
 
-    def __init__(self, rows=0, **more):
-        if not Outbox.empty:
-            worker = h.Worker()
+    def __init__(self, rows=0, db=None, **columns):
+        self.folder = os.path.dirname(db) if db else Scratch.new("outbox")
+        self.db = db or os.path.join(self.folder, "outbox.db")
+        if not db:
+            shutil.copy(self.make_template(), self.db)
+        self.filled = 0
+        self.fill(rows, **columns)
+
+    @classmethod
+    def make_template(cls):
+        if not cls.template:
+            worker = Worker()
             worker.stop()
-            Outbox.empty = worker.db
-        self.folder = h.Scratch.new("outbox")
-        self.db = os.path.join(self.folder, "outbox.db")
-        shutil.copy(Outbox.empty, self.db)
-        self.next = 1
-        self.fill(rows, **more)
+            cls.template = worker.db
+        return cls.template
 
-    def fill(self, n, workspace="ws_1", size=100):
-        source = h.compact({"source": "sentry", "body": "x" * size}).decode()
-        now = int(time.time() * 1000) - 10**6
-        db = h.open_db(self.db, write=True)
-        with db:
-            db.execute("BEGIN IMMEDIATE")
-            for i in range(self.next, self.next + n):
-                db.execute(
-                    "INSERT INTO webhook (id, received_at, resource, "
-                    "dedupe_key, outcome, body) VALUES (?, ?, 'issue', "
-                    "CAST(? AS BLOB), 'observed', x'')", (i, now + i, str(i)))
-                db.execute(
-                    "INSERT INTO outbox (webhook_id, event_id, created_at, "
-                    "workspace_id, store_id, source_type, source_id, title,"
-                    " occurred_at, source_event, state, due_at) VALUES "
-                    "(?, ?, ?, ?, 'default', 'issue.created', 'issue:1', "
-                    "'t', 'o', ?, 'pending', ?)",
-                    (i, "sentry-%032x" % i, now + i, workspace, source,
-                     now + i))
-            db.execute("COMMIT")
+    def add_all(self, rows):
+        """One for each of these dicts of columns, in one transaction."""
+        db = open_db(self.db, write=True)
+        db.execute("BEGIN IMMEDIATE")
+        ids = [insert_row(db, **row) for row in rows]
+        db.execute("COMMIT")
         db.close()
-        self.next += n
+        return ids
+
+    def add(self, id=None, **columns):
+        """One row, with that id if there is one."""
+        self.add_all([{**columns, **({"id": id} if id else {})}])
+        return self
+
+    def fill(self, count, name="row", size=2000, age=0, due=0, **columns):
+        """So many rows, with events of that size, which came age ms ago and
+        are due in as many ms; their event ids come in order, with that
+        name in them, and are given."""
+        if not count:
+            return []
+        at = now_ms() - age
+        ids = [f"sentry-{name}-{self.filled + i:07d}" for i in range(count)]
+        self.filled += count
+        columns = {
+            "created_at": at, "due_at": at + due, "source_event":
+            '{"source":"sentry","body":"%s"}' % ("x" * size), "delivered_at":
+            at if columns.get("state") == "delivered" else None, **columns}
+        self.add_all({"event_id": id, **columns} for id in ids)
+        return ids
+
+    def add_hooks(self, hooks):
+        """Hooks that have no row in the outbox: dicts of columns."""
+        db = open_db(self.db, write=True)
+        db.execute("BEGIN IMMEDIATE")
+        for hook in hooks:
+            insert_hook(db, **hook)
+        db.execute("COMMIT")
+        db.close()
 
     def do(self, sql, *values):
-        db = h.open_db(self.db, write=True)
-        db.execute(sql, values)
-        db.close()
+        db = open_db(self.db, write=True)
+        try:
+            return db.execute(sql, values).rowcount
+        finally:
+            db.close()
 
-    def settle(self):
-        """As if the time of --settle were over for what is acked. The pauses
-        between rows stay: by them the deliverer knows what came together."""
+    def shell(self, sql):
+        return shell_ok(self.db, sql)
+
+    def let_settle(self):
+        """As if the time of --settle were over for all that is acked. The
+        pauses between rows stay: by them the deliverer knows which rows it
+        has published together."""
         self.do("UPDATE outbox SET due_at = due_at - 1000000000000 "
                 "WHERE state = 'acked' AND due_at > 1000000000000")
 
     def rows(self, sql, *values):
-        return [tuple(row) for row in h.rows(self.db, sql, *values)]
+        return [tuple(row) for row in query(self.db, sql, *values)]
+
+    def value(self, sql, *values):
+        return query_value(self.db, sql, *values)
+
+    def dead(self):
+        """The dead rows, with their columns by name."""
+        return query(self.db, "SELECT * FROM outbox WHERE state = 'dead'")
 
     def states(self):
         return dict(self.rows("SELECT state, count(*) FROM outbox "
                               "GROUP BY state"))
 
+    def count(self, where):
+        return self.value(f"SELECT count(*) FROM outbox WHERE {where}")
+
+    def nothing_pending(self):
+        return "pending" not in self.states()
+
     def ids(self):
         return [row[0] for row in self.rows(
             "SELECT event_id FROM outbox ORDER BY id")]
-
-
-class Deliver:
-    """One run of sentry-deliver."""
-    every = []
-
-    def __init__(self, outbox, to, *options, env=None):
-        self.outbox = outbox
-        self.argv = h.WRAPPER + [DELIVER, "--db", outbox.db, "--to", to,
-                                 *options]
-        self.env = env
-        self.stderr = os.path.join(outbox.folder, "stderr")
-        Deliver.every.append(self)
-        self.start()
-
-    def start(self):
-        with open(self.stderr, "ab") as log:
-            self.process = h.start(self.argv, stderr=log, stdout=log,
-                                   env=h.clean_environment(self.env))
-
-    def running(self):
-        return self.process.poll() is None
-
-    def log(self):
-        with open(self.stderr, errors="replace") as f:
-            return f.read()
-
-    def says(self, words):
-        until(lambda: words in self.log(), f"it never said {words}")
-
-    def reaches(self, states, settle=False):
-        """Waits until the outbox holds so many rows in these states; what
-        gets acked meanwhile settles at once if settle says so."""
-        def reached():
-            if settle:
-                self.outbox.settle()
-            return self.outbox.states() == states
-        try:
-            until(reached)
-        except AssertionError:
-            raise AssertionError(f"{self.outbox.states()}, not {states}; "
-                                 + self.log()[-2000:])
-
-    def kill(self):
-        self.process.kill()
-        h.finish(self.process)
-
-    def stop(self):
-        self.process.terminate()
-        return self.ends()
-
-    def ends(self):
-        code = h.finish(self.process)
-        assert not h.MEMORY_ERROR.search(self.log()), self.log()[-4000:]
-        return code
-
-
-def once(outbox, to, *options, env=None):
-    deliver = Deliver(outbox, to, "--once", *options, env=env)
-    return deliver.ends(), deliver.log()
-
-
-def without_nats():
-    """Whether configure was told so, or found no library."""
-    with open(DELIVER, "rb") as f:
-        return b"built without NATS" in f.read()
-
-
-def run(tap):
-    """Runs the tests, and looks at last at what each deliverer has said."""
-    @tap.last("no run of sentry-deliver left a memory error")
-    def no_memory_error():
-        for deliver in Deliver.every:
-            found = h.MEMORY_ERROR.search(deliver.log())
-            assert not found, \
-                deliver.log()[max(0, found.start() - 500):][:4000]
-
-    tap.run(lanes=4)

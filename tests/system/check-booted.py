@@ -17,11 +17,15 @@ import struct
 import subprocess
 import sys
 import tempfile
-import threading
 
-sys.dont_write_bytecode = True
-import harness as h
-from harness import equal, until
+from clients import Clients, takes_hook
+from environment import BUILD, SRC
+from expect import equal, until
+from hooks import PATH, SECRET, compact, issue, signed
+from http_client import http_post
+from process import start_process
+from scratch import Scratch, write_file
+from tap import Tap, skip_all
 
 CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -29,13 +33,13 @@ RELEASE = sys.argv.pop(1) if len(sys.argv) > 1 else "bookworm"
 MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
 PORT, CLIENTS, TIMES = 8080, 4, 10
 WORKER = "sentry-webhooks.service"
-SECRET = "/etc/sentry-webhooks/secret"
+SECRET_FILE = "/etc/sentry-webhooks/secret"
 SITE = """server {
 	listen 127.0.0.1:%d;
 	include snippets/sentry-webhooks*.conf;
 }
 """ % PORT
-BUILD = """set -e
+BUILD_SCRIPT = """set -e
 cd /root/sentry-webhooks
 autoreconf -fi
 mkdir -p build
@@ -45,12 +49,12 @@ make -s -j2
 make install
 """
 
-tap = h.Tap()
+tap = Tap()
 if os.geteuid() != 0:
-    h.skip_all("wants root")
+    skip_all("wants root")
 for tool in ("debootstrap", "systemd-nspawn", "nsenter", "mount", "chroot"):
     if not shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin:/sbin"):
-        h.skip_all(f"no {tool}")
+        skip_all(f"no {tool}")
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 os.environ["PYTHONUNBUFFERED"] = "1"
 
@@ -65,14 +69,14 @@ def run(*argv, **how):
 
 def packages():
     """What the README has installed for the source."""
-    with open(os.path.join(h.SRC, "README.md"), encoding="utf-8") as f:
+    with open(os.path.join(SRC, "README.md"), encoding="utf-8") as f:
         text = f.read()
     found = re.search(r"# apt-get install -y (gcc .*(?:\n> .*)+)", text)
     return found[1].replace("\\\n>", " ").split()
 
 
 def base():
-    folder = os.path.join(h.BUILD, "booted-" + RELEASE)
+    folder = os.path.join(BUILD, "booted-" + RELEASE)
     if not os.path.exists(folder):
         part = folder + ".part"
         shutil.rmtree(part, ignore_errors=True)
@@ -80,7 +84,7 @@ def base():
             "--include=systemd,systemd-sysv,dbus", RELEASE, part, MIRROR)
         ours = subprocess.run(["apt-config", "dump"], capture_output=True,
                               text=True, check=False).stdout
-        h.write(os.path.join(part, "etc/apt/apt.conf.d/90booted"), "".join(
+        write_file(os.path.join(part, "etc/apt/apt.conf.d/90booted"), "".join(
             x + "\n" for x in ours.splitlines()
             if re.match(r"Acquire::(https?|Check-[\w-]+)(::.*)? ", x)))
         shutil.copy("/etc/resolv.conf", os.path.join(part, "etc"))
@@ -112,13 +116,12 @@ def layer(lower):
 
 
 def copy_source(to):
-    listed = run("git", "-C", h.SRC, "ls-files", "-z", "--cached", "--others",
+    listed = run("git", "-C", SRC, "ls-files", "-z", "--cached", "--others",
                  "--exclude-standard").split("\0")
     for name in filter(None, listed):
-        path = os.path.join(h.SRC, name)
+        path = os.path.join(SRC, name)
         if os.path.lexists(path):
-            os.makedirs(os.path.dirname(os.path.join(to, name)),
-                        exist_ok=True)
+            os.makedirs(os.path.dirname(os.path.join(to, name)), exist_ok=True)
             shutil.copy2(path, os.path.join(to, name))
 
 
@@ -126,10 +129,10 @@ class Machine:
     def __init__(self):
         self.root = layer(base())
         copy_source(os.path.join(self.root, "root/sentry-webhooks"))
-        run("chroot", self.root, "sh", "-c", BUILD)
-        self.log = os.path.join(h.Scratch.new("booted"), "console")
+        run("chroot", self.root, "sh", "-c", BUILD_SCRIPT)
+        self.log = os.path.join(Scratch.new("booted"), "console")
         with open(self.log, "wb") as log:
-            self.process = h.start(
+            self.process = start_process(
                 ["systemd-nspawn", "-q", "-b", "-D", self.root,
                  "--register=no", "--keep-unit", "--console=pipe"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -161,44 +164,6 @@ class Machine:
         return int(self.show("MainPID"))
 
 
-def post():
-    body = h.compact(h.issue())
-    try:
-        return h.http(PORT, "POST", h.PATH, {
-            **h.signed(body), "Content-Length": str(len(body))}, body).status
-    except (OSError, AssertionError):
-        return None
-
-
-class Load:
-    """Clients that send hooks, each on a new connection, until stopped."""
-
-    def __init__(self):
-        self.stopping = False
-        self.good, self.bad = [], []
-        self.threads = [threading.Thread(target=self.send)
-                        for _ in range(CLIENTS)]
-        for thread in self.threads:
-            thread.start()
-        until(lambda: len(self.good) > 20)
-
-    def send(self):
-        while not self.stopping:
-            status = post()
-            (self.good if status == 200 else self.bad).append(status)
-
-    def more(self):
-        """Some that were begun from here on have been taken."""
-        taken = len(self.good) + CLIENTS
-        until(lambda: len(self.good) > taken, "nothing is taken any more")
-
-    def stop(self):
-        self.stopping = True
-        for thread in self.threads:
-            thread.join()
-        print(f"# {len(self.good)} taken, {len(self.bad)} not", flush=True)
-
-
 def socket_is_there(m):
     equal(m.show("ActiveState", "sentry-webhooks.socket"), "active")
     m.sh("test -S /run/sentry-webhooks/sentry-webhooks.sock")
@@ -212,17 +177,18 @@ def readme_commands_take_a_hook():
     m = machine
     m.sh("systemd-sysusers /usr/local/lib/sysusers.d/sentry-webhooks.conf; "
          "systemctl daemon-reload; install -m 0750 -d /etc/sentry-webhooks; "
-         f"echo {h.SECRET} >{SECRET}; chmod 600 {SECRET}")
-    h.write(os.path.join(m.root, "etc/nginx/conf.d/hooks.conf"), SITE)
+         f"echo {SECRET} >{SECRET_FILE}; chmod 600 {SECRET_FILE}")
+    write_file(os.path.join(m.root, "etc/nginx/conf.d/hooks.conf"), SITE)
     m.sh("systemctl enable --now sentry-webhooks.socket sentry-webhooks."
          "service; nginx -t; systemctl restart nginx")
-    until(lambda: post() == 200, "no hook is taken")
+    until(lambda: takes_hook(PORT), "no hook is taken")
     m.sh("test -z \"$(systemctl --failed --no-legend 'sentry-*')\"")
 
 
 @tap.test(f"{TIMES} restarts as fast as they go refuse no hook")
 def restarts_refuse_no_hook():
-    load = Load()
+    load = Clients(PORT, CLIENTS)
+    until(lambda: len(load.good) > 20)
     try:
         for _ in range(TIMES):
             machine.sh(f"systemctl restart {WORKER}")
@@ -236,7 +202,8 @@ def restarts_refuse_no_hook():
 @tap.test(f"{TIMES} kills as fast as they go cut off no more than what the "
           "worker had in its hands")
 def kills_cut_off_requests_in_work_only():
-    load = Load()
+    load = Clients(PORT, CLIENTS)
+    until(lambda: len(load.good) > 20)
     try:
         for _ in range(TIMES):
             pid = until(machine.worker)
@@ -247,14 +214,14 @@ def kills_cut_off_requests_in_work_only():
         load.stop()
     assert len(load.bad) <= TIMES * CLIENTS, load.bad
     socket_is_there(machine)
-    equal(post(), 200)
+    assert takes_hook(PORT)
 
 
 @tap.test("without its secret the worker is tried again and again, beside a "
           "socket that stays, and serves once it is back")
 def worker_without_secret_is_restarted():
     m = machine
-    m.sh(f"mv {SECRET} {SECRET}.away")
+    m.sh(f"mv {SECRET_FILE} {SECRET_FILE}.away")
     begin = int(m.show("NRestarts"))
     m.sh(f"kill -9 {until(m.worker)}")
     # Hooks that wait are what starts it again at once.
@@ -264,16 +231,15 @@ def worker_without_secret_is_restarted():
         until(lambda: int(m.show("NRestarts")) >= begin + 30)
     socket_is_there(m)
     assert "243/CREDENTIALS" in m.sh(f"journalctl -u {WORKER} -n 50")
-    m.sh(f"mv {SECRET}.away {SECRET}")
-    until(lambda: post() == 200, "it does not come back")
+    m.sh(f"mv {SECRET_FILE}.away {SECRET_FILE}")
+    until(lambda: takes_hook(PORT), "it does not come back")
 
 
 @tap.test("the journal knows what is a warning")
 def journal_shows_warnings():
-    body = h.compact(h.issue())
-    equal(h.http(PORT, "POST", h.PATH, {
-        **h.signed(body, secret="somebody's"),
-        "Content-Length": str(len(body))}, body).status, 401)
+    body = compact(issue())
+    equal(http_post(PORT, PATH, body, signed(body, secret="somebody's"))
+          .status, 401)
     said = machine.sh(f"journalctl -o cat -u {WORKER} -p warning")
     assert "event=hook status=401" in said, said[-2000:]
     assert "status=200" not in said and "<4>" not in said, said[-2000:]
@@ -301,7 +267,7 @@ def installed_again_keeps_old_hooks():
     machine.sh("make -C sentry-webhooks/build install; systemctl "
                "daemon-reload; systemctl enable --now sentry-webhooks.socket "
                "sentry-webhooks.service; systemctl reload nginx")
-    until(lambda: post() == 200, "no hook is taken")
+    until(lambda: takes_hook(PORT), "no hook is taken")
     socket_is_there(machine)
     until(lambda: rows() > before)
 

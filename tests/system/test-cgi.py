@@ -4,30 +4,38 @@ environment and pipe."""
 import os
 import shutil
 import subprocess
-import sys
-import threading
-import time
 
-sys.dont_write_bytecode = True
-import harness as h
-from harness import equal, signed, until
+from crowd import at_once
+from database import WriteLock, query
+from environment import (LIMIT, MEMORY_ERROR, PROGRAM, WRAPPER,
+                         clean_environment)
+from expect import equal, until
+from fastcgi import cgi_answer, params, post_params
+from hooks import PATH, RECEIVED, SECRET, compact, issue, signed
+from http_client import expect_error, expect_json
+from latency import Latency
+from nginx import Nginx
+from process import start_process
+from scratch import Scratch, write_file
+from tap import Skip, Tap, need_program
+from worker import Worker
 
-h.need_program()
-tap = h.Tap()
-FOLDER = h.Scratch.new("cgi")
+need_program()
+tap = Tap()
+FOLDER = Scratch.new("cgi")
 DB = os.path.join(FOLDER, "outbox.db")
-SECRET_FILE = h.write(os.path.join(FOLDER, "secret"), h.SECRET + "\n", 0o644)
-PROGRAM = h.PROGRAM
-if h.WRAPPER:
-    PROGRAM = h.write(os.path.join(FOLDER, "wrapped"), "#!/bin/sh\nexec " +
-                      " ".join(h.WRAPPER) + " " + h.PROGRAM + ' "$@"\n',
-                      0o755)
-# It waits long for its database, as the harness's worker does: the other lane
-# and neighbours may be in the way.
+SECRET_FILE = write_file(os.path.join(FOLDER, "secret"), SECRET + "\n", 0o644)
+COMMAND = PROGRAM
+if WRAPPER:
+    COMMAND = write_file(os.path.join(FOLDER, "wrapped"), "#!/bin/sh\nexec " +
+                         " ".join(WRAPPER) + " " + PROGRAM + ' "$@"\n',
+                         0o755)
+# It waits very long for its database, as Worker does: the other lane and
+# other programs may hold it up.
 OWN = {"SENTRY_CLIENT_SECRET_FILE": SECRET_FILE, "SENTRY_WEBHOOKS_DB": DB,
        "SENTRY_WEBHOOKS_COMMIT_WAIT": "60000"}
-BODY = h.compact(h.issue())
-CROWD = 8 if h.WRAPPER else 30      # valgrind needs a second for each
+BODY = compact(issue())
+CROWD = 8 if WRAPPER else 30      # valgrind needs a second for each
 
 
 class Pipe:
@@ -38,22 +46,18 @@ class Pipe:
 
     def run(self, values, body=b""):
         done = subprocess.run(
-            [PROGRAM], input=body, capture_output=True, timeout=h.LIMIT,
-            env=h.clean_environment({**self.own, **values}))
+            [COMMAND], input=body, capture_output=True, timeout=LIMIT,
+            env=clean_environment({**self.own, **values}))
         error = done.stderr.decode("utf-8", "replace")
-        assert not h.MEMORY_ERROR.search(error), error
+        assert not MEMORY_ERROR.search(error), error
         equal(done.returncode, 0, error)
-        return h.cgi_answer(done.stdout)
+        return cgi_answer(done.stdout)
 
-    def get(self, path=h.PATH, method="GET"):
-        return self.run(h.params(method, path))
+    def get(self, path=PATH, method="GET"):
+        return self.run(params(method, path))
 
     def post(self, body, headers=(), length=None):
-        more = dict(h.cgi_names(headers))
-        if length is not False:
-            more["CONTENT_LENGTH"] = \
-                str(len(body)) if length is None else length
-        return self.run(h.params("POST", h.PATH, more), body)
+        return self.run(post_params(body, headers, length), body)
 
 
 def fcgiwrap():
@@ -68,22 +72,20 @@ def behind_nginx():
     if not fcgiwrap():
         return None
     path = os.path.join(FOLDER, "fcgiwrap.socket")
-    h.start([fcgiwrap(), "-c", "4", "-s", "unix:" + path],
-            env=h.clean_environment(),
-            stderr=open(os.path.join(FOLDER, "fcgiwrap.log"), "ab"))
+    start_process([fcgiwrap(), "-c", "4", "-s", "unix:" + path],
+                  env=clean_environment(),
+                  stderr=open(os.path.join(FOLDER, "fcgiwrap.log"), "ab"))
     until(lambda: os.path.exists(path), why="fcgiwrap does not start")
 
-    def server():
+    def server(port, socket):
         own = "".join(f"fastcgi_param {k} {v};\n" for k, v in OWN.items())
-        return (f"server {{ listen 127.0.0.1:{nginx.port};\n"
+        return (f"server {{ listen 127.0.0.1:{port};\n"
                 "client_max_body_size 16m;\n"
                 "location /api/sentry/webhooks {\n"
                 "include /etc/nginx/fastcgi_params;\n"
-                f"fastcgi_param SCRIPT_FILENAME {PROGRAM};\n{own}"
-                f"fastcgi_pass unix:{path};\n}} }}\n")
-    nginx = h.Nginx.__new__(h.Nginx)
-    nginx.__init__(path, server)
-    return nginx
+                f"fastcgi_param SCRIPT_FILENAME {COMMAND};\n{own}"
+                f"fastcgi_pass unix:{socket};\n}} }}\n")
+    return Nginx(path, server)
 
 
 NGINX = behind_nginx()
@@ -94,59 +96,47 @@ BOTH = [("by pipe", PIPE), ("under fcgiwrap", NGINX)]
 def kept(bodies, db=DB):
     """How many of these hooks are in the database."""
     holes = ",".join("?" * len(bodies))
-    return h.rows(db, "SELECT count(*) FROM webhook WHERE body IN "
-                  f"({holes})", *bodies)[0][0]
+    return query(db, "SELECT count(*) FROM webhook WHERE body IN "
+                 f"({holes})", *bodies)[0][0]
 
 
 def need(via):
     if via is None:
-        raise h.Skip("no fcgiwrap")
-
-
-def said(answer, status, body):
-    body = body if isinstance(body, bytes) else h.compact(body)
-    equal((answer.status, answer.body), (status, body), answer)
-    equal(answer.headers.get("content-type"), "application/json")
-    equal(answer.headers.get("content-length"), str(len(body)))
-    equal(answer.headers.get("cache-control"), "no-store")
-
-
-def refused(answer, status, text):
-    said(answer, status, {"error": text})
+        raise Skip("no fcgiwrap")
 
 
 @tap.table("GET is answered 200 {}", BOTH)
 def get_is_200(where, via):
     need(via)
-    said(via.get(), 200, b'{"status":"ok","service":"sentry-webhooks"}')
+    expect_json(via.get(), 200, b'{"status":"ok","service":"sentry-webhooks"}')
 
 
 @tap.table("GET .../ready and /metrics answer {}", BOTH)
 def ready_and_metrics_answer(where, via):
     need(via)
-    answer = via.get(h.PATH + "/ready")
+    answer = via.get(PATH + "/ready")
     equal(answer.status, 200, answer)
     assert b"writer" in answer.body
-    equal(via.get(h.PATH + "/metrics").status, 200)
+    equal(via.get(PATH + "/metrics").status, 200)
 
 
 @tap.table("a hook is answered 200 and stored {}", BOTH)
 def hook_is_stored(where, via):
     need(via)
-    body = h.compact(h.issue())
-    said(via.post(body, signed(body)), 200, h.RECEIVED)
-    said(via.post(body, signed(body)), 200, h.RECEIVED)
-    row = h.rows(DB, "SELECT w.seen, w.outcome, o.state FROM webhook w JOIN "
-                 "outbox o ON o.webhook_id = w.id WHERE body = ?", body)
+    body = compact(issue())
+    expect_json(via.post(body, signed(body)), 200, RECEIVED)
+    expect_json(via.post(body, signed(body)), 200, RECEIVED)
+    row = query(DB, "SELECT w.seen, w.outcome, o.state FROM webhook w JOIN "
+                "outbox o ON o.webhook_id = w.id WHERE body = ?", body)
     equal([tuple(r) for r in row], [(2, "observed", "unmapped")])
 
 
 @tap.table("a body of 300 kB is stored to the byte {}", BOTH)
 def large_body_is_stored_exactly(where, via):
     need(via)
-    body = h.compact(h.issue(padding="x" * 300000))
-    said(via.post(body, signed(body)), 200, h.RECEIVED)
-    equal(len(h.rows(DB, "SELECT 1 FROM webhook WHERE body = ?", body)), 1)
+    body = compact(issue(padding="x" * 300000))
+    expect_json(via.post(body, signed(body)), 200, RECEIVED)
+    equal(kept([body]), 1)
 
 
 @tap.table("PUT is answered 405 with Allow {}", BOTH)
@@ -172,7 +162,7 @@ REFUSED = [
 def refused_as_in_fastcgi(name, body, headers, status, text):
     for _, via in BOTH:
         if via:
-            refused(via.post(body, headers), status, text)
+            expect_error(via.post(body, headers), status, text)
 
 
 @tap.table("a length {} is refused by pipe", [
@@ -181,24 +171,24 @@ def refused_as_in_fastcgi(name, body, headers, status, text):
     ("of 20 digits", "9" * 20, 413), ("over the limit", "8388609", 413),
     ("beyond the body", "99999", 400)])
 def bad_length_is_refused_by_pipe(name, length, status):
-    refused(PIPE.post(BODY, signed(BODY), length), status,
-            "Bad request" if status == 400 else "Payload too large")
+    expect_error(PIPE.post(BODY, signed(BODY), length), status,
+                 "Bad request" if status == 400 else "Payload too large")
 
 
 @tap.test("bytes beyond the length are no part of the body")
 def bytes_beyond_length_are_ignored():
-    body = h.compact(h.issue())
-    said(PIPE.post(body + b"xxx", signed(body), str(len(body))), 200,
-         h.RECEIVED)
-    equal(len(h.rows(DB, "SELECT 1 FROM webhook WHERE body = ?", body)), 1)
+    body = compact(issue())
+    expect_json(PIPE.post(body + b"xxx", signed(body), str(len(body))), 200,
+                RECEIVED)
+    equal(kept([body]), 1)
 
 
 @tap.test("an environment that names a socket for others changes nothing")
 def socket_in_environment_is_ignored():
     for place in (FOLDER + "/others", "127.0.0.1:1"):
-        body = h.compact(h.issue())
-        said(Pipe({**OWN, "SENTRY_WEBHOOKS_SOCKET": place}).post(
-            body, signed(body)), 200, h.RECEIVED)
+        body = compact(issue())
+        expect_json(Pipe({**OWN, "SENTRY_WEBHOOKS_SOCKET": place}).post(
+            body, signed(body)), 200, RECEIVED)
     assert not os.path.exists(FOLDER + "/others")
 
 
@@ -206,54 +196,42 @@ def socket_in_environment_is_ignored():
 def post_without_secret_is_500():
     none = Pipe({"SENTRY_WEBHOOKS_DB": DB})
     equal(none.get().status, 200)
-    refused(none.post(BODY, signed(BODY)), 500,
-            "Webhook secret not configured")
+    expect_error(none.post(BODY, signed(BODY)), 500,
+                 "Webhook secret not configured")
 
 
 @tap.test("with neither database nor spool POST is answered 500")
 def post_without_database_and_spool_is_500():
     none = Pipe({**OWN, "SENTRY_WEBHOOKS_DB": FOLDER + "/no/such/o.db"})
-    refused(none.post(BODY, signed(BODY)), 500, "Internal server error")
+    expect_error(none.post(BODY, signed(BODY)), 500, "Internal server error")
 
 
 @tap.test("a reader of the answer that is gone does not lose the hook")
 def reader_gone_loses_no_hook():
-    body = h.compact(h.issue())
+    body = compact(issue())
     read, write = os.pipe()
     os.close(read)
-    subprocess.run([PROGRAM], input=body, stdout=write,
-                   stderr=subprocess.DEVNULL, timeout=h.LIMIT,
-                   env=h.clean_environment({**OWN, **h.params(
-                       "POST", h.PATH, {"CONTENT_LENGTH": str(len(body)),
-                                        **dict(h.cgi_names(signed(body)))})
-                   }))
+    subprocess.run([COMMAND], input=body, stdout=write,
+                   stderr=subprocess.DEVNULL, timeout=LIMIT,
+                   env=clean_environment(
+                       {**OWN, **post_params(body, signed(body))}))
     os.close(write)
-    equal(len(h.rows(DB, "SELECT 1 FROM webhook WHERE body = ?", body)), 1)
+    equal(kept([body]), 1)
 
 
 @tap.test(f"{CROWD} hooks at once are each stored once under fcgiwrap")
 def crowd_under_fcgiwrap_is_stored_once():
     need(NGINX)
-    bodies, wrong = [h.compact(h.issue()) for _ in range(CROWD)], []
-
-    def one(body):
-        try:
-            said(NGINX.post(body, signed(body)), 200, h.RECEIVED)
-        except Exception as e:
-            wrong.append(repr(e))
-    crowd = [threading.Thread(target=one, args=(body,)) for body in bodies]
-    for t in crowd:
-        t.start()
-    for t in crowd:
-        t.join()
-    equal(wrong, [])
+    bodies = [compact(issue()) for _ in range(CROWD)]
+    at_once(lambda body: expect_json(NGINX.post(body, signed(body)), 200,
+                                     RECEIVED), bodies)
     all_come_in(bodies, DB)
 
 
 def all_come_in(bodies, db):
     """They are in the database: at once, or after a worker took the spool."""
     if kept(bodies, db) < len(bodies):
-        w = h.Worker(db=db)
+        w = Worker(db=db)
         until(lambda: kept(bodies, db) == len(bodies))
         w.stop()
     equal(kept(bodies, db), len(bodies))
@@ -261,20 +239,16 @@ def all_come_in(bodies, db):
 
 @tap.test("a locked database sends the hook to the spool, answered 200")
 def locked_database_spools_hook():
-    path = os.path.join(h.Scratch.new("locked"), "outbox.db")
-    h.Worker(db=path).stop()
+    path = os.path.join(Scratch.new("locked"), "outbox.db")
+    Worker(db=path).stop()
     via = Pipe({"SENTRY_CLIENT_SECRET_FILE": SECRET_FILE,
                 "SENTRY_WEBHOOKS_DB": path})
-    body = h.compact(h.issue())
-    db = h.open_db(path, write=True)
-    db.execute("BEGIN IMMEDIATE")
-    with h.Pace() as pace:
-        start = time.monotonic()
-        said(via.post(body, signed(body)), 200, h.RECEIVED)
-        took = time.monotonic() - start
-    db.execute("ROLLBACK")
-    db.close()
-    pace.keeps(took, 1)
+    body = compact(issue())
+    lock = WriteLock(path)
+    with Latency() as latency:
+        expect_json(via.post(body, signed(body)), 200, RECEIVED)
+    lock.release()
+    latency.within(1)
     equal(kept([body], path), 0)
     all_come_in([body], path)
 

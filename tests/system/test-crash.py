@@ -9,61 +9,55 @@ import random
 import re
 import select
 import subprocess
-import sys
 import threading
 import time
 
-sys.dont_write_bytecode = True
-import faults
-import harness as h
-from faults import (Books, Strace, held, hooks, need_strace,
-                    post, spool_is_empty)
-from harness import equal, signed, until
+from database import WriteLock, map_everything, open_db, shell_ok
+from deliverer import start_printing
+from environment import FULL, LIMIT, PROGRAM, clean_environment
+from expect import equal, until
+from fastcgi import cgi_answer, post_params, read_answer
+from hooks import RECEIVED, SECRET, compact, issue, signed
+from ledger import Ledger, print_fault
+from process import finish_process
+from scratch import Scratch, write_file
+from shim import need_shim
+from sockets import connect
+from strace import Strace, need_strace
+from tap import Skip, Tap, need_program
+from webhook_site import Site, on_site
+from wire import raw_hook
+from worker import Worker
 
-h.need_program()
-tap = h.Tap()
+need_program()
+tap = Tap()
 MOST = 60           # calls of one name that a hook may need
-KILLS = 1000 if h.FULL else 10
+KILLS = 1000 if FULL else 10
 
 
 # ---- kill -9 at each system call -----------------------------------------
 
-class Site:
-    """A worker of one thread, whose calls come in the same order each time,
-    on a socket that outlives it."""
-
-    def __init__(self, *options):
-        self.folder = h.Scratch.new("crash")
-        self.listen = h.listening_socket(os.path.join(self.folder, "s"))
-        self.worker = h.Worker("--threads", "1", "--commit-wait", "100",
-                               *options, folder=self.folder,
-                               listen=self.listen)
-        h.map_everything(self.worker.db)
-
-    def close(self):
-        equal(self.worker.stop(), 0, "exit status")
-        self.listen.close()
+def one_thread():
+    """A site whose worker makes its calls in the same order each time."""
+    return Site("--threads", "1", "--commit-wait", "100")
 
 
-def send(w):
+def send_hook(w):
     """A hook that is on its way: its id, and the connection."""
-    body = h.issue()
-    raw = h.compact(body)
-    values = h.params("POST", h.PATH, {
-        "CONTENT_LENGTH": str(len(raw)), **dict(h.cgi_names(signed(raw)))})
-    s = h.connect(w.socket)
+    id, data = raw_hook()
+    s = connect(w.socket)
     try:
-        s.sendall(h.fcgi_request(values, raw))
+        s.sendall(data)
     except OSError:
         pass                            # died while it was read
-    return "issue:" + body["data"]["issue"]["id"], s
+    return id, s
 
 
-def receive(s):
+def status_of(s):
     """The answer's status; None if there is none."""
     with s:
         try:
-            return h.fcgi_answer(h.read_all(s)).status
+            return read_answer(s).status
         except OSError:
             return None
 
@@ -100,7 +94,7 @@ def killed_at(w, call, n, act):
     trace.stop()
     died = is_dead(w)
     if died:
-        h.finish(w.process)
+        finish_process(w.process)
         w.start()
     w.expected = False
     return died, done
@@ -111,14 +105,14 @@ def matrix(w, calls, act, each=lambda done: None):
     short form takes the first of each."""
     points = 0
     for call in calls:
-        for n in range(1, MOST if h.FULL else 2):
+        for n in range(1, MOST if FULL else 2):
             died, done = killed_at(w, call, n, act)
             each(done)
             if not died:
                 break
             points += 1
         else:
-            assert not h.FULL, f"{call} has no end"
+            assert not FULL, f"{call} has no end"
     print(f"# {points} points in {len(calls)} calls: {' '.join(calls)}",
           flush=True)
     return points
@@ -127,7 +121,7 @@ def matrix(w, calls, act, each=lambda done: None):
 def one_hook(w):
     """Sends a hook and waits until it is answered or the worker has died."""
     def act(dead):
-        id, s = send(w)
+        id, s = send_hook(w)
         while not dead() and not select.select([s], [], [], 0.005)[0]:
             pass
         return id, s
@@ -136,75 +130,73 @@ def one_hook(w):
 
 def crash_matrix(name, w, least):
     """Over one hook each; those without an answer are never sent again."""
-    books = Books(name)
-    calls = calls_of(w, lambda: books.post(w))
+    ledger = Ledger(name)
+    calls = calls_of(w, lambda: ledger.post(w))
     points = matrix(w, calls, one_hook(w),
-                    lambda done: books.add(done[0], receive(done[1])))
+                    lambda done: ledger.add(done[0], status_of(done[1])))
     assert points >= least, points
-    return books
+    return ledger
 
 
 @tap.test("killed at each call from accept to answer: a 200 is kept once")
 def kill_at_each_call_of_a_request():
     need_strace()
-    site = Site()
+    site = one_thread()
     w = site.worker
-    post(w)
-    before = hooks(w)
-    books = crash_matrix("kill -9 at each call, database", w, 10)
+    w.send()
+    before = w.hook_count()
+    ledger = crash_matrix("kill -9 at each call, database", w, 10)
     # One that was committed but not answered is kept too, once.
-    assert before + len(books.ids) <= hooks(w) <= before + books.sent
-    books.close(w)
+    assert before + len(ledger.ids) <= w.hook_count() <= before + ledger.sent
+    ledger.close(w)
     site.close()
 
 
 @tap.test("killed at each call on the way to the spool: the same")
 def kill_at_each_call_of_spooling():
     need_strace()
-    site = Site()
+    site = one_thread()
     w = site.worker
-    shell = held(w)
-    post(w)
-    books = crash_matrix("kill -9 at each call, spool", w, 10)
-    equal(hooks(w), 0)
-    shell.execute("ROLLBACK")
-    shell.close()
-    books.close(w)
+    lock = w.lock()
+    w.send()
+    ledger = crash_matrix("kill -9 at each call, spool", w, 10)
+    equal(w.hook_count(), 0)
+    lock.release()
+    ledger.close(w)
     site.close()
 
 
 @tap.test("killed at each call while the spool is brought in: the same")
 def kill_at_each_call_of_draining():
     need_strace()
-    site = Site()
+    site = one_thread()
     w = site.worker
-    books = Books("kill -9 at each call, spool to database")
+    ledger = Ledger("kill -9 at each call, spool to database")
     # What is brought in can only be killed while there is some: anew for
     # each point.
 
     def act(dead):
-        shell = held(w)
+        lock = w.lock()
         try:
-            until(lambda: dead() or books.post(w) is None or
-                  not spool_is_empty(w))
+            until(lambda: dead() or ledger.post(w) is None or
+                  not w.spool_is_empty())
         finally:
-            shell.execute("ROLLBACK")
-            shell.close()
-        until(lambda: dead() or spool_is_empty(w))
+            lock.release()
+        until(lambda: dead() or w.spool_is_empty())
     calls = calls_of(w, lambda: act(lambda: False))
     steps = ["fdatasync", "pread64", "pwrite64", "renameat2", "unlinkat"]
     assert set(steps) <= set(calls), calls
-    assert matrix(w, calls if h.FULL else steps, act) >= len(steps)
-    books.close(w)
+    assert matrix(w, calls if FULL else steps, act) >= len(steps)
+    ledger.close(w)
     site.close()
 
 
 # ---- kill -9 amid all others ----------------------------------------------
 
 class Others:
-    """Who else uses the database meanwhile, in threads: a reader that comes
-    and goes, a person at the shell who edits the mapping, and somebody who
-    locks it now and then, so that hooks go to the spool."""
+    """Three threads that use the database at the same time: one reads, one
+    edits the mapping with the shell, and one takes the write lock now and
+    then, so that hooks go to the spool."""
 
     def __init__(self, db):
         self.db, self.over, self.wrong = db, threading.Event(), []
@@ -223,7 +215,7 @@ class Others:
                 self.wrong.append(f"{what.__name__}: {e!r}")
 
     def read(self):
-        db = h.open_db(self.db)
+        db = open_db(self.db)
         db.execute("BEGIN")
         db.execute("SELECT max(id) FROM webhook").fetchone()
         self.over.wait(random.random() / 5)
@@ -233,20 +225,18 @@ class Others:
         self.reads += 1
 
     def edit(self):
-        h.shell_ok(self.db, "INSERT INTO workspace_map (project_slug, "
-                   f"workspace_id) VALUES ('other-{self.edits}', 'w'); "
-                   "UPDATE workspace_map SET note = 'seen' WHERE note IS "
-                   f"NULL; DELETE FROM workspace_map WHERE project_slug = "
-                   f"'other-{self.edits - 20}'")
+        shell_ok(self.db, "INSERT INTO workspace_map (project_slug, "
+                 f"workspace_id) VALUES ('other-{self.edits}', 'w'); "
+                 "UPDATE workspace_map SET note = 'seen' WHERE note IS "
+                 f"NULL; DELETE FROM workspace_map WHERE project_slug = "
+                 f"'other-{self.edits - 20}'")
         self.edits += 1
         self.over.wait(random.random() / 10)
 
     def lock(self):
-        db = h.open_db(self.db, write=True)
-        db.execute("BEGIN IMMEDIATE")
+        lock = WriteLock(self.db)
         self.over.wait(random.random() / 2)
-        db.execute("ROLLBACK")
-        db.close()
+        lock.release()
         self.locks += 1
         self.over.wait(random.random() * 2)
 
@@ -259,24 +249,17 @@ class Others:
         equal(self.wrong, [])
 
 
-def deliverer(w):
-    return h.start([os.path.join(h.BUILD, "sentry-deliver"), "--db", w.db,
-                    "--to", "-"], stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL, env=h.clean_environment())
-
-
 def kept(w):
     """How many hooks, about: in the database, or in the spool."""
-    return w.value("SELECT ifnull(max(id), 0) FROM webhook") + \
-        len(w.spooled())
+    return w.value("SELECT ifnull(max(id), 0) FROM webhook") + len(w.spooled())
 
 
-@tap.test(f"killed -9 {KILLS} times amid load, a deliverer, a reader, edits by "
-          "a shell and locks: none is lost or doubled, the database is sound")
-def kills_amid_everything():
-    site = faults.Site()
-    w = site.worker
-    delivers = deliverer(w)
+@tap.test(f"killed -9 {KILLS} times amid load, a deliverer, a reader, edits "
+          "by a shell and locks: none is lost or doubled, the database is "
+          "sound")
+@on_site
+def kills_amid_everything(site, w):
+    delivers = start_printing(w.db)
     others = Others(w.db)
     load = site.hammer(clients=16)
     for n in range(KILLS):
@@ -287,29 +270,27 @@ def kills_amid_everything():
         w.kill()
         if n % 10 == 9:
             delivers.kill()
-            h.finish(delivers)
-            delivers = deliverer(w)
+            finish_process(delivers)
+            delivers = start_printing(w.db)
         w.start()
     figures = load.result()
     others.stop()
-    until(lambda: spool_is_empty(w), f"{len(w.spooled())} files")
+    until(w.spool_is_empty, f"{len(w.spooled())} files")
     until(lambda: w.value("SELECT count(*) FROM outbox WHERE state <> "
                           "'delivered'") == 0, "not all is delivered")
     w.kill()
     delivers.kill()
-    h.finish(delivers)
+    finish_process(delivers)
     found = [row[0].removeprefix("error:")
              for row in w.rows("SELECT source_id FROM outbox")]
     lost = set(load.ids()) - set(found)
-    faults.table_line(f"kill -9, {KILLS} times amid all others",
-                      int(figures["sent"]), len(load.ids()),
-                      len(load.ids()) - len(lost),
-                      len(found) - len(set(found)))
+    print_fault(f"kill -9, {KILLS} times amid all others",
+                int(figures["sent"]), len(load.ids()),
+                len(load.ids()) - len(lost), len(found) - len(set(found)))
     equal((sorted(lost)[:3], len(found)), ([], len(set(found))))
-    equal(hooks(w), len(found))
+    equal(w.hook_count(), len(found))
     equal(w.value("PRAGMA integrity_check"), "ok")
     w.start()
-    site.close()
 
 
 # ---- an allocation that fails --------------------------------------------
@@ -323,22 +304,12 @@ def json_c_looks():
     return library.json_c_version_num() >= 0x1100
 
 
-def shim():
-    path = os.path.join(h.BUILD, "tests", "support",
-                            "shim.so")
-    if not os.path.exists(path):
-        raise h.Skip("the shim is not built")
-    if h.SLOW > 1:
-        raise h.Skip("not under a tool that has an allocator of its own")
-    return path
-
-
 def counts_lines():
-    with open(h.PROGRAM, "rb") as f:
+    with open(PROGRAM, "rb") as f:
         return b"__gcov_" in f.read()
 
 
-ANSWERS = [(200, h.RECEIVED),
+ANSWERS = [(200, RECEIVED),
            (500, b'{"error":"Internal server error"}'),
            (500, b'{"error":"Webhook secret not configured"}')]
 
@@ -347,35 +318,34 @@ class OneRequest:
     """The program as CGI: one request, one process."""
 
     def __init__(self, name, *options):
-        self.folder = h.Scratch.new("memory")
+        self.folder = Scratch.new("memory")
         self.db = os.path.join(self.folder, "outbox.db")
         self.count = os.path.join(self.folder, "count")
-        self.argv = [h.PROGRAM, "--db", self.db, "--commit-wait", "100",
-                     "--secret-file", h.write(os.path.join(
-                         self.folder, "secret"), h.SECRET, 0o600), *options]
-        self.books = Books(name)
-        self.preload = shim()
+        self.argv = [PROGRAM, "--db", self.db, "--commit-wait", "100",
+                     "--secret-file", write_file(os.path.join(
+                         self.folder, "secret"), SECRET, 0o600), *options]
+        self.ledger = Ledger(name)
+        self.preload = need_shim()
 
     def run(self, fail_at, all_from_there=False, **more):
         """One hook; the number of allocations, and the answer or None."""
-        body = h.issue(**more)
-        raw = h.compact(body)
-        env = h.params("POST", h.PATH, {
-            "CONTENT_LENGTH": str(len(raw)), "LD_PRELOAD": self.preload,
-            "SHIM_COUNT": self.count, "SHIM_FAIL_AT": str(fail_at),
-            **dict(h.cgi_names(signed(raw)))})
+        body = issue(**more)
+        raw = compact(body)
+        env = post_params(
+            raw, signed(raw), LD_PRELOAD=self.preload, SHIM_COUNT=self.count,
+            SHIM_FAIL_AT=str(fail_at))
         if json_c_looks():
             env["SHIM_JSON"] = "1"
         if all_from_there:
             env["SHIM_FAIL_ALL"] = "1"
         done = subprocess.run(self.argv, input=raw, capture_output=True,
-                              env=h.clean_environment(env), timeout=h.LIMIT)
+                              env=clean_environment(env), timeout=LIMIT)
         what = f"at {fail_at}: {done.stderr.decode()[-1500:]}"
         assert done.returncode in (0, 1), f"{done.returncode} {what}"
-        answer = h.cgi_answer(done.stdout) if done.stdout else None
+        answer = cgi_answer(done.stdout) if done.stdout else None
         if answer:
             assert (answer.status, answer.body) in ANSWERS, what
-        self.books.add("issue:" + body["data"]["issue"]["id"],
+        self.ledger.add("issue:" + body["data"]["issue"]["id"],
                        answer and answer.status)
         with open(self.count) as f:
             return int(f.read()), answer
@@ -388,24 +358,24 @@ class OneRequest:
 ])
 def failed_allocation_or_call(name, all_from_there, options):
     if counts_lines():
-        raise h.Skip("libgcov needs memory at the end")
+        raise Skip("libgcov needs memory at the end")
     one = OneRequest("out of memory, " + name, *options)
     for _ in range(2):                  # the first makes the database
         total, answer = one.run(0)
         equal(answer.status, 200)
-    h.map_everything(one.db)
+    map_everything(one.db)
     print(f"# {total} allocations", flush=True)
-    step = 1 if h.FULL else total // 60 + 1
+    step = 1 if FULL else total // 60 + 1
     begin = time.monotonic()
     for n in range(1, total + 1, step):
         one.run(n, all_from_there)
     print(f"# {time.monotonic() - begin:.0f} s", flush=True)
     equal(one.run(0)[1].status, 200)
-    books = one.books
-    assert books.refused and len(books.ids) >= 3, books.refused
-    w = h.Worker(*options, db=one.db)
+    ledger = one.ledger
+    assert ledger.refused and len(ledger.ids) >= 3, ledger.refused
+    w = Worker(*options, db=one.db)
     w.spool = one.db + "-spool"
-    books.close(w)
+    ledger.close(w)
     equal(w.stop(), 0)
 
 

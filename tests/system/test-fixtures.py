@@ -9,21 +9,24 @@ import base64
 import glob
 import json
 import os
-import sys
 
-sys.dont_write_bytecode = True
-import harness as h
-from harness import equal, signed
+from database import map_everything
+from environment import SRC
+from expect import equal
+from hooks import RECEIVED, compact, signed
+from nginx import Nginx
+from tap import Skip, Tap, need_program, skip_all
+from worker import Worker
 
-FIRST, SECOND = (os.path.join(h.SRC, "..", "shared", "fixtures", name)
+FIRST, SECOND = (os.path.join(SRC, "..", "shared", "fixtures", name)
                  for name in ("sentry", "sentry-2"))
 if not os.path.isdir(FIRST) and not os.path.isdir(SECOND):
-    h.skip_all("no folder of fixtures")
-h.need_program()
-tap = h.Tap()
-W = h.Worker("--observe", "*")
-N = h.Nginx(W.socket)
-h.map_everything(W.db)
+    skip_all("no folder of fixtures")
+need_program()
+tap = Tap()
+W = Worker("--observe", "*")
+N = Nginx(W.socket)
+map_everything(W.db)
 
 
 def load(path):
@@ -48,7 +51,7 @@ VECTORS = [(v["name"], v) for name, path in named(FIRST)
 
 def need(hooks):
     if not hooks:
-        raise h.Skip("that folder is not there")
+        raise Skip("that folder is not there")
 
 
 def newest(body):
@@ -58,9 +61,9 @@ def newest(body):
 
 
 def send(payload, resource, via=N, **more):
-    body = h.compact(payload)
+    body = compact(payload)
     answer = via.post(body, signed(body, resource, **more))
-    equal((answer.status, answer.body), (200, h.RECEIVED))
+    equal((answer.status, answer.body), (200, RECEIVED))
     return body
 
 
@@ -100,8 +103,8 @@ def second_fixture_is_stored(name, resource, action, payload):
 @tap.test("no two files of the second folder become one row")
 def second_fixtures_are_distinct_rows():
     need(LATER)
-    worker = h.Worker("--observe", "*")
-    nginx = h.Nginx(worker.socket)
+    worker = Worker("--observe", "*")
+    nginx = Nginx(worker.socket)
     for again in (1, 2):        # and each only with itself
         for name, resource, _, payload in LATER:
             send(payload, resource, nginx, request_id=name)
@@ -136,8 +139,8 @@ JUDGES = {}
 def judge(secret):
     """A site whose only secret is the vector's."""
     if secret not in JUDGES:
-        w = h.Worker(secret=secret)
-        JUDGES[secret] = (w, h.Nginx(w.socket))
+        w = Worker(secret=secret)
+        JUDGES[secret] = (w, Nginx(w.socket))
     return JUDGES[secret]
 
 
@@ -171,7 +174,7 @@ def signature_vector(name, vector):
     status, text = verdict(vector, body)
     for via in (nginx, worker):
         answer = via.post(body, headers)
-        equal((answer.status, answer.body), (status, h.compact(text)), via)
+        equal((answer.status, answer.body), (status, compact(text)), via)
     after = worker.value("SELECT coalesce(sum(seen), 0) FROM webhook")
     equal(after - before, 0 if status == 401 else 2)
 
@@ -195,7 +198,7 @@ def issue_gets_earlier_release():
             issue["data"]["issue"]["id"] = str(event["issue_id"])
             if issue["data"].get("event"):
                 continue
-            body = h.compact(issue)
+            body = compact(issue)
             equal(N.post(body, signed(body, "issue", idempotency_key=os
                                       .urandom(16).hex())).status, 200)
             row = newest(body)[-1]

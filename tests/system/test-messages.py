@@ -5,18 +5,20 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 
-sys.dont_write_bytecode = True
-import harness as h
-from faults import Disk
-from harness import equal, signed
+from environment import (BUILD, DELIVER, LIMIT, PROGRAM, REPLAY, WRAPPER,
+                         clean_environment, wrapped)
+from expect import equal
+from hooks import PATH, SECRET, compact, issue
+from logfmt import logfmt
+from scratch import Scratch, write_file
+from small_disk import Disk
+from tap import Skip, Tap, need_program
+from worker import BRIEF, Worker
 
-h.need_program()
-tap = h.Tap()
-BODY = h.compact(h.issue())
-DELIVER = os.path.join(h.BUILD, "sentry-deliver")
-REPLAY = os.path.join(h.SRC, "tools", "sentry-replay")
+need_program()
+tap = Tap()
+BODY = compact(issue())
 # Root without the right to pass over modes; they are its own files.
 NO_OVERRIDE = ["setpriv", "--bounding-set=-dac_override,-dac_read_search",
                "--"]
@@ -24,11 +26,7 @@ NO_OVERRIDE = ["setpriv", "--bounding-set=-dac_override,-dac_read_search",
 
 def run(*argv, env=None):
     return subprocess.run(argv, capture_output=True, text=True,
-                          timeout=h.LIMIT, env=h.clean_environment(env))
-
-
-def events(w, name):
-    return [x for x in map(h.logfmt, w.log_lines()) if x["event"] == name]
+                          timeout=LIMIT, env=clean_environment(env))
 
 
 # ---- files ---------------------------------------------------------------
@@ -37,7 +35,7 @@ class Missing:
     word, reason = "no-such-file", "No such file"
 
     def __init__(self):
-        self.folder = os.path.join(h.Scratch.new("messages"), "none")
+        self.folder = os.path.join(Scratch.new("messages"), "none")
         self.before = []
 
     def close(self):
@@ -53,8 +51,8 @@ class Denied:
             self.before = NO_OVERRIDE
             if not shutil.which("setpriv") or \
                     run(*NO_OVERRIDE, "true").returncode != 0:
-                raise h.Skip("cannot do without root's rights")
-        self.folder = os.path.join(h.Scratch.new("messages"), "closed")
+                raise Skip("cannot do without root's rights")
+        self.folder = os.path.join(Scratch.new("messages"), "closed")
         os.mkdir(self.folder, 0)
 
     def close(self):
@@ -89,23 +87,16 @@ def in_way(test):
     return one
 
 
-def worker_of(way, **more):
-    h.WRAPPER[0:0] = way.before
-    try:
-        return h.Worker(*h.BRIEF, **more)
-    finally:
-        del h.WRAPPER[:len(way.before)]
-
-
 @tap.table("a database in a folder that {}: path and reason are logged", WAYS)
 @in_way
 def database_reason_is_logged(way):
     db = os.path.join(way.folder, "x.db")
-    w = worker_of(way, db=db)
-    said = events(w, "database-fault")
+    with wrapped(*way.before):
+        w = Worker(*BRIEF, db=db)
+    said = w.log_events("database-fault")
     equal([(x["db"], x["fault"]) for x in said], [(db, way.word)])
     assert way.reason in said[0]["why"], said
-    ready = w.get(h.PATH + "/ready").body.decode()
+    ready = w.get(PATH + "/ready").body.decode()
     assert f'"writer":"{way.word}"' in ready, ready
     equal(w.stop(), 0)
 
@@ -113,13 +104,11 @@ def database_reason_is_logged(way):
 @tap.table("a spool in a folder that {}: path and reason are logged", WAYS)
 @in_way
 def spool_reason_is_logged(way):
-    w = h.Worker()
+    w = Worker()
     w.stop()
-    h.WRAPPER[0:0] = way.before
     w.argv = way.before + w.argv + ["--spool", os.path.join(way.folder, "sp")]
-    del h.WRAPPER[:len(way.before)]
     w.start()
-    said = events(w, "spool-fault")
+    said = w.log_events("spool-fault")
     equal([(x["file"], x["fault"]) for x in said],
           [(os.path.join(way.folder, "sp"), way.word)])
     equal(w.stop(), 0)
@@ -129,8 +118,8 @@ def spool_reason_is_logged(way):
 @in_way
 def check_names_both(way):
     db = os.path.join(way.folder, "x.db")
-    done = run(*way.before, *h.WRAPPER, h.PROGRAM, "--check", "--db", db,
-               env={"SENTRY_CLIENT_SECRET": h.SECRET})
+    done = run(*way.before, *WRAPPER, PROGRAM, "--check", "--db", db,
+               env={"SENTRY_CLIENT_SECRET": SECRET})
     equal(done.returncode, 1, done)
     lines = [x for x in done.stdout.splitlines() if "FAILED" in x]
     equal([x.split()[0] for x in lines], ["database", "spool"])
@@ -158,7 +147,7 @@ def tools_say_database_reason(way):
           "folder what it is")
 def replay_says_database_reason():
     way = Denied()
-    w = h.Worker()
+    w = Worker()
     w.stop()
     os.chmod(w.db, 0)
     done = run(*way.before, "sh", REPLAY, "--all", "--db", w.db)
@@ -173,11 +162,11 @@ def replay_says_database_reason():
 @tap.table("a metrics file in a folder that {} is said at the start", WAYS)
 @in_way
 def metrics_file_reason(way):
-    w = h.Worker()
+    w = Worker()
     path = os.path.join(way.folder, "m.prom")
     done = run(*way.before, DELIVER, "--to", "-", "--once", "--db", w.db,
                "--metrics", path)
-    said = [h.logfmt(x) for x in done.stderr.splitlines()
+    said = [logfmt(x) for x in done.stderr.splitlines()
             if "event=metrics" in x]
     assert said, done
     equal(said[0]["file"], path)
@@ -197,28 +186,28 @@ SLIPS = [
 
 @tap.table("a secret with {} is said, in a file and in the environment", SLIPS)
 def odd_secret_is_warned_of(_name, form, word):
-    key = form.replace("%s", h.SECRET)
+    key = form.replace("%s", SECRET)
     for how, name, more in (
             ("file", "secret-1", {"secret": "# mine\n" + key}),
             ("file", "old-2025", {"secret": "old-2025 " + key}),
             ("list", "secret-1", {"secret": None, "env": {
                 "SENTRY_CLIENT_SECRET": key}})):
-        w = h.Worker(**more)
-        said = events(w, "secret-" + how)
+        w = Worker(**more)
+        said = w.log_events("secret-" + how)
         equal([(x["level"], x["secret"]) for x in said], [("warning", name)])
         assert word in said[0]["msg"], said
-        assert h.SECRET not in w.log(), "the secret is in the log"
+        assert SECRET not in w.log(), "the secret is in the log"
         # It may be one all the same.
-        equal(w.post(BODY, signed(BODY, secret=key)).status, 200)
+        equal(w.send(BODY, secret=key).status, 200)
         equal(w.stop(), 0)
 
 
 @tap.test("what only looks a little like that is said nothing of")
 def harmless_secret_is_not_warned_of():
-    for key in ("abc" + h.SECRET + "==", "it's-a-secret", "=" + h.SECRET,
-                h.SECRET, "your-own-secret"):
-        w = h.Worker(secret=key)
-        equal(events(w, "secret-file"), [], key)
+    for key in ("abc" + SECRET + "==", "it's-a-secret", "=" + SECRET,
+                SECRET, "your-own-secret"):
+        w = Worker(secret=key)
+        equal(w.log_events("secret-file"), [], key)
         equal(w.stop(), 0)
 
 
@@ -236,10 +225,10 @@ def deliver(*options, env=None):
     ("has something else in it", "inn.gs/e/hidden", "must begin"),
     ("has quotes", '"https://inn.gs/e/hidden"', "must begin")])
 def url_file_is_named(_name, text, words):
-    folder = h.Scratch.new("messages")
+    folder = Scratch.new("messages")
     path = os.path.join(folder, "sentry-deliver-to")
     if text is not None:
-        h.write(path, text + "\n")
+        write_file(path, text + "\n")
     ways = [(["--to-file", path], None),
             ([], {"SENTRY_DELIVER_TO_FILE": path})]
     if text is not None:
@@ -262,12 +251,12 @@ def url_kinds_are_listed():
 @tap.table("{} that cannot be read is named", [
     ("--nats-user-file",), ("--nats-creds",), ("--nats-ca",)])
 def unreadable_file_is_named(option):
-    w = h.Worker()
+    w = Worker()
     path = os.path.join(w.folder, "none")
     done = run(DELIVER, "--db", w.db, "--once", "--to",
                "nats://127.0.0.1:1", option, path)
     if "without NATS" in done.stderr:
-        raise h.Skip("built without NATS")
+        raise Skip("built without NATS")
     assert done.returncode == 1 and done.stderr.count("\n") == 1, done
     assert option in done.stderr and path in done.stderr, done
     assert "No such file" in done.stderr, done
@@ -275,7 +264,7 @@ def unreadable_file_is_named(option):
 
 @tap.test("the README's placeholder of a key is noticed")
 def placeholder_key_is_noticed():
-    w = h.Worker()
+    w = Worker()
     done = run(DELIVER, "--db", w.db, "--once", "--to",
                "http://127.0.0.1:1/e/YOUR-EVENT-KEY")
     assert re.search("level=warning event=to .*placeholder", done.stderr), done
@@ -293,8 +282,8 @@ KNOWN = {"SENTRY_WEBHOOKS_PAGE_THREADS": "2", "SENTRY_DELIVER_TO": "-",
 
 @tap.test("settings that no program knows are said, by name")
 def unknown_settings_are_named():
-    w = h.Worker(env={**UNKNOWN, **KNOWN})
-    said = events(w, "environment")
+    w = Worker(env={**UNKNOWN, **KNOWN})
+    said = w.log_events("environment")
     equal(sorted(x["name"] for x in said), sorted(UNKNOWN))
     equal({x["level"] for x in said}, {"warning"})
     assert "hidden" not in w.log()
@@ -309,14 +298,14 @@ def known_settings_match_help():
     names = set()
     for program in ("sentry-webhooks", "sentry-webhooks-page",
                     "sentry-deliver"):
-        text = run(os.path.join(h.BUILD, program), "--help").stdout
+        text = run(os.path.join(BUILD, program), "--help").stdout
         found = re.findall(r"\b(SENTRY_(?:WEBHOOKS|DELIVER|CLIENT)_[A-Z_]+)",
                            text)
         names |= set(found)
         names |= {"SENTRY_WEBHOOKS" + x for x in
                   re.findall(r"[\s,](_[A-Z_]+)", text)}
-    w = h.Worker(env={n: "" for n in names} | {"SENTRY_WEBHOOKS_X": ""})
-    equal([x["name"] for x in events(w, "environment")],
+    w = Worker(env={n: "" for n in names} | {"SENTRY_WEBHOOKS_X": ""})
+    equal([x["name"] for x in w.log_events("environment")],
           ["SENTRY_WEBHOOKS_X"])
     assert len(names) > 12, names
 

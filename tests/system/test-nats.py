@@ -8,26 +8,26 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
-sys.dont_write_bytecode = True
-import harness as h
 import nats
-from harness import equal
-from outbox import (
-    DELIVER, WINDOW, Deliver, Outbox, once, run, without_nats)
+from deliverer import WINDOW, Deliverer, run_once, without_nats
+from environment import SRC
+from expect import equal
+from outbox import Outbox
+from scratch import Scratch, write_file
+from tap import Skip, Tap, need_program
 
-h.need_program()
+need_program()
 nats.need_server()
-tap = h.Tap()
+tap = Tap()
 
 if without_nats():
     @tap.test("nats:// says that this was built without NATS")
     def built_without_nats():
-        code, log = once(Outbox(1), "nats://127.0.0.1:1")
+        code, run = run_once(Outbox(1), to="nats://127.0.0.1:1")
         equal(code, 1)
-        assert "built without NATS" in log, log
+        assert "built without NATS" in run.log(), run.log()
 
     tap.run()
 
@@ -38,9 +38,9 @@ if without_nats():
 def row_is_published():
     server = nats.Server()
     outbox = Outbox(2)
-    outbox.fill(1, workspace="a.b c*>é")
-    code, log = once(outbox, server.url, "--create-stream")
-    equal(code, 0, log)
+    outbox.fill(1, workspace_id="a.b c*>é")
+    code, run = run_once(outbox, "--create-stream", to=server.url)
+    equal(code, 0, run.log())
     want = outbox.rows("SELECT o.event_id, v.event FROM outbox o JOIN "
                        "outbox_event v USING (id) ORDER BY id")
     with nats.Client(server) as client:
@@ -60,8 +60,8 @@ def row_is_published():
 def acked_row_settles():
     server = nats.Server()
     outbox = Outbox(3)
-    deliver = Deliver(outbox, server.url, "--create-stream",
-                      "--settle", "3600")
+    deliver = Deliverer(outbox, "--create-stream", "--settle", "3600",
+                        to=server.url)
     deliver.reaches({"acked": 3})
     sink, seq, due, now = outbox.rows(
         "SELECT sink, sink_seq, due_at, delivered_at FROM outbox "
@@ -84,12 +84,12 @@ def acked_row_settles():
 def once_leaves_rows_acked():
     server = nats.Server()
     outbox = Outbox(5)
-    code, log = once(outbox, server.url, "--create-stream",
-                     "--settle", "3600")
-    equal((code, outbox.states()), (0, {"acked": 5}), log)
-    outbox.settle()
-    code, log = once(outbox, server.url, "--settle", "3600")
-    equal((code, outbox.states()), (0, {"delivered": 5}), log)
+    code, run = run_once(outbox, "--create-stream", "--settle", "3600",
+                         to=server.url)
+    equal((code, outbox.states()), (0, {"acked": 5}), run.log())
+    outbox.let_settle()
+    code, run = run_once(outbox, "--settle", "3600", to=server.url)
+    equal((code, outbox.states()), (0, {"delivered": 5}), run.log())
     server.stop()
 
 
@@ -97,13 +97,13 @@ def once_leaves_rows_acked():
 def acked_by_clock_ahead():
     server = nats.Server()
     outbox = Outbox(5)
-    deliver = Deliver(outbox, server.url, "--create-stream",
-                      "--settle", "3600")
+    deliver = Deliverer(outbox, "--create-stream", "--settle", "3600",
+                        to=server.url)
     deliver.reaches({"acked": 5})
     deliver.stop()
     outbox.do("UPDATE outbox SET due_at = ?",
               int(time.time() * 1000) + 10 * 86400000)
-    deliver = Deliver(outbox, server.url, "--settle", "1")
+    deliver = Deliverer(outbox, "--settle", "1", to=server.url)
     deliver.reaches({"delivered": 5})
     equal(deliver.stop(), 0)
     server.stop()
@@ -112,16 +112,15 @@ def acked_by_clock_ahead():
 @tap.test("no more rows are on their way than the window holds")
 def window_limits_rows():
     server = nats.Server()
-    outbox = Outbox(3 * WINDOW)
+    outbox = Outbox(3 * WINDOW, size=100)
     with nats.Client(server) as client:
         client.create()
-    deliver = Deliver(outbox, server.url)
+    deliver = Deliverer(outbox, to=server.url)
     deliver.reaches({"acked": 3 * WINDOW})
     server.signal(signal.SIGSTOP)
-    outbox.fill(3 * WINDOW)
+    outbox.fill(3 * WINDOW, size=100)
     deliver.says("sink-trouble")
-    tried = outbox.rows("SELECT count(*) FROM outbox WHERE attempts > 0 "
-                        "AND state = 'pending'")[0][0]
+    tried = outbox.count("attempts > 0 AND state = 'pending'")
     assert tried <= WINDOW + 10, tried
     server.signal(signal.SIGCONT)
     deliver.reaches({"acked": 6 * WINDOW})
@@ -153,8 +152,8 @@ def unfit_stream_is_refused(_name, config, words):
         client.create(**config)
     outbox = Outbox(2)
     for options in (["--once"], []):
-        deliver = Deliver(outbox, server.url, *options)
-        equal(deliver.ends(), 1)
+        deliver = Deliverer(outbox, *options, to=server.url)
+        equal(deliver.wait(), 1)
     line = deliver.log().splitlines()[-1]
     assert words in line and "SENTRY" in line, line
     equal(outbox.rows("SELECT DISTINCT state, attempts FROM outbox"),
@@ -171,7 +170,7 @@ def fit_stream_is_taken(_name, subjects):
     with nats.Client(server) as client:
         client.create(subjects=subjects)
         outbox = Outbox(1)
-        equal(once(outbox, server.url)[0], 0)
+        equal(run_once(outbox, to=server.url)[0], 0)
         equal(client.ids(), outbox.ids())
     server.stop()
 
@@ -186,7 +185,7 @@ def stream_over_api_is_refused(subject):
                       client.version >= [2, 10])
     outbox = Outbox(1)
     for _ in range(5):
-        equal(once(outbox, server.url)[0], 1)
+        equal(run_once(outbox, to=server.url)[0], 1)
     equal(outbox.states(), {"pending": 1})
     server.stop()
 
@@ -195,12 +194,11 @@ def stream_over_api_is_refused(subject):
 def missing_stream_is_not_made():
     server = nats.Server()
     outbox = Outbox(1)
-    deliver = Deliver(outbox, server.url, "--stream", "OTHER")
-    equal(deliver.ends(), 1)
+    deliver = Deliverer(outbox, "--stream", "OTHER", to=server.url)
+    equal(deliver.wait(), 1)
     assert "OTHER" in deliver.log(), deliver.log()
     assert "--create-stream" in deliver.log(), deliver.log()
-    equal(outbox.rows("SELECT state, attempts FROM outbox"),
-          [("pending", 0)])
+    equal(outbox.rows("SELECT state, attempts FROM outbox"), [("pending", 0)])
     with nats.Client(server) as client:
         assert "error" in client.info("OTHER")
     server.stop()
@@ -211,7 +209,7 @@ def stream_cannot_be_made():
     server = nats.Server()
     with nats.Client(server) as client:
         client.create("OLD")
-        deliver = Deliver(Outbox(1), server.url, "--create-stream")
+        deliver = Deliverer(Outbox(1), "--create-stream", to=server.url)
         deliver.says("subjects overlap")
         assert deliver.running()
         client.api("STREAM.DELETE.OLD")
@@ -226,7 +224,7 @@ def stream_becomes_unfit():
     outbox = Outbox(1)
     with nats.Client(server) as client:
         config = client.create()["config"]
-        deliver = Deliver(outbox, server.url)
+        deliver = Deliverer(outbox, to=server.url)
         deliver.reaches({"acked": 1})
         client.api("STREAM.UPDATE.SENTRY", **dict(config, discard="old"))
         deliver.says("discard policy must be new")
@@ -249,7 +247,7 @@ def full_stream():
     outbox = Outbox(50)
     with nats.Client(server) as client:
         config = client.create(max_msgs=20)["config"]
-        deliver = Deliver(outbox, server.url, "--max-attempts", "2")
+        deliver = Deliverer(outbox, "--max-attempts", "2", to=server.url)
         deliver.reaches({"acked": 20, "pending": 30})
         deliver.says("maximum messages exceeded")
         time.sleep(4)
@@ -267,7 +265,7 @@ def full_stream():
     ("longer than the stream takes", "", {"max_msg_size": 20000},
      {"size": 30000}, "message size exceeds"),
     ("of a workspace with a name of 5,000 bytes", "", {},
-     {"workspace": "w" * 5000}, "ubject")])
+     {"workspace_id": "w" * 5000}, "ubject")])
 def bad_row_is_dead(_name, conf, config, row, words):
     server = nats.Server("max_payload: 32768\n" + conf)
     outbox = Outbox(5)
@@ -275,7 +273,7 @@ def bad_row_is_dead(_name, conf, config, row, words):
     outbox.fill(5)
     with nats.Client(server) as client:
         client.create(**config)
-        deliver = Deliver(outbox, server.url)
+        deliver = Deliverer(outbox, to=server.url)
         deliver.reaches({"acked": 10, "dead": 1})
         equal(client.count(), 10)
     why = outbox.rows("SELECT last_error FROM outbox WHERE id = 6")[0][0]
@@ -293,9 +291,9 @@ def publish_not_permitted():
     outbox = Outbox(5)
     with nats.Client(server, user="all", **{"pass": "s3cret-all"}) as client:
         client.create()
-    key = h.write(os.path.join(outbox.folder, "user"), "few s3cret-few\n")
-    deliver = Deliver(outbox, server.url, "--nats-user-file", key,
-                      "--max-attempts", "1")
+    key = write_file(os.path.join(outbox.folder, "user"), "few s3cret-few\n")
+    deliver = Deliverer(outbox, "--nats-user-file", key, "--max-attempts",
+                        "1", to=server.url)
     deliver.says("not permitted")
     equal(outbox.rows("SELECT DISTINCT state, attempts FROM outbox"),
           [("pending", 0)])
@@ -308,7 +306,7 @@ def publish_not_permitted():
     ("but STREAM.INFO sends nothing", "STREAM.INFO"),
     ("but STREAM.CREATE makes no stream", "STREAM.CREATE")])
 def permissions_of_manual(_, without):
-    with open(os.path.join(h.SRC, "man", "sentry-deliver.8")) as f:
+    with open(os.path.join(SRC, "man", "sentry-deliver.8")) as f:
         page = f.read()
     listed, inbox = re.search(
         r'publish: (\[[^]]*\])\nsubscribe: ("[^"]*")', page).groups()
@@ -319,9 +317,9 @@ def permissions_of_manual(_, without):
                          f"{json.dumps(publish)}, subscribe: {inbox} "
                          "} } ] }")
     outbox = Outbox(5)
-    key = h.write(os.path.join(outbox.folder, "user"), "few s3cret-few\n")
-    deliver = Deliver(outbox, server.url, "--nats-user-file", key,
-                      "--create-stream", "--settle", "1", "--timeout", "2")
+    key = write_file(os.path.join(outbox.folder, "user"), "few s3cret-few\n")
+    deliver = Deliverer(outbox, "--nats-user-file", key, "--create-stream",
+                        "--settle", "1", "--timeout", "2", to=server.url)
     if without is None:
         deliver.reaches({"delivered": 5})
     else:
@@ -335,7 +333,7 @@ def permissions_of_manual(_, without):
 def server_without_jetstream():
     server = nats.Server(jetstream=False)
     outbox = Outbox(3)
-    deliver = Deliver(outbox, server.url, "--create-stream")
+    deliver = Deliverer(outbox, "--create-stream", to=server.url)
     deliver.says("JetStream")
     server.stop()
     server.jetstream = True
@@ -362,16 +360,16 @@ def password_is_hidden():
     server = nats.Server("authorization { user: u, password: "
                          f'"{PASSWORD}" }}')
     outbox = Outbox(1)
-    key = h.write(os.path.join(outbox.folder, "user"), f"u  {PASSWORD} \n",
-                  0o600)
-    deliver = Deliver(outbox, server.url, "--create-stream",
-                      "--nats-user-file", key)
+    key = write_file(os.path.join(outbox.folder, "user"), f"u  {PASSWORD} \n",
+                     0o600)
+    deliver = Deliverer(outbox, "--create-stream", "--nats-user-file", key,
+                        to=server.url)
     deliver.reaches({"acked": 1})
     assert PASSWORD not in visible(deliver)
     deliver.stop()
     outbox.fill(1)
     url = f"nats://u:{PASSWORD}@127.0.0.1:{server.port}"
-    deliver = Deliver(outbox, url)
+    deliver = Deliverer(outbox, "--to", url)
     deliver.reaches({"acked": 2})
     assert PASSWORD not in visible(deliver)
     # The server knows it no more: it is waited for, without a word of it.
@@ -388,8 +386,9 @@ def password_is_hidden():
     assert PASSWORD not in visible(deliver)
     equal(outbox.rows("SELECT max(attempts) FROM outbox"), [(1,)])
     deliver.stop()
-    deliver = Deliver(Outbox(1), url.replace(":%d" % server.port, ":x"))
-    equal(deliver.ends(), 1)
+    deliver = Deliverer(Outbox(1), "--to",
+                        url.replace(":%d" % server.port, ":x"))
+    equal(deliver.wait(), 1)
     assert PASSWORD not in deliver.log(), deliver.log()
     server.stop()
 
@@ -400,10 +399,11 @@ def bad_user_file(_name, text):
     outbox = Outbox(1)
     path = os.path.join(outbox.folder, "user")
     if text is not None:
-        h.write(path, text)
-    code, log = once(outbox, "nats://127.0.0.1:1", "--nats-user-file", path)
+        write_file(path, text)
+    code, run = run_once(outbox, "--nats-user-file", path,
+                         to="nats://127.0.0.1:1")
     equal(code, 1)
-    assert "USER PASSWORD" in log, log
+    assert "USER PASSWORD" in run.log(), run.log()
 
 
 def openssl(folder, *argv, stdin=b""):
@@ -414,21 +414,21 @@ def openssl(folder, *argv, stdin=b""):
 def certificates(folder, name):
     """A CA of our own, and a certificate for an address or a host."""
     if not shutil.which("openssl"):
-        raise h.Skip("there is no openssl")
+        raise Skip("there is no openssl")
     openssl(folder, "req", "-x509", "-newkey", "ec", "-pkeyopt",
             "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
             "/CN=test CA", "-keyout", "ca.key", "-out", "ca.pem")
     openssl(folder, "req", "-newkey", "ec", "-pkeyopt",
             "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=nats",
             "-keyout", "key.pem", "-out", "csr.pem")
-    h.write(os.path.join(folder, "ext"), f"subjectAltName={name}\n")
+    write_file(os.path.join(folder, "ext"), f"subjectAltName={name}\n")
     openssl(folder, "x509", "-req", "-in", "csr.pem", "-CA", "ca.pem",
             "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile",
             "ext", "-out", "cert.pem")
 
 
 def tls_server(name="IP:127.0.0.1"):
-    folder = h.Scratch.new("tls")
+    folder = Scratch.new("tls")
     certificates(folder, name)
     return folder, nats.Server(f'tls {{ cert_file: "{folder}/cert.pem", '
                                f'key_file: "{folder}/key.pem" }}')
@@ -438,8 +438,8 @@ def tls_server(name="IP:127.0.0.1"):
 def tls_with_own_ca():
     folder, server = tls_server()
     outbox = Outbox(3)
-    deliver = Deliver(outbox, server.url, "--create-stream", "--nats-ca",
-                      folder + "/ca.pem")
+    deliver = Deliverer(outbox, "--create-stream", "--nats-ca",
+                        folder + "/ca.pem", to=server.url)
     deliver.reaches({"acked": 3})
     deliver.stop()
     server.stop()
@@ -449,7 +449,7 @@ def tls_with_own_ca():
 def unknown_certificate():
     _folder, server = tls_server()
     outbox = Outbox(1)
-    deliver = Deliver(outbox, server.url, "--create-stream")
+    deliver = Deliverer(outbox, "--create-stream", to=server.url)
     deliver.says("cannot connect")
     deliver.says("certificate")
     equal(outbox.states(), {"pending": 1})
@@ -461,8 +461,8 @@ def unknown_certificate():
 def certificate_of_other_host():
     folder, server = tls_server("DNS:other.example")
     outbox = Outbox(1)
-    deliver = Deliver(outbox, server.url, "--create-stream", "--nats-ca",
-                      folder + "/ca.pem")
+    deliver = Deliverer(outbox, "--create-stream", "--nats-ca",
+                        folder + "/ca.pem", to=server.url)
     deliver.says("cannot connect")
     equal(outbox.states(), {"pending": 1})
     deliver.stop()
@@ -478,8 +478,8 @@ def never_in_the_clear(_name, scheme, with_ca):
     if with_ca:
         certificates(outbox.folder, "IP:127.0.0.1")
         options += ["--nats-ca", outbox.folder + "/ca.pem"]
-    deliver = Deliver(outbox, f"{scheme}://127.0.0.1:{server.port}",
-                      *options)
+    deliver = Deliverer(outbox, *options,
+                        to=f"{scheme}://127.0.0.1:{server.port}")
     deliver.says("cannot connect")
     equal(outbox.states(), {"pending": 1})
     deliver.stop()
@@ -497,8 +497,7 @@ class Key:
     def __init__(self, folder, kind):
         self.folder, self.path = folder, f"{kind}.pem"
         self.kind = {"A": 0, "O": 14, "U": 20}[kind] << 3
-        openssl(folder, "genpkey", "-algorithm", "ed25519", "-out",
-                self.path)
+        openssl(folder, "genpkey", "-algorithm", "ed25519", "-out", self.path)
         seed = openssl(folder, "pkey", "-in", self.path, "-outform",
                        "DER")[-32:]
         public = openssl(folder, "pkey", "-in", self.path, "-pubout",
@@ -530,7 +529,7 @@ class Key:
             "jti": "x", "iat": int(time.time()), "iss": self.public,
             "name": "test", "sub": subject,
             "nats": dict(claims, type=kind, version=2)})
-        message = h.write(os.path.join(self.folder, "message"), text)
+        message = write_file(os.path.join(self.folder, "message"), text)
         signature = openssl(self.folder, "pkeyutl", "-sign", "-inkey",
                             self.path, "-rawin", "-in", message)
         return (text + b"." + base64.urlsafe_b64encode(signature).rstrip(
@@ -540,11 +539,11 @@ class Key:
 @tap.test("a .creds file opens the door")
 def creds_file():
     if not shutil.which("openssl"):
-        raise h.Skip("there is no openssl")
+        raise Skip("there is no openssl")
     outbox = Outbox(2)
     folder = outbox.folder
     operator, account, user = (Key(folder, kind) for kind in "OAU")
-    system = Key(h.Scratch.new("key"), "A")
+    system = Key(Scratch.new("key"), "A")
     limits = {k: -1 for k in ("subs", "data", "payload", "imports",
                               "exports", "conn", "leaf", "mem_storage",
                               "disk_storage", "streams", "consumer")}
@@ -556,7 +555,7 @@ def creds_file():
         f"{account.public}: "
         f"{operator.jwt('account', account.public, limits=limits)}\n"
         f"{system.public}: {operator.jwt('account', system.public)} }}\n")
-    creds = h.write(os.path.join(folder, "creds"), f"""\
+    creds = write_file(os.path.join(folder, "creds"), f"""\
 -----BEGIN NATS USER JWT-----
 {account.jwt("user", user.public, subs=-1, data=-1, payload=-1)}
 ------END NATS USER JWT------
@@ -565,20 +564,22 @@ def creds_file():
 {user.seed}
 ------END USER NKEY SEED------
 """, 0o600)
-    deliver = Deliver(outbox, server.url, "--create-stream",
-                      "--nats-creds", creds)
+    deliver = Deliverer(outbox, "--create-stream", "--nats-creds", creds,
+                        to=server.url)
     deliver.reaches({"acked": 2})
     assert user.seed not in visible(deliver)
     deliver.stop()
     outbox.fill(1)
-    bad = h.write(os.path.join(folder, "bad"), f"{user.seed}\n")
-    code, log = once(outbox, server.url, "--nats-creds", bad)
+    bad = write_file(os.path.join(folder, "bad"), f"{user.seed}\n")
+    code, run = run_once(outbox, "--nats-creds", bad, to=server.url)
     equal(code, 1)
-    assert "cannot connect" in log and user.seed not in log, log
-    code, log = once(outbox, server.url, "--nats-creds", folder + "/no")
+    assert "cannot connect" in run.log(), run.log()
+    assert user.seed not in run.log(), run.log()
+    code, run = run_once(outbox, "--nats-creds", folder + "/no", to=server.url)
     equal(code, 1)
-    assert "--nats-creds" in log, log
+    assert "--nats-creds" in run.log(), run.log()
     server.stop()
 
 
-run(tap)
+tap.last("no deliverer left a memory error")(Deliverer.inspect_all)
+tap.run(lanes=4)

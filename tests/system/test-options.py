@@ -9,16 +9,23 @@ import socket
 import sqlite3
 import stat
 import subprocess
-import sys
 import time
 
-sys.dont_write_bytecode = True
-import harness as h
-from harness import equal, run_program, signed, until
+from database import query, shell_ok
+from environment import MEMORY_ERROR, PROGRAM, SLOW, WRAPPER, clean_environment
+from expect import equal, until
+from fastcgi import (fcgi, fcgi_answer, fcgi_request, params, post_params,
+                     post_request)
+from hooks import SECRET, compact, issue, sign, signed
+from process import finish_process, run_program, start_process
+from scratch import Scratch, write_file
+from sockets import connect, free_port, listening_socket, read_all
+from tap import Tap, need_program
+from worker import Worker
 
-h.need_program()
-tap = h.Tap()
-BODY = h.compact(h.issue())
+need_program()
+tap = Tap()
+BODY = compact(issue())
 
 
 def one_line(text):
@@ -27,7 +34,7 @@ def one_line(text):
 
 
 def no_secret(done, *secrets):
-    for secret in (h.SECRET, *secrets):
+    for secret in (SECRET, *secrets):
         assert secret not in done.stdout + done.stderr, done
 
 
@@ -63,7 +70,7 @@ def option_wins_over_bad_environment(option):
     assert "sentry-webhooks" in done.stdout
 
 
-HERE = h.Scratch.new("options")
+HERE = Scratch.new("options")
 SOCKET = os.path.join(HERE, "s")
 BAD_LINES = [
     ("an unknown option", ["--nonsense"]),
@@ -107,7 +114,7 @@ BAD_LINES = [
 @tap.table("{} exits 64 with one line", BAD_LINES)
 def bad_usage(name, words):
     done = run_program("--socket", SOCKET, *words, cwd=HERE,
-                       env={"SENTRY_CLIENT_SECRET": h.SECRET})
+                       env={"SENTRY_CLIENT_SECRET": SECRET})
     equal((done.returncode, done.stdout), (64, ""), done.stderr)
     one_line(done.stderr)
     no_secret(done)
@@ -123,7 +130,7 @@ def bad_usage(name, words):
 ])
 def bad_environment(name, env):
     done = run_program("--socket", SOCKET, env={
-        "SENTRY_CLIENT_SECRET": h.SECRET, **env}, cwd=HERE)
+        "SENTRY_CLIENT_SECRET": SECRET, **env}, cwd=HERE)
     equal((done.returncode, done.stdout), (64, ""), done.stderr)
     one_line(done.stderr)
     assert list(env)[0] in done.stderr or "--" in done.stderr, done.stderr
@@ -133,7 +140,7 @@ def bad_environment(name, env):
 @tap.test("without --socket and without a socket on fd 0 it says so")
 def no_socket():
     done = run_program("--db", HERE + "/x.db",
-                       env={"SENTRY_CLIENT_SECRET": h.SECRET}, cwd=HERE)
+                       env={"SENTRY_CLIENT_SECRET": SECRET}, cwd=HERE)
     assert done.returncode not in (0, None), done
     one_line(done.stderr.splitlines(True)[-1])
     no_secret(done)
@@ -141,59 +148,56 @@ def no_socket():
 
 @tap.test("an option wins over its environment variable")
 def option_wins_over_environment():
-    folder = h.Scratch.new("wins")
-    w = h.Worker("--max-body", "100", "--threads", "2", folder=folder, env={
+    folder = Scratch.new("wins")
+    w = Worker("--max-body", "100", "--threads", "2", folder=folder, env={
         "SENTRY_WEBHOOKS_DB": "/no/such/folder/o.db",
         "SENTRY_WEBHOOKS_SOCKET": "/no/such/folder/s",
         "SENTRY_CLIENT_SECRET_FILE": "/no/such/file",
         "SENTRY_WEBHOOKS_MAX_BODY": "999999",
         "SENTRY_WEBHOOKS_THREADS": "not even a number"})
-    equal(w.post(BODY, signed(BODY)).status, 413)
-    body = h.compact({"action": "x"})
-    equal(w.post(body, signed(body)).status, 200)
+    equal(w.send(BODY).status, 413)
+    equal(w.send({"action": "x"}).status, 200)
 
 
 @tap.test("the environment alone is enough")
 def environment_is_enough():
-    folder = h.Scratch.new("env")
-    secret = h.write(folder + "/secret", h.SECRET)
+    folder = Scratch.new("env")
+    secret = write_file(folder + "/secret", SECRET)
     path = folder + "/socket"
-    process = h.start(
-        h.WRAPPER + [h.PROGRAM], cwd=folder, stderr=subprocess.DEVNULL,
-        env=h.clean_environment({
+    process = start_process(
+        WRAPPER + [PROGRAM], cwd=folder, stderr=subprocess.DEVNULL,
+        env=clean_environment({
             "SENTRY_CLIENT_SECRET_FILE": secret, "STATE_DIRECTORY": folder,
             "SENTRY_WEBHOOKS_SOCKET": path,
             "SENTRY_WEBHOOKS_SOCKET_MODE": "0600"}))
     until(lambda: os.path.exists(path))
     until(lambda: alive(path))
     equal(stat.S_IMODE(os.stat(path).st_mode), 0o600)
-    answer = h.fcgi(path, h.params("POST", h.PATH, {
-        "CONTENT_LENGTH": str(len(BODY)),
-        **dict(h.cgi_names(signed(BODY)))}), BODY)
+    answer = fcgi(path, post_params(BODY, signed(BODY)), BODY)
     equal(answer.status, 200)
-    equal(h.rows(folder + "/outbox.db",
-                 "SELECT count(*) FROM webhook")[0][0], 1)
+    equal(query(folder + "/outbox.db",
+                "SELECT count(*) FROM webhook")[0][0], 1)
     process.terminate()
-    equal(h.finish(process), 0)
+    equal(finish_process(process), 0)
 
 
 @tap.test("the credentials directory gives the secret file when nothing does")
 def credentials_directory():
-    folder = h.Scratch.new("credentials")
-    h.write(folder + "/sentry-client-secret", h.SECRET + "\n")
-    w = h.Worker(secret=None, env={"CREDENTIALS_DIRECTORY": folder})
-    equal(w.post(BODY, signed(BODY)).status, 200)
-    w = h.Worker(secret=None, env={"CREDENTIALS_DIRECTORY": folder,
-                                   "SENTRY_CLIENT_SECRET": "the-next"})
-    equal(w.post(BODY, signed(BODY)).status, 200)
-    equal(w.post(BODY, signed(BODY, secret="the-next")).status, 200)
-    w = h.Worker(secret=None, env={"CREDENTIALS_DIRECTORY": "/no/such"})
-    equal(w.post(BODY, signed(BODY)).status, 500)
+    folder = Scratch.new("credentials")
+    write_file(folder + "/sentry-client-secret", SECRET + "\n")
+    w = Worker(secret=None, env={"CREDENTIALS_DIRECTORY": folder})
+    equal(w.send(BODY).status, 200)
+    w = Worker(secret=None, env={"CREDENTIALS_DIRECTORY": folder,
+                                 "SENTRY_CLIENT_SECRET": "the-next"})
+    equal(w.send(BODY).status, 200)
+    equal(w.send(BODY, secret="the-next").status, 200)
+    w = Worker(secret=None, env={"CREDENTIALS_DIRECTORY": "/no/such"})
+    equal(w.send(BODY).status, 500)
 
 
 def alive(path):
     try:
-        return h.fcgi(path, h.params("GET"), timeout=2).status == 200
+        return fcgi(path, params("GET"), timeout=2).status == 200
     except OSError:
         return False
 
@@ -202,11 +206,11 @@ def alive(path):
 
 @tap.test("a stale socket file is replaced")
 def stale_socket_is_replaced():
-    folder = h.Scratch.new("stale")
+    folder = Scratch.new("stale")
     stale = socket.socket(socket.AF_UNIX)
     stale.bind(folder + "/socket")
     stale.close()
-    w = h.Worker(folder=folder)
+    w = Worker(folder=folder)
     equal(w.get().status, 200)
     w.kill()                    # leaves its own behind
     assert os.path.exists(w.socket)
@@ -216,7 +220,7 @@ def stale_socket_is_replaced():
 
 def refuses(folder, *options):
     """The worker must end with one clear line; gives it."""
-    h.write(folder + "/secret", h.SECRET)
+    write_file(folder + "/secret", SECRET)
     done = run_program("--secret-file", folder + "/secret", "--db",
                        folder + "/second.db", *options)
     assert done.returncode not in (0, None), done
@@ -227,7 +231,7 @@ def refuses(folder, *options):
 
 @tap.test("a live socket is refused, and goes on answering")
 def live_socket_is_refused():
-    w = h.Worker()
+    w = Worker()
     said = refuses(w.folder, "--socket", w.socket)
     assert w.socket in said, said
     equal(w.get().status, 200)
@@ -236,7 +240,7 @@ def live_socket_is_refused():
 
 @tap.test("a busy live socket with a full backlog is refused too")
 def busy_socket_is_refused():
-    folder = h.Scratch.new("busy")
+    folder = Scratch.new("busy")
     live = socket.socket(socket.AF_UNIX)
     live.bind(folder + "/socket")
     live.listen(0)
@@ -256,15 +260,15 @@ def busy_socket_is_refused():
 
 
 @tap.table("{} in the socket's place is refused and untouched", [
-    ("a file", lambda p: h.write(p, "precious")),
-    ("an empty file", lambda p: h.write(p, "")),
+    ("a file", lambda p: write_file(p, "precious")),
+    ("an empty file", lambda p: write_file(p, "")),
     ("a folder", os.mkdir),
-    ("a link to a file", lambda p: os.symlink(h.write(
+    ("a link to a file", lambda p: os.symlink(write_file(
         p + "-real", "precious"), p)),
     ("a fifo", os.mkfifo),
 ])
 def other_file_is_refused(name, make):
-    folder = h.Scratch.new("way")
+    folder = Scratch.new("way")
     path = folder + "/socket"
     make(path)
     before = os.lstat(path)
@@ -277,13 +281,13 @@ def other_file_is_refused(name, make):
 
 @tap.test("a socket in a folder that is missing is refused with its path")
 def missing_folder_is_refused():
-    folder = h.Scratch.new("missing")
+    folder = Scratch.new("missing")
     assert folder in refuses(folder, "--socket", folder + "/no/socket")
 
 
 @tap.test("a socket's path that is too long is refused, never cut")
 def long_path_is_refused():
-    folder = h.Scratch.new("long")
+    folder = Scratch.new("long")
     refuses(folder, "--socket", folder + "/" + "s" * 200)
     equal(sorted(f for f in os.listdir(folder) if f.startswith("s")
                  and not f.startswith("sec")), [])
@@ -298,8 +302,7 @@ def long_path_is_refused():
 def socket_mode(name, options, env, mode):
     old = os.umask(0o077)
     try:
-        w = h.Worker(*options, env=env and {
-            "SENTRY_WEBHOOKS_SOCKET_MODE": env})
+        w = Worker(*options, env=env and {"SENTRY_WEBHOOKS_SOCKET_MODE": env})
     finally:
         os.umask(old)
     equal(stat.S_IMODE(os.stat(w.socket).st_mode), mode)
@@ -308,32 +311,32 @@ def socket_mode(name, options, env, mode):
 
 @tap.test("HOST:PORT listens on TCP")
 def tcp_socket():
-    folder = h.Scratch.new("tcp")
-    secret = h.write(folder + "/secret", h.SECRET)
-    port = h.free_port()
-    process = h.start(
-        h.WRAPPER + [h.PROGRAM, "--db", folder + "/o.db", "--secret-file",
-                     secret, "--socket", f"127.0.0.1:{port}"],
-        env=h.clean_environment(), stderr=subprocess.DEVNULL)
+    folder = Scratch.new("tcp")
+    secret = write_file(folder + "/secret", SECRET)
+    port = free_port()
+    process = start_process(
+        WRAPPER + [PROGRAM, "--db", folder + "/o.db", "--secret-file",
+                   secret, "--socket", f"127.0.0.1:{port}"],
+        env=clean_environment(), stderr=subprocess.DEVNULL)
 
     def answer():
         assert process.poll() is None, "it ended"
         try:
             with socket.create_connection(("127.0.0.1", port), 5) as s:
-                s.sendall(h.fcgi_request(h.params("GET")))
-                return h.fcgi_answer(h.read_all(s)).status == 200
+                s.sendall(fcgi_request(params("GET")))
+                return fcgi_answer(read_all(s)).status == 200
         except OSError:
             return False
     until(answer)
     process.terminate()
-    equal(h.finish(process), 0)
+    equal(finish_process(process), 0)
 
 
 @tap.test("a socket file that another worker took over is not removed")
 def foreign_socket_is_not_removed():
-    first = h.Worker()
+    first = Worker()
     os.unlink(first.socket)
-    second = h.Worker(folder=first.folder)
+    second = Worker(folder=first.folder)
     equal(first.stop(), 0)
     equal(second.get().status, 200)
     second.stop()
@@ -342,11 +345,9 @@ def foreign_socket_is_not_removed():
 
 @tap.test("SIGTERM takes the socket's path away, then serves what waits")
 def sigterm_closes_socket_first():
-    w = h.Worker("--threads", "1")
-    data = h.fcgi_request(h.params("POST", h.PATH, {
-        "CONTENT_LENGTH": str(len(BODY)),
-        **dict(h.cgi_names(signed(BODY)))}), BODY)
-    with h.connect(w.socket) as served, h.connect(w.socket) as waits:
+    w = Worker("--threads", "1")
+    data = post_request(BODY, signed(BODY))
+    with connect(w.socket) as served, connect(w.socket) as waits:
         served.sendall(data[:-200])
         waits.sendall(data)
         w.expected = True
@@ -354,8 +355,8 @@ def sigterm_closes_socket_first():
         until(lambda: not os.path.exists(w.socket), "the path stays")
         served.sendall(data[-200:])
         for s in (served, waits):
-            equal(h.fcgi_answer(h.read_all(s)).status, 200)
-    equal(h.finish(w.process), 0)
+            equal(fcgi_answer(read_all(s)).status, 200)
+    equal(finish_process(w.process), 0)
 
 
 def ticks(process):
@@ -368,10 +369,10 @@ def ticks(process):
     ("is non-blocking", lambda s: s.setblocking(False)),
     ("was shut down", lambda s: s.shutdown(socket.SHUT_RD))])
 def idle_inherited_socket(name, spoil):
-    listen = h.listening_socket(h.Scratch.new("idle") + "/socket")
-    first = h.Worker(listen=listen)
+    listen = listening_socket(Scratch.new("idle") + "/socket")
+    first = Worker(listen=listen)
     spoil(listen)
-    w = h.Worker(listen=listen, wait=False)
+    w = Worker(listen=listen, wait=False)
     first.stop()
     if "non" in name:
         until(w.answers)
@@ -379,48 +380,46 @@ def idle_inherited_socket(name, spoil):
         until(lambda: "event=start" in w.log())
     before = ticks(w.process)
     time.sleep(1)
-    assert ticks(w.process) - before < 20 * h.SLOW, "it spins"
+    assert ticks(w.process) - before < 20 * SLOW, "it spins"
     equal(w.stop(), 0)
     listen.close()
 
 
 @tap.test("with nothing but fd 0, as FastCGI starts it, no log goes astray")
 def only_fd_0():
-    folder = h.Scratch.new("bare")
-    secret = h.write(folder + "/secret", h.SECRET)
-    listen = h.listening_socket(folder + "/socket")
-    process = h.start(
-        ["sh", "-c", 'exec "$@" 1>&- 2>&-', "sh", h.PROGRAM, "--db",
+    folder = Scratch.new("bare")
+    secret = write_file(folder + "/secret", SECRET)
+    listen = listening_socket(folder + "/socket")
+    process = start_process(
+        ["sh", "-c", 'exec "$@" 1>&- 2>&-', "sh", PROGRAM, "--db",
          folder + "/o.db", "--secret-file", secret], stdin=listen.fileno(),
-        env=h.clean_environment())
-    raw = h.fcgi_raw(folder + "/socket", h.fcgi_request(h.params(
-        "POST", h.PATH, {"CONTENT_LENGTH": str(len(BODY)),
-                         **dict(h.cgi_names(signed(BODY)))}), BODY))
-    equal(h.fcgi_answer(raw).status, 200)
+        env=clean_environment())
+    answer = fcgi(folder + "/socket", post_params(BODY, signed(BODY)), BODY)
+    equal(answer.status, 200)
     for fd in "12":
         equal(os.readlink(f"/proc/{process.pid}/fd/{fd}"), "/dev/null")
     process.terminate()
-    equal(h.finish(process), 0)
+    equal(finish_process(process), 0)
     listen.close()
 
 
 @tap.test("SIGTERM and SIGINT end it with exit status 0")
 def signals_end_it():
     for send in ("terminate", "interrupt"):
-        w = h.Worker()
+        w = Worker()
         w.expected = True
         if send == "terminate":
             w.process.terminate()
         else:
             w.process.send_signal(2)
-        equal(h.finish(w.process), 0, send)
+        equal(finish_process(w.process), 0, send)
 
 
 # ---- --check -------------------------------------------------------------
 
-def check(*options, secret=h.SECRET, folder=None, env=None):
-    folder = folder or h.Scratch.new("check")
-    h.write(folder + "/secret", secret)
+def check(*options, secret=SECRET, folder=None, env=None):
+    folder = folder or Scratch.new("check")
+    write_file(folder + "/secret", secret)
     done = run_program("--check", "--db", folder + "/o.db", "--secret-file",
                        folder + "/secret", "--socket", folder + "/s",
                        *options, env=env)
@@ -449,21 +448,21 @@ def check_good_setup():
     ("a database that is a folder", dict(options=["--db", "/tmp"])),
 ])
 def check_bad_setup(name, how):
-    done = check(*how.get("options", []), secret=how.get("secret", h.SECRET))
+    done = check(*how.get("options", []), secret=how.get("secret", SECRET))
     equal(done.returncode, 1, done)
 
 
 @tap.test("--check takes an empty file for a database to be made")
 def check_empty_database():
-    folder = h.Scratch.new("check-empty")
-    h.write(folder + "/o.db", "")
+    folder = Scratch.new("check-empty")
+    write_file(folder + "/o.db", "")
     equal(check(folder=folder).returncode, 0)
     equal(os.path.getsize(folder + "/o.db"), 0)
 
 
 @tap.test("--check exits 1 where another listens, on a path or a port")
 def check_busy_socket():
-    w = h.Worker()
+    w = Worker()
     equal(check("--socket", w.socket).returncode, 1)
     with socket.create_server(("127.0.0.1", 0)) as other:
         place = "127.0.0.1:%d" % other.getsockname()[1]
@@ -474,25 +473,25 @@ def check_busy_socket():
 
 @tap.test("--check exits 1 for a database that is none")
 def check_bad_database():
-    folder = h.Scratch.new("garbage")
-    h.write(folder + "/o.db", os.urandom(8192))
+    folder = Scratch.new("garbage")
+    write_file(folder + "/o.db", os.urandom(8192))
     equal(check(folder=folder).returncode, 1)
 
 
 # ---- --verify ------------------------------------------------------------
 
-SECRETS = f"old 0ld5ecret0ld5ecret\ncurrent {h.SECRET}\n"
+SECRETS = f"old 0ld5ecret0ld5ecret\ncurrent {SECRET}\n"
 
 
 def verify(signature, data, *options, secrets=SECRETS, by_file=True):
-    folder = h.Scratch.new("verify")
-    path = h.write(folder + "/secret", secrets)
+    folder = Scratch.new("verify")
+    path = write_file(folder + "/secret", secrets)
     words = ["--secret-file", path, "--verify", "--signature", signature,
              *options]
     if by_file:
-        words.append(h.write(folder + "/body", data))
+        words.append(write_file(folder + "/body", data))
     done = run_program(*words, stdin=b"" if by_file else data, cwd=folder)
-    no_secret(done, "0ld5ecret0ld5ecret", h.SECRET.upper())
+    no_secret(done, "0ld5ecret0ld5ecret", SECRET.upper())
     equal(sorted(os.listdir(folder)),
           ["body", "secret"] if by_file else ["secret"])
     return done
@@ -508,10 +507,10 @@ def said(done, code, *words):
 
 @tap.test("--verify names the secret that matches, from a file or a pipe")
 def verify_names_secret():
-    said(verify(h.sign(BODY), BODY), 0, "current")
-    said(verify(h.sign(BODY), BODY, by_file=False), 0, "current")
-    said(verify(h.sign(BODY).upper(), BODY), 0, "current")
-    said(verify(h.sign(BODY, "0ld5ecret0ld5ecret"), BODY), 0, "old")
+    said(verify(sign(BODY), BODY), 0, "current")
+    said(verify(sign(BODY), BODY, by_file=False), 0, "current")
+    said(verify(sign(BODY).upper(), BODY), 0, "current")
+    said(verify(sign(BODY, "0ld5ecret0ld5ecret"), BODY), 0, "old")
 
 
 PRETTY = json.dumps(json.loads(BODY), indent=2).encode()
@@ -520,21 +519,21 @@ UTF8 = json.dumps(json.loads(BODY), separators=(",", ":"),
 
 
 @tap.table("--verify tells {}", [
-    ("a final newline that was added", h.sign(BODY), BODY + b"\n",
+    ("a final newline that was added", sign(BODY), BODY + b"\n",
      "newline"),
-    ("a final newline that is missing", h.sign(BODY + b"\n"), BODY,
+    ("a final newline that is missing", sign(BODY + b"\n"), BODY,
      "newline"),
-    ("JSON that was printed prettily", h.sign(BODY), PRETTY, "json"),
-    ("JSON printed prettily with a newline", h.sign(BODY),
+    ("JSON that was printed prettily", sign(BODY), PRETTY, "json"),
+    ("JSON printed prettily with a newline", sign(BODY),
      PRETTY + b"\n", "json"),
-    ("JSON that was written again as UTF-8", h.sign(BODY), UTF8, "json"),
+    ("JSON that was written again as UTF-8", sign(BODY), UTF8, "json"),
     ("a secret that was decoded from hex", __import__("hmac").new(
-        bytes.fromhex(h.SECRET), BODY, "sha256").hexdigest(), BODY, "hex"),
-    ("a secret in upper case", h.sign(BODY, h.SECRET.upper()), BODY,
+        bytes.fromhex(SECRET), BODY, "sha256").hexdigest(), BODY, "hex"),
+    ("a secret in upper case", sign(BODY, SECRET.upper()), BODY,
      "upper"),
-    ("a secret with a newline after it", h.sign(BODY, h.SECRET + "\n"),
+    ("a secret with a newline after it", sign(BODY, SECRET + "\n"),
      BODY, "white ?space|newline|blank"),
-    ("a secret with a blank after it", h.sign(BODY, h.SECRET + " "), BODY,
+    ("a secret with a blank after it", sign(BODY, SECRET + " "), BODY,
      "white ?space|space|blank"),
 ])
 def verify_explains(name, signature, data, word):
@@ -542,8 +541,8 @@ def verify_explains(name, signature, data, word):
 
 
 @tap.table("--verify says that nothing matches for {}", [
-    ("another secret", h.sign(BODY, "nobody's"), BODY),
-    ("another body", h.sign(b"{}"), BODY),
+    ("another secret", sign(BODY, "nobody's"), BODY),
+    ("another body", sign(b"{}"), BODY),
     ("a signature of zeros", "0" * 64, BODY),
     ("an empty body", "0" * 64, b""),
     ("a body of 9 MB", "0" * 64, b"x" * 9000000),
@@ -564,7 +563,7 @@ def verify_refuses_signature(name, signature):
 @tap.test("--verify of a file that is missing, or without secret, exits 1")
 def verify_without_file():
     done = run_program("--verify", "--signature", "0" * 64, "/no/such/file",
-                       env={"SENTRY_CLIENT_SECRET": h.SECRET})
+                       env={"SENTRY_CLIENT_SECRET": SECRET})
     assert done.returncode not in (0, None), done
     assert "/no/such/file" in done.stderr
     done = run_program("--verify", "--signature", "0" * 64, stdin=BODY)
@@ -575,25 +574,24 @@ def verify_without_file():
 # ---- the secrets file ----------------------------------------------------
 
 def accepts(w, secret):
-    body = h.compact(h.issue())
-    status = w.post(body, signed(body, secret=secret)).status
+    status = w.send(secret=secret).status
     assert status in (200, 401), status
     return status == 200
 
 
 def in_place(path, text):
-    h.write(path, text)
+    write_file(path, text)
 
 
 def renamed(path, text):
-    h.write(path + ".new", text)
+    write_file(path + ".new", text)
     os.rename(path + ".new", path)
 
 
 @tap.table("a secrets file changed {} is read with no restart", [
     ("in place", in_place), ("by rename", renamed)])
 def changed_secrets_are_read(name, change):
-    w = h.Worker(secret="one1one1one1")
+    w = Worker(secret="one1one1one1")
     for old, new in (("one1one1one1", "two2two2two2"),
                      ("two2two2two2", "longer-secret-3"),
                      ("longer-secret-3", "one1one1one1")):
@@ -609,12 +607,12 @@ def changed_secrets_are_read(name, change):
 
 @tap.test("a secrets file behind a link that is moved is read again")
 def moved_link_is_read():
-    folder = h.Scratch.new("link")
+    folder = Scratch.new("link")
     for n in "12":
         os.mkdir(folder + "/" + n)
-        h.write(f"{folder}/{n}/secret", f"secret-{n}\n")
+        write_file(f"{folder}/{n}/secret", f"secret-{n}\n")
     os.symlink(folder + "/1", folder + "/now")
-    w = h.Worker("--secret-file", folder + "/now/secret", secret=None)
+    w = Worker("--secret-file", folder + "/now/secret", secret=None)
     assert accepts(w, "secret-1")
     os.symlink(folder + "/2", folder + "/next")
     os.rename(folder + "/next", folder + "/now")
@@ -624,11 +622,11 @@ def moved_link_is_read():
 
 
 def emptied(path):
-    h.write(path, "")
+    write_file(path, "")
 
 
 def only_comments(path):
-    h.write(path, "# nothing\n\n")
+    write_file(path, "# nothing\n\n")
 
 
 def a_folder(path):
@@ -637,19 +635,19 @@ def a_folder(path):
 
 
 def binary(path):
-    h.write(path, b"\0\0\0\0\n")
+    write_file(path, b"\0\0\0\0\n")
 
 
 def chance(path):
-    h.write(path, os.urandom(4096))
+    write_file(path, os.urandom(4096))
 
 
 def too_short(path):
-    h.write(path, "x\n")
+    write_file(path, "x\n")
 
 
 def in_part(path):
-    h.write(path, "another-good-secret\nx\n")
+    write_file(path, "another-good-secret\nx\n")
 
 
 def a_fifo(path):
@@ -664,7 +662,7 @@ def a_fifo(path):
     ("bytes of chance", chance), ("one byte", too_short),
     ("good in part", in_part), ("a FIFO", a_fifo)])
 def bad_secrets_keep_last(name, spoil):
-    w = h.Worker(secret="good-secret")
+    w = Worker(secret="good-secret")
     assert accepts(w, "good-secret")
     spoil(w.secret_file)
     end = time.monotonic() + 1.5        # long enough to notice the change
@@ -675,7 +673,7 @@ def bad_secrets_keep_last(name, spoil):
         os.rmdir(w.secret_file)
     elif spoil is a_fifo:
         os.unlink(w.secret_file)
-    h.write(w.secret_file, "next-secret\n")
+    write_file(w.secret_file, "next-secret\n")
     until(lambda: accepts(w, "next-secret"))
     assert not accepts(w, "good-secret")
     w.stop()
@@ -683,12 +681,12 @@ def bad_secrets_keep_last(name, spoil):
 
 @tap.test("a secrets file that comes later is read with no restart")
 def late_secrets_are_read():
-    folder = h.Scratch.new("later")
+    folder = Scratch.new("later")
     path = folder + "/secret"
-    w = h.Worker("--secret-file", path, secret=None)
-    equal(w.post(BODY, signed(BODY)).status, 500)
-    h.write(path, h.SECRET + "\n")
-    until(lambda: w.post(BODY, signed(BODY)).status == 200)
+    w = Worker("--secret-file", path, secret=None)
+    equal(w.send(BODY).status, 500)
+    write_file(path, SECRET + "\n")
+    until(lambda: w.send(BODY).status == 200)
     w.stop()
 
 
@@ -707,36 +705,35 @@ def not_ours(folder, word):
     equal(done.returncode, 1, done)
     text = done.stdout + done.stderr
     assert re.search(word, text, re.I), text
-    h.write(folder + "/secret", h.SECRET)
+    write_file(folder + "/secret", SECRET)
     log = open(folder + "/log", "wb")
-    process = h.start(
-        h.WRAPPER + [h.PROGRAM, "--db", path, "--secret-file",
-                     folder + "/secret", "--socket", folder + "/s"],
-        env=h.clean_environment(), stderr=log)
+    process = start_process(
+        WRAPPER + [PROGRAM, "--db", path, "--secret-file",
+                   folder + "/secret", "--socket", folder + "/s"],
+        env=clean_environment(), stderr=log)
     until(lambda: process.poll() is not None or re.search(
         word, open(folder + "/log").read(), re.I), "nothing was said")
     if process.poll() is None:
         process.terminate()
-        h.finish(process)
+        finish_process(process)
     else:
-        h.finish(process)
+        finish_process(process)
         assert process.returncode != 0
     text = open(folder + "/log").read()
     assert re.search(word, text, re.I), text
-    assert not h.MEMORY_ERROR.search(text), text
+    assert not MEMORY_ERROR.search(text), text
     equal(digest(path), before, "the file was touched")
 
 
 @tap.test("a database of a newer version is refused and untouched")
 def newer_database_is_refused():
-    w = h.Worker()
-    w.post(BODY, signed(BODY))
+    w = Worker()
+    w.send(BODY)
     w.stop()
-    folder = h.Scratch.new("newer")
-    h.shell_ok(w.db, "PRAGMA wal_checkpoint(TRUNCATE);"
-               "PRAGMA user_version = 999")
-    h.shell_ok(w.db, f"VACUUM INTO '{folder}/o.db'")
-    equal(h.shell_ok(folder + "/o.db", "PRAGMA user_version"), "999\n")
+    folder = Scratch.new("newer")
+    shell_ok(w.db, "PRAGMA wal_checkpoint(TRUNCATE);PRAGMA user_version = 999")
+    shell_ok(w.db, f"VACUUM INTO '{folder}/o.db'")
+    equal(shell_ok(folder + "/o.db", "PRAGMA user_version"), "999\n")
     not_ours(folder, "newer|version")
 
 
@@ -744,7 +741,7 @@ def newer_database_is_refused():
 def foreign_database_is_refused():
     for pragma in ("application_id = 1", "user_version = 1",
                    "user_version = 0"):
-        folder = h.Scratch.new("other")
+        folder = Scratch.new("other")
         db = sqlite3.connect(folder + "/o.db")
         db.execute("CREATE TABLE precious (x)")
         db.execute("INSERT INTO precious VALUES (1)")
@@ -756,28 +753,28 @@ def foreign_database_is_refused():
 
 @tap.test("a file that is no database is refused and untouched")
 def not_a_database_is_refused():
-    folder = h.Scratch.new("text")
-    h.write(folder + "/o.db", "Dear diary, this is no database.\n" * 200)
+    folder = Scratch.new("text")
+    write_file(folder + "/o.db", "Dear diary, this is no database.\n" * 200)
     not_ours(folder, "o\\.db|database")
 
 
 @tap.test("an empty file becomes a database")
 def empty_file_becomes_database():
-    folder = h.Scratch.new("empty")
-    h.write(folder + "/outbox.db", "")
-    w = h.Worker(folder=folder)
-    equal(w.post(BODY, signed(BODY)).status, 200)
+    folder = Scratch.new("empty")
+    write_file(folder + "/outbox.db", "")
+    w = Worker(folder=folder)
+    equal(w.send(BODY).status, 200)
     equal(w.value("SELECT count(*) FROM webhook"), 1)
     w.stop()
 
 
 @tap.test("a restart keeps the rows, and needs no migration")
 def restart_keeps_rows():
-    w = h.Worker()
-    w.post(BODY, signed(BODY))
+    w = Worker()
+    w.send(BODY)
     w.stop()
     w.start()
-    equal(w.post(BODY, signed(BODY)).status, 200)
+    equal(w.send(BODY).status, 200)
     equal([tuple(r) for r in w.rows("SELECT seen FROM webhook")], [(2,)])
     equal(w.stop(), 0)
 

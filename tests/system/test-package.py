@@ -19,12 +19,18 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import threading
 
-sys.dont_write_bytecode = True
-import harness as h
-from harness import equal, until
+from clients import Clients
+from database import query
+from environment import BUILD, FULL, SRC, clean_environment
+from expect import equal, until
+from hooks import PATH, RECEIVED, SECRET, compact, issue
+from http_client import http_request
+from process import start_process
+from scratch import Scratch, write_file
+from sockets import listening_socket
+from tap import Skip, Tap, skip_all
 
 CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
 PORT = 80                       # in a network of our own
@@ -57,26 +63,25 @@ SITE = """server {
 }
 """
 
-if not h.FULL:
-    h.skip_all("takes long; set RUNTESTS_FULL")
+if not FULL:
+    skip_all("takes long; set RUNTESTS_FULL")
 if os.getuid() != 0:
-    h.skip_all("wants root")
+    skip_all("wants root")
 for tool in TOOLS:
     if not shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin:/sbin"):
-        h.skip_all(f"no {tool}")
+        skip_all(f"no {tool}")
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 # Mounts that end with this process, whatever ends it.
 if LIBC.unshare(CLONE_NEWNS):
-    h.skip_all("may not mount")
-tap = h.Tap()
-HERE = h.Scratch.new("package")
+    skip_all("may not mount")
+tap = Tap()
+HERE = Scratch.new("package")
 
 
 def run(*argv, want=0, seconds=300, **how):
     how.setdefault("input", "")
-    done = subprocess.run(argv, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          timeout=seconds, **how)
+    done = subprocess.run(argv, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=seconds, **how)
     if want is not None:
         assert done.returncode == want, \
             f"{argv} ended with {done.returncode}:\n{done.stdout[-4000:]}"
@@ -102,11 +107,11 @@ def sources():
     found = {tuple(line.split()) for line in out.splitlines()}
     found = sorted(x for x in found if len(x) == 3 and x[1] in wanted)
     if not any(x[1] == suite for x in found):
-        raise h.Skip(f"apt has no packages of {suite}")
+        raise Skip(f"apt has no packages of {suite}")
     return suite, found
 
 
-PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+TREE_PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Tree:
@@ -121,7 +126,7 @@ class Tree:
         return os.path.join(self.folder, *names)
 
     def run(self, *argv, frontend="noninteractive", **how):
-        env = {"PATH": PATH, "LC_ALL": "C", "HOME": "/root",
+        env = {"PATH": TREE_PATH, "LC_ALL": "C", "HOME": "/root",
                "DEBIAN_FRONTEND": frontend, "SYSTEMD_OFFLINE": "1"}
         env.update({k: v for k, v in os.environ.items()
                     if k.lower().endswith("_proxy")})
@@ -130,7 +135,7 @@ class Tree:
     def apt(self, *argv):
         return self.run("apt-get", "-q", "-y", "--no-install-recommends",
                         "-o", "Acquire::Retries=2", "-o",
-                        f"DPkg::Path={PATH}", *argv)
+                        f"DPkg::Path={TREE_PATH}", *argv)
 
     def read(self, *names):
         with open(self.path(*names), encoding="utf-8") as f:
@@ -143,22 +148,23 @@ def debootstrap(folder, suite, found):
     uri = next(x[0] for x in found if x[1] == suite)
     run("debootstrap", "--variant=minbase", suite, part, uri, seconds=600)
     # Nothing is started by what is installed here.
-    h.write(os.path.join(part, "usr/sbin/policy-rc.d"),
-            "#!/bin/sh\ncase $1 in sentry-*) exit 0; esac\nexit 101\n", 0o755)
+    write_file(os.path.join(part, "usr/sbin/policy-rc.d"),
+               "#!/bin/sh\ncase $1 in sentry-*) exit 0; esac\nexit 101\n",
+               0o755)
     os.rename(part, folder)
 
 
 def base_tree(packages):
     """The tree with everything downloaded that the packages need."""
     suite, found = sources()
-    folder = os.path.join(h.BUILD, f"package-tree-{suite}")
+    folder = os.path.join(BUILD, f"package-tree-{suite}")
     if not os.path.exists(folder):
         debootstrap(folder, suite, found)
     tree = Tree(folder)
-    h.write(tree.path("etc/apt/sources.list"),
-            "".join("deb %s %s %s\n" % x for x in found))
+    write_file(tree.path("etc/apt/sources.list"),
+               "".join("deb %s %s %s\n" % x for x in found))
     proxy = run("apt-config", "dump", "Acquire::http::Proxy")
-    h.write(tree.path("etc/apt/apt.conf.d/90proxy"), proxy)
+    write_file(tree.path("etc/apt/apt.conf.d/90proxy"), proxy)
     shutil.copy("/etc/resolv.conf", tree.path("etc/resolv.conf"))
     tree.apt("update")
     shutil.copy(packages[0], tree.path("package.deb"))
@@ -183,7 +189,7 @@ def layered(base):
 
 def own_network():
     if LIBC.unshare(CLONE_NEWNET):
-        raise h.Skip("no network of our own")
+        raise Skip("no network of our own")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         # SIOCSIFFLAGS: IFF_UP
         fcntl.ioctl(s, 0x8914, struct.pack("16sH14x", b"lo", 1))
@@ -204,7 +210,7 @@ def listen():
     """The socket, as its unit has it."""
     conf = unit("sentry-webhooks.socket")["Socket"]
     path = Tree.root.path(conf["ListenStream"].lstrip("/"))
-    sock = h.listening_socket(path)
+    sock = listening_socket(path)
     os.chmod(path, int(conf["SocketMode"], 8))
     Tree.root.run("chgrp", conf["SocketGroup"], conf["ListenStream"])
     return sock
@@ -243,7 +249,7 @@ class Service:
             self.process = subprocess.Popen(
                 argv, stdin=self.listener, stdout=self.log, stderr=self.log,
                 env=env)
-            h.write(Tree.root.path("run/worker.pid"), str(self.process.pid))
+            write_file(Tree.root.path("run/worker.pid"), str(self.process.pid))
             self.starts += 1
             self.process.wait()
             if self.process.returncode != 0 and not self.stopping:
@@ -257,45 +263,15 @@ class Service:
         equal(self.process.returncode, 0, "the worker's exit status")
 
 
-class Load:
-    """Clients that send hooks, each on a new connection, until stopped."""
-
-    def __init__(self, clients=4):
-        self.stopping = False
-        self.good, self.bad = [], []
-        self.threads = [threading.Thread(target=self.send)
-                        for _ in range(clients)]
-        for thread in self.threads:
-            thread.start()
-
-    def send(self):
-        while not self.stopping:
-            body = h.compact(h.issue(id=int.from_bytes(os.urandom(6), "big")))
-            try:
-                answer = h.http(PORT, "POST", h.PATH, {
-                    **h.signed(body), "Content-Length": str(len(body))}, body)
-                taken = answer.status == 200 and answer.body == h.RECEIVED
-                why = answer
-            except (OSError, AssertionError) as error:
-                taken, why = False, error
-            (self.good if taken else self.bad).append(why)
-
-    def stop(self):
-        self.stopping = True
-        for thread in self.threads:
-            thread.join(60)
-
-
 def rows(sql="SELECT count(*) FROM outbox"):
-    return h.rows(Tree.root.path(STATE, "outbox.db"), sql)
+    return query(Tree.root.path(STATE, "outbox.db"), sql)
 
 
 def asked():
     """What the package's scripts have asked of systemd, and forgets it."""
     path = Tree.root.path("run/systemctl.log")
     with open(path, encoding="utf-8") as f:
-        lines = [re.sub(r"--(quiet|system) ?", "", line.strip())
-                 for line in f]
+        lines = [re.sub(r"--(quiet|system) ?", "", line.strip()) for line in f]
     os.truncate(path, 0)
     return [x for x in lines if "sentry-" in x and not x.startswith("is-")]
 
@@ -316,19 +292,19 @@ built = {}
 
 def package():
     if not built:
-        raise h.Skip("no package")
+        raise Skip("no package")
     return built["deb"]
 
 
 def fresh():
     if Tree.root is None or not installed("usr/sbin/sentry-webhooks"):
-        raise h.Skip("nothing is installed")
+        raise Skip("nothing is installed")
     return Tree.root
 
 
 def serving():
     if "service" not in built:
-        raise h.Skip("no worker is running")
+        raise Skip("no worker is running")
     return Tree.root
 
 
@@ -338,21 +314,20 @@ def package_is_built():
     os.makedirs(source)
     # A tarball has no .git; then it is all there is but the build.
     listed = subprocess.run(
-        ["git", "-C", h.SRC, "ls-files", "-z", "--cached", "--others",
+        ["git", "-C", SRC, "ls-files", "-z", "--cached", "--others",
          "--exclude-standard"], capture_output=True, check=False)
-    if os.path.exists(os.path.join(h.SRC, ".git")) and not listed.returncode:
+    if os.path.exists(os.path.join(SRC, ".git")) and not listed.returncode:
         names = [x for x in listed.stdout.decode().split("\0")
-                 if x and os.path.lexists(os.path.join(h.SRC, x))]
+                 if x and os.path.lexists(os.path.join(SRC, x))]
         for name in names:
             os.makedirs(os.path.dirname(os.path.join(source, name)),
                         exist_ok=True)
-            shutil.copy2(os.path.join(h.SRC, name),
-                         os.path.join(source, name))
+            shutil.copy2(os.path.join(SRC, name), os.path.join(source, name))
     else:
-        shutil.copytree(h.SRC, source, dirs_exist_ok=True,
+        shutil.copytree(SRC, source, dirs_exist_ok=True,
                         ignore=lambda folder, _: (
-                            ["build", ".git"] if folder == h.SRC else []))
-    env = {k: v for k, v in h.clean_environment().items()
+                            ["build", ".git"] if folder == SRC else []))
+    env = {k: v for k, v in clean_environment().items()
            if not k.startswith(("MAKE", "MFLAGS", "CFLAGS", "LDFLAGS",
                                 "AM_", "TESTS", "RUNTESTS"))}
     env["DEB_BUILD_OPTIONS"] = f"parallel={os.cpu_count()} noautodbgsym"
@@ -379,8 +354,8 @@ def package_is_installed():
     root = layered(Tree.base)
     own_network()
     os.makedirs(root.path("run/systemd/system"))
-    h.write(root.path("usr/local/bin/systemctl"), SYSTEMCTL, 0o755)
-    h.write(root.path("run/systemctl.log"), "")
+    write_file(root.path("usr/local/bin/systemctl"), SYSTEMCTL, 0o755)
+    write_file(root.path("run/systemctl.log"), "")
     Tree.root = root
     root.apt("install", "/package.deb", "nginx", "curl")
     for name in ("usr/bin/sentry-backfill", "usr/bin/sentry-deliver",
@@ -419,22 +394,22 @@ def setup_is_there():
 @tap.test("a hook that sentry-send-hook sends becomes a row")
 def sent_hook_becomes_row():
     root = fresh()
-    h.write(root.path("etc/sentry-webhooks/secret"), h.SECRET + "\n", 0o600)
+    write_file(root.path("etc/sentry-webhooks/secret"), SECRET + "\n", 0o600)
     os.remove(root.path("etc/nginx/sites-enabled/default"))
-    h.write(root.path("etc/nginx/conf.d/hooks.conf"), SITE)
-    h.write(root.path("hook.json"), h.compact(h.issue()))
+    write_file(root.path("etc/nginx/conf.d/hooks.conf"), SITE)
+    write_file(root.path("hook.json"), compact(issue()))
     root.run("nginx", "-t")
     root.run("/usr/bin/systemctl", "enable", "sentry-webhooks.service")
     equal(enabled(), ["sentry-webhooks.service", "sentry-webhooks.socket"],
           "enabled")
     built["service"] = Service(listen())
-    h.start(["chroot", root.folder, "nginx", "-g", "daemon off;"])
-    until(lambda: h.http(PORT, "GET", h.PATH).status == 200
+    start_process(["chroot", root.folder, "nginx", "-g", "daemon off;"])
+    until(lambda: http_request(PORT, "GET", PATH).status == 200
           if listening() else False)
     out = root.run("sentry-send-hook", "--secret-file",
                    "/etc/sentry-webhooks/secret", "--url",
-                   f"http://127.0.0.1{h.PATH}", "/hook.json")
-    assert h.RECEIVED.decode() in out, out
+                   f"http://127.0.0.1{PATH}", "/hook.json")
+    assert RECEIVED.decode() in out, out
     equal([x[0] for x in rows("SELECT source_type FROM outbox")],
           ["issue.created"], "outbox")
 
@@ -451,7 +426,7 @@ def next_version():
     control = os.path.join(folder, "DEBIAN/control")
     with open(control, encoding="utf-8") as f:
         text = f.read()
-    h.write(control, re.sub(r"(?m)^Version: .*$", f"Version: {NEXT}", text))
+    write_file(control, re.sub(r"(?m)^Version: .*$", f"Version: {NEXT}", text))
     run("dpkg-deb", "--build", "--root-owner-group", folder,
         Tree.root.path("next.deb"))
 
@@ -461,7 +436,7 @@ def upgrade_under_load():
     root, service = serving(), built["service"]
     next_version()
     before, starts = rows()[0][0], service.starts
-    load = Load()
+    load = Clients(PORT)
     try:
         until(lambda: len(load.good) > 50)
         root.apt("install", "/next.deb")
@@ -470,7 +445,6 @@ def upgrade_under_load():
         until(lambda: len(load.good) > taken + 50)
     finally:
         load.stop()
-    print(f"# {len(load.good)} hooks during the upgrade", flush=True)
     equal(load.bad[:3], [], "hooks refused")
     equal(rows()[0][0], before + len(load.good), "rows")
     equal(service.starts, starts + 1, "starts")

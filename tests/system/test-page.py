@@ -10,19 +10,27 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 import xml.etree.ElementTree as xml
 
-sys.dont_write_bytecode = True
-import harness as h
-from harness import equal, until
+from database import map_everything, open_db, shell_ok
+from environment import (FULL, LIMIT, MEMORY_ERROR, PAGE_PROGRAM, WRAPPER,
+                         clean_environment, sanitized, strip_valgrind)
+from expect import equal, until
+from fastcgi import cgi_answer, fcgi, params, post_params
+from hooks import compact, issue, signed
+from latency import Latency
+from logfmt import LogFile
+from nginx import Nginx, sample_server
+from outbox import Outbox, insert_row
+from process import finish_process, start_process
+from scratch import Scratch, write_file
+from sockets import listening_socket
+from tap import Skip, Tap, need_program
+from worker import Worker
 
-PROGRAM = os.path.join(h.BUILD, "sentry-webhooks-page")
-if not os.access(PROGRAM, os.X_OK):
-    h.skip_all("sentry-webhooks-page is not built")
-h.need_program()
-tap = h.Tap()
+need_program(PAGE_PROGRAM)
+tap = Tap()
 PATH = "/api/sentry/webhooks/page"
 PASSWORD = "correct horse"
 LOGIN = {"Authorization": "Basic " + base64.b64encode(
@@ -54,47 +62,21 @@ EVIL = {
 
 # ---- a database ----------------------------------------------------------
 
-def outbox(folder):
-    """An empty one, as the worker makes it."""
-    worker = h.Worker(folder=folder)
-    worker.stop()
-    return worker.db
-
-
-def add(db, title="a title", state="delivered", at=NOW, **more):
-    """One hook with its row; its id."""
+def add(db, title="a title", state="delivered", at=NOW, **columns):
+    """One hook with its row, whose texts are all this title; its id."""
     text = title.decode("utf-8", "replace") if isinstance(title, bytes) \
         else title
-    row = {
-        "event_id": f"sentry-{os.urandom(16).hex()}", "created_at": at,
-        "workspace_id": None if state == "unmapped" else "ws_1",
-        "store_id": "default", "source_type": "issue.created",
-        "source_id": "issue:1", "title": title,
-        "occurred_at": "2026-01-10T20:57:00.738000Z", "project_slug": "shop",
-        "issue_id": "1", "source_event": json.dumps(
-            {"source": "sentry", "title": text, "body": text, "empty": [],
-             "nested": {"a": [1, {"b": "c: [,]"}]}}),
-        "state": state, "due_at": at}
-    row.update(more)
-    installation = row.pop("installation", h.INSTALLATION)
-    row["webhook_id"] = db.execute(
-        "INSERT INTO webhook (received_at, resource, action, installation, "
-        "secret_name, request_id, dedupe_key, outcome, body) VALUES "
-        "(?, 'issue', 'created', CAST(? AS TEXT), 'the-secret-name', "
-        "'the-request-id', CAST(? AS BLOB), "
-        "'observed', CAST('the raw body' AS BLOB))",
-        (at, installation, row["event_id"])).lastrowid
-    # Bytes that are no UTF-8 come in as a text all the same.
-    values = ", ".join("CAST(? AS TEXT)" if isinstance(v, bytes) else "?"
-                       for v in row.values())
-    return db.execute(f"INSERT INTO outbox ({', '.join(row)}) VALUES "
-                      f"({values})", list(row.values())).lastrowid
+    event = {"source": "sentry", "title": text, "body": text, "empty": [],
+             "nested": {"a": [1, {"b": "c: [,]"}]}}
+    return insert_row(db, **{
+        "title": title, "state": state, "created_at": at, "issue_id": "1",
+        "project_slug": "shop", "source_event": json.dumps(event), **columns})
 
 
 def fill(path):
     """Rows in every state, and each evil text in every place. The ids of the
     evil ones by their names."""
-    db, ids = h.open_db(path, write=True), {}
+    db, ids = open_db(path, write=True), {}
     db.execute("BEGIN")
     for i in range(40):
         add(db, at=NOW - i * 60000, release="shop@1.4.2", short_id="SHOP-1",
@@ -107,33 +89,32 @@ def fill(path):
                         sink=text, release=text, issue_id=text)
     add(db, "waits", "pending", NOW - 7200000)
     add(db, "acknowledged", "acked", sink="nats")
-    add(db, "no project", "unmapped", project_slug=None,
-        installation="it's")
+    add(db, "no project", "unmapped", project_slug=None, installation="it's")
     db.execute("COMMIT")
     db.close()
     return ids
 
 
-FOLDER = h.Scratch.new("page")
-DB = outbox(FOLDER)
+FOLDER = Scratch.new("page")
+DB = Outbox().db
 IDS = fill(DB)
 
 
 # ---- the program ---------------------------------------------------------
 
-class Page:
+class Page(LogFile):
     def __init__(self, db, *options, listen=None, wrap=()):
-        self.folder = h.Scratch.new("page")
+        self.folder = Scratch.new("page")
         self.listen = listen
         self.socket = listen.getsockname() if listen else \
             os.path.join(self.folder, "socket")
-        argv = list(wrap) + h.WRAPPER + [PROGRAM, "--db", db, *options]
+        argv = list(wrap) + WRAPPER + [PAGE_PROGRAM, "--db", db, *options]
         if not listen:
             argv += ["--socket", self.socket]
         self.stderr = os.path.join(self.folder, "stderr")
         with open(self.stderr, "wb") as log:
-            self.process = h.start(
-                argv, stderr=log, env=h.clean_environment(),
+            self.process = start_process(
+                argv, stderr=log, env=clean_environment(),
                 stdin=listen.fileno() if listen else subprocess.DEVNULL)
         until(self.listens, "the page does not start")
 
@@ -141,24 +122,20 @@ class Page:
         assert self.process.poll() is None, self.log()
         return "event=start" in self.log()
 
-    def log(self):
-        with open(self.stderr, encoding="utf-8", errors="replace") as f:
-            return f.read()
-
     def get(self, query="", method="GET", **more):
-        return h.fcgi(self.socket, h.params(
+        return fcgi(self.socket, params(
             method, PATH, {"QUERY_STRING": query, **more}))
 
     def stop(self):
         self.process.terminate()
-        code = h.finish(self.process)
-        assert not h.MEMORY_ERROR.search(self.log()), self.log()
+        code = finish_process(self.process)
+        assert not MEMORY_ERROR.search(self.log()), self.log()
         return code
 
 
 def server_with_login(port, socket):
     """The sample's server, with its block for the page turned on."""
-    config = h.sample_server(port, socket)
+    config = sample_server(port, socket)
     block = re.search(r"^ *# location = " + PATH + r" \{\n(?: *#.*\n)*? *# \}"
                       r"\n", config, re.M)
     assert block, "nginx.conf.sample has no block for the page"
@@ -173,28 +150,26 @@ def server_with_login(port, socket):
 def htpasswd():
     """A line as `htpasswd -s` makes it: {SHA} is known to every nginx."""
     digest = base64.b64encode(hashlib.sha1(PASSWORD.encode()).digest())
-    return h.write(os.path.join(FOLDER, "users"),
-                   "kai:{SHA}" + digest.decode() + "\n", 0o644)
+    return write_file(os.path.join(FOLDER, "users"),
+                      "kai:{SHA}" + digest.decode() + "\n", 0o644)
 
 
 USERS = htpasswd()
 PAGE = Page(DB)
-NGINX = h.Nginx.__new__(h.Nginx)
-NGINX.__init__(PAGE.socket,
-               lambda: server_with_login(NGINX.port, PAGE.socket))
+NGINX = Nginx(PAGE.socket, server_with_login)
 
 
 def cgi(query="", method="GET", db=DB, **more):
     """One process, one request."""
-    values = h.params(method, PATH, {"QUERY_STRING": query, **more})
+    values = params(method, PATH, {"QUERY_STRING": query, **more})
     done = subprocess.run(
-        h.WRAPPER + [PROGRAM], capture_output=True, timeout=h.LIMIT,
-        stdin=subprocess.DEVNULL, env=h.clean_environment(
+        WRAPPER + [PAGE_PROGRAM], capture_output=True, timeout=LIMIT,
+        stdin=subprocess.DEVNULL, env=clean_environment(
             {"SENTRY_WEBHOOKS_DB": db, **values}))
     error = done.stderr.decode("utf-8", "replace")
-    assert not h.MEMORY_ERROR.search(error), error
+    assert not MEMORY_ERROR.search(error), error
     equal(done.returncode, 0, error)
-    return h.cgi_answer(done.stdout, done.stderr)
+    return cgi_answer(done.stdout, done.stderr)
 
 
 def behind_nginx(query="", method="GET", headers=None):
@@ -364,8 +339,8 @@ def nginx_asks_for_login():
 
 @tap.test("the sample keeps the page off")
 def sample_keeps_page_off():
-    equal(h.fcgi(PAGE.socket, h.params("GET", PATH)).status, 200)
-    off = h.Nginx(PAGE.socket)
+    equal(fcgi(PAGE.socket, params("GET", PATH)).status, 200)
+    off = Nginx(PAGE.socket)
     try:
         equal(off.get(PATH, headers=LOGIN).status, 404)
     finally:
@@ -411,9 +386,8 @@ def plot_of_hooks():
 
 @tap.test("an unmapped project comes with a statement that maps it")
 def unmapped_project_statement():
-    folder = h.Scratch.new("page")
-    db = outbox(folder)
-    edit = h.open_db(db, write=True)
+    db = Outbox().db
+    edit = open_db(db, write=True)
     add(edit, state="unmapped", project_slug="web-eu")
     add(edit, state="unmapped", project_slug=None, project_id="77")
     add(edit, state="unmapped", project_slug=None, installation="uuid-1")
@@ -422,8 +396,7 @@ def unmapped_project_statement():
     equal(len(statements), 3)
     for statement in statements:
         edit.execute(statement.replace("WORKSPACE", "ws_9"))
-    equal(edit.execute("SELECT count(*) FROM workspace_map").fetchone()[0],
-          3)
+    equal(edit.execute("SELECT count(*) FROM workspace_map").fetchone()[0], 3)
     edit.close()
 
 
@@ -442,9 +415,8 @@ def hostile_statements():
 
 @tap.test("dead rows come with their reasons, and the older ones by a link")
 def dead_rows():
-    folder = h.Scratch.new("page")
-    db = outbox(folder)
-    edit = h.open_db(db, write=True)
+    db = Outbox().db
+    edit = open_db(db, write=True)
     for i in range(25):
         add(edit, state="dead", last_error=f"reason {i}")
     edit.close()
@@ -492,8 +464,7 @@ def hostile_text(name):
 def row_hides_secrets():
     for query in ("", "row=1"):
         body = PAGE.get(query).body
-        for word in (b"the-secret-name", b"the-request-id",
-                     b"the raw body"):
+        for word in (b"the-secret-name", b"the-request-id", b"the raw body"):
             assert word not in body, (query, word)
     assert b"source_event" not in PAGE.get("row=1").body
 
@@ -518,16 +489,16 @@ def database_is_unchanged():
 
 @tap.test("it writes to no file, and opens nothing but the database")
 def opens_only_database():
-    if not shutil.which("strace") or h.sanitized() or h.WRAPPER:
-        raise h.Skip("no strace, or not for it")
+    if not shutil.which("strace") or sanitized() or WRAPPER:
+        raise Skip("no strace, or not for it")
     trace = os.path.join(FOLDER, "trace")
     done = subprocess.run(
         ["strace", "-f", "-y", "-o", trace, "-e",
          "trace=openat,open,creat,unlink,unlinkat,rename,write,pwrite64,"
-         "ftruncate,connect,socket,execve,fsync,fdatasync", PROGRAM],
-        capture_output=True, timeout=h.LIMIT, stdin=subprocess.DEVNULL,
-        env=h.clean_environment({"SENTRY_WEBHOOKS_DB": DB,
-                                 **h.params("GET", PATH)}))
+         "ftruncate,connect,socket,execve,fsync,fdatasync", PAGE_PROGRAM],
+        capture_output=True, timeout=LIMIT, stdin=subprocess.DEVNULL,
+        env=clean_environment({"SENTRY_WEBHOOKS_DB": DB,
+                               **params("GET", PATH)}))
     equal(done.returncode, 0, done.stderr)
     with open(trace, encoding="utf-8", errors="replace") as f:
         # A build that measures coverage counts in files of its own.
@@ -543,48 +514,41 @@ def opens_only_database():
 @tap.test("it needs no right to write")
 def needs_no_write_permission():
     if os.geteuid() != 0 or not shutil.which("setpriv"):
-        raise h.Skip("not root")
-    folder = h.Scratch.new("page")
-    db = outbox(folder)
-    edit = h.open_db(db, write=True)
+        raise Skip("not root")
+    db = Outbox().db
+    edit = open_db(db, write=True)
     add(edit, "still there")
+    folder = os.path.dirname(db)
     for name in os.listdir(folder):
         os.chmod(os.path.join(folder, name), 0o644)
-    os.chmod(folder, 0o755)
     done = subprocess.run(
         ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-         PROGRAM], capture_output=True, timeout=h.LIMIT,
-        stdin=subprocess.DEVNULL, env=h.clean_environment({
-            "SENTRY_WEBHOOKS_DB": db, **h.params("GET", PATH)}))
+         PAGE_PROGRAM], capture_output=True, timeout=LIMIT,
+        stdin=subprocess.DEVNULL, env=clean_environment({
+            "SENTRY_WEBHOOKS_DB": db, **params("GET", PATH)}))
     edit.close()
-    if not os.access(PROGRAM, os.X_OK):
-        raise h.Skip("the build is not for others")
+    if not os.access(PAGE_PROGRAM, os.X_OK):
+        raise Skip("the build is not for others")
     assert b"still there" in done.stdout, done
 
 
 @tap.test("a held write lock and a running worker do not matter to it")
 def lock_does_not_matter():
-    folder = h.Scratch.new("page")
-    worker = h.Worker(folder=folder)
-    h.map_everything(worker.db)
-    body = h.compact(h.issue(title="it is live"))
-    equal(worker.post(body, h.signed(body)).status, 200)
+    worker = Worker()
+    map_everything(worker.db)
+    equal(worker.send(issue(title="it is live")).status, 200)
     page = Page(worker.db)
-    lock = h.open_db(worker.db, write=True)
-    lock.execute("BEGIN IMMEDIATE")
+    lock = worker.lock()
     assert b"it is live" in page.get().body
-    lock.execute("ROLLBACK")
-    lock.close()
-    body = h.compact(h.issue(title="and this too"))
-    equal(worker.post(body, h.signed(body)).status, 200)
+    lock.release()
+    equal(worker.send(issue(title="and this too")).status, 200)
     assert b"and this too" in page.get().body
     equal(page.stop(), 0)
 
 
 @tap.test("it keeps no snapshot that the worker would have to wait for")
 def no_snapshot_is_kept():
-    folder = h.Scratch.new("page")
-    db = outbox(folder)
+    db = Outbox().db
     page = Page(db)
     equal(page.get().status, 200)
     with open("/proc/%d/maps" % page.process.pid) as f:
@@ -592,7 +556,7 @@ def no_snapshot_is_kept():
     fds = f"/proc/{page.process.pid}/fd"
     equal([x for x in os.listdir(fds)
            if "outbox" in os.readlink(f"{fds}/{x}")], [])
-    edit = h.open_db(db, write=True)
+    edit = open_db(db, write=True)
     add(edit)
     equal(tuple(edit.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()),
           (0, 0, 0))
@@ -600,49 +564,34 @@ def no_snapshot_is_kept():
     equal(page.stop(), 0)
 
 
-def big(path, rows):
+def big_outbox(rows):
     """So many old rows, with gaps where deletion left dead ones."""
-    db = h.open_db(path, write=True)
-    db.execute("BEGIN")
-    numbers = f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 " \
-        f"FROM n WHERE i < {rows})"
-    db.execute(f"{numbers} INSERT INTO webhook (id, received_at, resource, "
-               "dedupe_key, outcome, body) SELECT i, ? + i, 'issue', "
-               "CAST(i AS BLOB), 'observed', x'78' FROM n", (NOW - rows,))
-    db.execute(f"{numbers} INSERT INTO outbox (id, webhook_id, event_id, "
-               "created_at, workspace_id, store_id, source_type, source_id, "
-               "title, occurred_at, project_slug, source_event, state, "
-               "due_at) SELECT i, i, 'e' || i, ? + i, 'w', 's', 't', 'i', "
-               "'title', 'now', 'p' || i, '{}', CASE WHEN i % 1000 = 0 "
-               "THEN 'dead' WHEN i % 10 = 3 THEN 'unmapped' "
-               "WHEN i % 10 = 4 THEN 'pending' ELSE 'delivered' END, 1 "
-               "FROM n", (NOW - rows,))
-    db.execute("DELETE FROM outbox WHERE state = 'delivered' AND id < ?",
-               (rows // 2,))
-    db.execute("COMMIT")
-    db.close()
+    def state(i):
+        return "dead" if i % 1000 == 0 else {
+            3: "unmapped", 4: "pending"}.get(i % 10, "delivered")
+    outbox = Outbox()
+    outbox.add_all({"id": i, "created_at": NOW - rows + i, "state": state(i),
+                    "project_slug": f"p{i}"} for i in range(1, rows + 1))
+    outbox.do("DELETE FROM outbox WHERE state = 'delivered' AND id < ?",
+              rows // 2)
+    return outbox
 
 
 @tap.test("many rows are counted without reading them, and in time")
 def many_rows_in_time():
-    rows = 1000000 if h.FULL else 20000
-    folder = h.Scratch.new("page")
-    db = outbox(folder)
-    big(db, rows)
-    with h.Pace(folder) as pace:
-        start = time.monotonic()
-        answer = cgi(db=db)
-        took = time.monotonic() - start
+    rows = 1000000 if FULL else 20000
+    outbox = big_outbox(rows)
+    with Latency(outbox.folder) as latency:
+        answer = cgi(db=outbox.db)
     tree = parse(answer)
     counts = {r[0]: r[1] for r in table(section(tree, "queue"))}
     print(f"# {rows} rows: {counts}")
-    pace.keeps(took, 3)
+    latency.within(3)
     equal((counts["pending"], counts["unmapped"], counts["dead"]),
           tuple(f"{n:,}" for n in (rows // 10, rows // 10, rows // 1000)))
     found = re.fullmatch(r"about ([\d,]+)", counts["delivered"])
     assert found, counts
-    real = h.rows(db, "SELECT count(*) FROM outbox WHERE state = "
-                  "'delivered'")[0][0]
+    real = outbox.states()["delivered"]
     # A guess by 400 places, of which some 240 hold a row, give or take 6.
     about = int(found[1].replace(",", ""))
     assert abs(about - real) < rows / 8, (about, real)
@@ -650,11 +599,11 @@ def many_rows_in_time():
 
 @tap.test("a database that is not there, not ours or empty gives 503")
 def bad_database_is_503():
-    folder = h.Scratch.new("page")
+    folder = Scratch.new("page")
     foreign = os.path.join(folder, "foreign.db")
-    h.shell_ok(foreign, "CREATE TABLE t (x)")
-    noise = h.write(os.path.join(folder, "noise.db"), os.urandom(65536))
-    empty = h.write(os.path.join(folder, "empty.db"), b"")
+    shell_ok(foreign, "CREATE TABLE t (x)")
+    noise = write_file(os.path.join(folder, "noise.db"), os.urandom(65536))
+    empty = write_file(os.path.join(folder, "empty.db"), b"")
     for db in (foreign, noise, empty, folder + "/none.db", folder):
         for query in ("", "row=1"):
             answer = cgi(query, db=db)
@@ -666,12 +615,11 @@ def bad_database_is_503():
 
 @tap.test("a database that is replaced is the one that is looked at")
 def replaced_database_is_read():
-    folder = h.Scratch.new("page")
-    db = outbox(folder)
+    db = Outbox().db
     page = Page(db)
     equal(page.get("row=1").status, 404)
-    other = outbox(h.Scratch.new("page"))
-    edit = h.open_db(other, write=True)
+    other = Outbox().db
+    edit = open_db(other, write=True)
     add(edit, "the other one")
     edit.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     edit.close()
@@ -685,8 +633,8 @@ def replaced_database_is_read():
 
 @tap.test("it serves a socket on descriptor 0, and leaves it there")
 def serves_descriptor_0():
-    path = os.path.join(h.Scratch.new("page"), "socket")
-    with h.listening_socket(path) as listen:
+    path = os.path.join(Scratch.new("page"), "socket")
+    with listening_socket(path) as listen:
         page = Page(DB, listen=listen)
         equal(page.get().status, 200)
         equal(page.stop(), 0)
@@ -703,19 +651,17 @@ def own_socket():
 
 @tap.test("a hook that is sent to it is refused, and no harm is done")
 def hook_is_refused():
-    body = h.compact(h.issue())
-    raw = h.fcgi_raw(PAGE.socket, h.fcgi_request(h.params(
-        "POST", PATH, {"CONTENT_LENGTH": str(len(body)),
-                       **dict(h.cgi_names(h.signed(body)))}), body))
-    equal(h.fcgi_answer(raw).status, 405)
+    body = compact(issue())
+    answer = fcgi(PAGE.socket, post_params(body, signed(body), path=PATH),
+                  body)
+    equal(answer.status, 405)
 
 
 def run(*options, env=None):
-    done = subprocess.run(h.WRAPPER + [PROGRAM, *options], timeout=h.LIMIT,
+    done = subprocess.run(WRAPPER + [PAGE_PROGRAM, *options], timeout=LIMIT,
                           capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL,
-                          env=h.clean_environment(env))
-    return done.returncode, done.stdout, h.strip_valgrind(done.stderr)
+                          stdin=subprocess.DEVNULL, env=clean_environment(env))
+    return done.returncode, done.stdout, strip_valgrind(done.stderr)
 
 
 @tap.test("--help and --version say what they should")
@@ -747,14 +693,15 @@ def bad_usage(_name, options, env):
 # ---- in a browser --------------------------------------------------------
 
 def chromium(*options, url):
-    folder = h.Scratch.new("chromium")
+    folder = Scratch.new("chromium")
     done = subprocess.run(
         ["chromium", "--headless", "--no-sandbox", "--disable-gpu",
          "--disable-quic", "--no-first-run", "--hide-scrollbars",
          "--disable-background-networking", "--disable-component-update",
-         "--disable-sync", "--disable-dev-shm-usage", "--enable-logging=stderr",
+         "--disable-sync", "--disable-dev-shm-usage",
+         "--enable-logging=stderr",
          f"--user-data-dir={folder}", *options, url],
-        capture_output=True, timeout=h.LIMIT)
+        capture_output=True, timeout=LIMIT)
     return done.stdout.decode("utf-8", "replace"), done.stderr.decode(
         "utf-8", "replace")
 
@@ -769,10 +716,10 @@ class Elements(html.parser.HTMLParser):
 
 
 def need_chromium():
-    if not h.FULL:
-        raise h.Skip("the long form alone")
+    if not FULL:
+        raise Skip("the long form alone")
     if not shutil.which("chromium"):
-        raise h.Skip("no chromium")
+        raise Skip("no chromium")
 
 
 def page_url(query):

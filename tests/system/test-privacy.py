@@ -3,17 +3,23 @@
 --erase-person and --erase-project take everything away, and no more."""
 import json
 import os
-import sqlite3
 import subprocess
-import sys
 import threading
 
-sys.dont_write_bytecode = True
-import harness as h
-from harness import equal, run_program, signed, until
+from database import Snapshot
+from environment import LIMIT, REPLAY, clean_environment
+from expect import equal, until
+from hooks import (PATH, comment, compact, error, event_alert, issue,
+                   metric_alert, signed)
+from logfmt import logfmt
+from outbox import Outbox
+from process import run_program
+from scratch import write_file
+from tap import Tap, need_program
+from worker import BRIEF, Worker
 
-h.need_program()
-tap = h.Tap()
+need_program()
+tap = Tap()
 MAIL = "kai.larsen@example.com"
 IP = "198.51.100.77"
 PERSONAL = (MAIL, IP, "Larsen", "2001:db8::77")
@@ -32,12 +38,12 @@ def personal_error(**more):
                         "headers": [["X-Forwarded-For", IP]]},
             "breadcrumbs": {"values": [{"message": "Larsen logs in"}]},
             "extra": {"name": "Larsen"}, **more}
-    return h.compact(h.error(**more))
+    return compact(error(**more))
 
 
 def feedback(name, **more):
     """An alert about feedback, whose author evidence alone names."""
-    return h.compact(h.event_alert(
+    return compact(event_alert(
         title=f"User Feedback: {name} is stuck",
         message=f"stuck, says {name.upper()}", occurrence={
             "type": 6001, "issueTitle": f"User Feedback: {name} is stuck",
@@ -57,17 +63,9 @@ def every_byte(w):
     return found
 
 
-def post_all(w, *bodies, resource="error"):
-    for body in bodies:
-        equal(w.post(body, signed(body, resource)).status, 200)
-
-
-def held(w):
-    """The database's write lock, as a shell may hold it."""
-    db = sqlite3.connect(w.db, isolation_level=None)
-    db.execute("PRAGMA wal_autocheckpoint=0")
-    db.execute("BEGIN IMMEDIATE")
-    return db
+def post_all(w, *hooks, resource="error"):
+    for hook in hooks:
+        equal(w.send(hook, resource).status, 200)
 
 
 # ---- --redact ------------------------------------------------------------
@@ -78,15 +76,14 @@ def held(w):
                ("SENTRY_WEBHOOKS_REDACT=1", [],
                 {"SENTRY_WEBHOOKS_REDACT": "1"})])
 def nothing_of_a_person_stays(_name, options, env):
-    w = h.Worker(*h.BRIEF, *options, env=env)
+    w = Worker(*BRIEF, *options, env=env)
     post_all(w, personal_error())
     until(lambda: w.value("SELECT count(*) FROM outbox") == 1)
-    db = held(w)
+    lock = w.lock()
     post_all(w, personal_error())
     assert len(w.spooled()) == 1, w.spooled()
     kept = every_byte(w)
-    db.execute("ROLLBACK")
-    db.close()
+    lock.release()
     until(lambda: w.value("SELECT count(*) FROM outbox") == 2)
     kept += every_byte(w)
     assert b"no cart for [email]" in kept and b'"id":"31"' in kept
@@ -100,7 +97,7 @@ def nothing_of_a_person_stays(_name, options, env):
 
 @tap.test("of feedback --redact keeps the words, and not the author")
 def feedback_keeps_words():
-    w = h.Worker("--redact")
+    w = Worker("--redact")
     post_all(w, feedback("Rosa Lind"), resource="event_alert")
     until(lambda: w.value("SELECT count(*) FROM outbox") == 1)
     body, source = w.rows("SELECT body, source_event FROM webhook w "
@@ -113,7 +110,7 @@ def feedback_keeps_words():
 
 @tap.test("without --redact bodies are kept to the byte")
 def without_redact_all_is_kept():
-    w = h.Worker(env={"SENTRY_WEBHOOKS_REDACT": "0"})
+    w = Worker(env={"SENTRY_WEBHOOKS_REDACT": "0"})
     body = personal_error()
     post_all(w, body)
     equal(bytes(w.value("SELECT body FROM webhook")), body)
@@ -122,27 +119,26 @@ def without_redact_all_is_kept():
 @tap.test("a delivery is the same with --redact and without it, also through "
           "the spool")
 def same_delivery_either_way():
-    w = h.Worker(*h.BRIEF)
+    w = Worker(*BRIEF)
     # What a dedupe key is made of holds an address, and there is no event id.
-    alert = h.event_alert(rule="mail-" + MAIL)
+    alert = event_alert(rule="mail-" + MAIL)
     bodies = [(personal_error(), "error"),
-              (h.compact(alert), "event_alert"),
-              (h.compact(h.issue("resolved", title=MAIL)), "issue")]
+              (compact(alert), "event_alert"),
+              (compact(issue("resolved", title=MAIL)), "issue")]
     sent = [(body, signed(body, resource)) for body, resource in bodies]
     for body, headers in sent:
         equal(w.post(body, headers).status, 200)
-    until(lambda: w.value("SELECT count(*) FROM webhook") == 3)
+    until(lambda: w.hook_count() == 3)
     keys = [row[0] for row in w.rows("SELECT dedupe_key FROM webhook "
                                       "ORDER BY id")]
     w.stop()
     w.argv.append("--redact")
     w.start()
-    db = held(w)
+    lock = w.lock()
     for body, headers in sent:
         equal(w.post(body, headers).status, 200)
     equal(len(w.spooled()), 3)
-    db.execute("ROLLBACK")
-    db.close()
+    lock.release()
     until(lambda: not w.spooled())
     for body, headers in sent:
         equal(w.post(body, headers).status, 200)
@@ -154,15 +150,14 @@ def same_delivery_either_way():
 @tap.test("hooks that were spooled before --redact are redacted when they are "
           "brought in")
 def spooled_before_redact():
-    w = h.Worker(*h.BRIEF)
-    post_all(w, h.compact(h.issue()), resource="issue")
+    w = Worker(*BRIEF)
+    post_all(w, issue(), resource="issue")
     until(lambda: w.value("SELECT count(*) FROM outbox") == 1)
-    db = held(w)
+    lock = w.lock()
     post_all(w, personal_error())
     w.kill()
     assert MAIL.encode() in every_byte(w), "it was not spooled as it came"
-    db.execute("ROLLBACK")
-    db.close()
+    lock.release()
     w.argv.append("--redact")
     w.start()
     until(lambda: w.value("SELECT count(*) FROM outbox") == 2)
@@ -172,13 +167,12 @@ def spooled_before_redact():
 
 @tap.test("of an unreadable body --redact keeps its length and hash alone")
 def unreadable_body():
-    w = h.Worker(*h.BRIEF, "--redact")
+    w = Worker(*BRIEF, "--redact")
     body = b'{"user":"' + MAIL.encode()
-    db = held(w)
-    equal(w.post(body, signed(body)).status, 400)
-    db.execute("ROLLBACK")
-    db.close()
-    until(lambda: w.value("SELECT count(*) FROM webhook") == 1)
+    lock = w.lock()
+    equal(w.send(body).status, 400)
+    lock.release()
+    until(lambda: w.hook_count() == 1)
     outcome, kept = w.rows("SELECT outcome, body FROM webhook")[0]
     equal(outcome, "unreadable")
     assert f"{len(body)} bytes".encode() in bytes(kept), bytes(kept)
@@ -193,14 +187,12 @@ def erase(w, *options, stdin=b""):
 
 def filled(*options):
     """A worker with four hooks of Kai's among three others."""
-    w = h.Worker("--observe", "error.* issue.*", *options)
-    post_all(w, personal_error(), h.compact(h.error(user={"id": "32"})),
-             h.compact(h.error(user={"id": "9", "email": MAIL.upper()})))
-    post_all(w, h.compact(h.issue(title=f"crash of {MAIL}")),
-             h.compact(h.issue()), resource="issue")
-    post_all(w, h.compact(h.comment(comment=f"tell {MAIL}")),
-             h.compact(h.comment()), resource="comment")
-    until(lambda: w.value("SELECT count(*) FROM webhook") == 7)
+    w = Worker("--observe", "error.* issue.*", *options)
+    post_all(w, personal_error(), error(user={"id": "32"}),
+             error(user={"id": "9", "email": MAIL.upper()}))
+    post_all(w, issue(title=f"crash of {MAIL}"), issue(), resource="issue")
+    post_all(w, comment(comment=f"tell {MAIL}"), comment(), resource="comment")
+    until(lambda: w.hook_count() == 7)
     return w
 
 
@@ -209,7 +201,7 @@ def filled(*options):
 def erase_person():
     w = filled()
     body = b'{"torn":"' + MAIL.encode()
-    equal(w.post(body, signed(body)).status, 400)
+    equal(w.send(body).status, 400)
     others = [bytes(row[0]) for row in w.rows("SELECT body FROM webhook")
               if MAIL.encode() not in bytes(row[0]).lower()]
     equal(len(others), 3)
@@ -224,14 +216,14 @@ def erase_person():
     with open(w.db + "-wal", "rb") as f:
         assert len(f.read()) < 10000, "the log was not cut"
     post_all(w, personal_error())           # the worker goes on
-    assert w.get(h.PATH + "/ready").status == 200
+    assert w.get(PATH + "/ready").status == 200
 
 
 @tap.test("the audit line has counts and nothing of the person")
 def audit_of_erase():
     w = filled()
     done = erase(w, "--erase-person", MAIL, "--yes")
-    lines = [h.logfmt(line) for line in done.stderr.splitlines()]
+    lines = [logfmt(line) for line in done.stderr.splitlines()]
     equal([(x["event"], x["what"], x["hooks"], x["unmapped"], x["spooled"])
            for x in lines], [("erased", "person", "4", "3", "0")])
     assert MAIL not in done.stdout + done.stderr, done
@@ -244,36 +236,35 @@ def audit_of_erase():
     ("no part of an id", "3", 0)])
 def erase_person_finds(_name, who, hooks):
     w = filled()
-    before = w.value("SELECT count(*) FROM webhook")
+    before = w.hook_count()
     done = erase(w, "--erase-person", who, "--yes")
     equal(done.returncode, 0 if hooks else 1, done)
-    equal(before - w.value("SELECT count(*) FROM webhook"), hooks)
+    equal(before - w.hook_count(), hooks)
 
 
 @tap.test("--erase-person finds who gave feedback, by name or address")
 def erase_person_of_feedback():
-    w = h.Worker()
+    w = Worker()
     for who in ("rosa lind", "rosa@example.net"):
-        post_all(w, h.compact(h.event_alert()), feedback("Rosa Lind"),
+        post_all(w, event_alert(), feedback("Rosa Lind"),
                  resource="event_alert")
         done = erase(w, "--erase-person", who, "--yes")
         equal(done.returncode, 0, done)
         assert b"Rosa" not in every_byte(w), who
-    equal(w.value("SELECT count(*) FROM webhook"), 2)
+    equal(w.hook_count(), 2)
 
 
 @tap.test("hooks in the spool, and those set aside, are erased there")
 def erase_from_spool():
-    w = filled(*h.BRIEF)
+    w = filled(*BRIEF)
     w.stop()
     equal(erase(w, "--erase-person", MAIL, "--yes").returncode, 0)
     w.start()
-    db = held(w)
-    post_all(w, personal_error(), h.compact(h.error()))
+    lock = w.lock()
+    post_all(w, personal_error(), error())
     w.kill()
-    db.execute("ROLLBACK")
-    db.close()
-    h.write(os.path.join(w.spool, "1-1-1.hook.bad"), "torn: " + MAIL)
+    lock.release()
+    write_file(os.path.join(w.spool, "1-1-1.hook.bad"), "torn: " + MAIL)
     equal(len(w.spooled()), 3)
     done = erase(w, "--erase-person", MAIL, "--yes")
     equal(done.returncode, 0, done)
@@ -295,7 +286,7 @@ def nothing_is_erased(name, options, stdin, status):
     equal(done.returncode, status, done)
     count = "0" if name == "for nobody" else "4"
     equal(done.stdout.split()[:2], ["hooks", count], "the plan")
-    equal(w.value("SELECT count(*) FROM webhook"), 7)
+    equal(w.hook_count(), 7)
     assert (MAIL.encode() in every_byte(w)) == (MAIL.encode() in before)
 
 
@@ -303,23 +294,21 @@ def nothing_is_erased(name, options, stdin, status):
            "taught", [("slug", "shop"), ("slug in capitals", "SHOP"),
                       ("number", "4509877862268928")])
 def erase_project(_name, which):
-    w = h.Worker()
+    w = Worker()
     other = {"project": 77, "slug": "bank"}
-    post_all(w, h.compact(h.error(issue_id="1")),
-             h.compact(h.error(issue_id="2", **other)))
-    post_all(w, h.compact(h.issue()), h.compact(h.issue("ignored")),
-             h.compact(h.issue(project="77", slug="bank")), resource="issue")
+    post_all(w, error(issue_id="1"), error(issue_id="2", **other))
+    post_all(w, issue(), issue("ignored"),
+             issue(project="77", slug="bank"), resource="issue")
     if which.isalpha():
-        post_all(w, h.compact(h.comment()),
-                 h.compact(h.comment(project_slug="bank")),
+        post_all(w, comment(), comment(project_slug="bank"),
                  resource="comment")
-        post_all(w, h.compact(h.metric_alert(projects=["web", "shop"])),
+        post_all(w, metric_alert(projects=["web", "shop"]),
                  resource="metric_alert")
     equal(w.value("SELECT count(*) FROM issue_release"), 2)
     done = erase(w, "--erase-project", which, "--yes")
     equal(done.returncode, 0, done)
     left = 3 if which.isalpha() else 2
-    equal(w.value("SELECT count(*) FROM webhook"), left)
+    equal(w.hook_count(), left)
     equal([row[0] for row in w.rows("SELECT issue_id FROM issue_release")],
           ["2"])
     kept = every_byte(w)
@@ -330,18 +319,16 @@ def erase_project(_name, which):
           "erased, too")
 def erase_prints_event_ids():
     w = filled()
-    db = h.open_db(w.db, write=True)
+    outbox = Outbox(db=w.db)
     # Taken; refused; sent three times as new, and then put back once more.
-    db.execute("UPDATE outbox SET state = 'delivered', workspace_id = 'w' "
-               "WHERE id = 1")
-    db.execute("UPDATE outbox SET state = 'dead', attempts = 20, "
-               "workspace_id = 'w' WHERE id = 3")
-    db.execute("UPDATE outbox SET state = 'pending', sink = 'http', "
-               "workspace_id = 'w', event_id = event_id || '-r3' "
-               "WHERE id = 4")
-    first, second, third = (row[0] for row in db.execute(
-        "SELECT event_id FROM outbox WHERE id IN (1, 3, 4) ORDER BY id"))
-    db.close()
+    outbox.do("UPDATE outbox SET state = 'delivered', workspace_id = 'w' "
+              "WHERE id = 1")
+    outbox.do("UPDATE outbox SET state = 'dead', attempts = 20, "
+              "workspace_id = 'w' WHERE id = 3")
+    outbox.do("UPDATE outbox SET state = 'pending', sink = 'http', "
+              "workspace_id = 'w', event_id = event_id || '-r3' "
+              "WHERE id = 4")
+    first, _, second, third = outbox.ids()[:4]
     done = erase(w, "--erase-person", MAIL, "--yes")
     equal([line for line in done.stdout.splitlines()
            if line.startswith("sentry-")],
@@ -352,19 +339,17 @@ def erase_prints_event_ids():
           "of dead ones and from before a replay as new")
 def erase_prints_former_ids():
     w = filled()
-    db = h.open_db(w.db, write=True)
-    db.execute("UPDATE outbox SET state = 'delivered', workspace_id = 'w', "
-               "sink = 'http', delivered_at = created_at WHERE id = 1")
-    db.execute("UPDATE outbox SET state = 'dead', attempts = 20, "
-               "workspace_id = 'w' WHERE id = 3")
-    first, third = (row[0] for row in db.execute(
-        "SELECT event_id FROM outbox WHERE id IN (1, 3) ORDER BY id"))
-    db.close()
+    outbox = Outbox(db=w.db)
+    outbox.do("UPDATE outbox SET state = 'delivered', workspace_id = 'w', "
+              "sink = 'http', delivered_at = created_at WHERE id = 1")
+    outbox.do("UPDATE outbox SET state = 'dead', attempts = 20, "
+              "workspace_id = 'w' WHERE id = 3")
+    first, _, third = outbox.ids()[:3]
     for _ in range(2):
         done = subprocess.run(
-            [os.path.join(h.SRC, "tools", "sentry-replay"), "--db", w.db,
+            [REPLAY, "--db", w.db,
              "--id", "1", "--new-id", "--yes"], capture_output=True,
-            text=True, timeout=h.LIMIT, env=h.clean_environment())
+            text=True, timeout=LIMIT, env=clean_environment())
         equal(done.returncode, 0, done)
     done = erase(w, "--erase-project", "shop", "--yes")
     equal(done.returncode, 0, done)
@@ -376,15 +361,14 @@ def erase_prints_former_ids():
 @tap.test("a thousand hooks are erased while others come in, all of which are "
           "answered 200")
 def erase_under_load():
-    w = h.Worker()
+    w = Worker()
     for _ in range(20):
         post_all(w, *(personal_error() for _ in range(50)))
     seen, stop = [], threading.Event()
 
     def intake():
         while not stop.is_set():
-            body = h.compact(h.error())
-            seen.append(w.post(body, signed(body, "error")).status)
+            seen.append(w.send(error(), "error").status)
 
     thread = threading.Thread(target=intake)
     thread.start()
@@ -397,7 +381,7 @@ def erase_under_load():
     print(f"# {len(seen)} others meanwhile")
     equal(set(seen), {200})
     until(lambda: not w.spooled())
-    equal(w.value("SELECT count(*) FROM webhook"), len(seen))
+    equal(w.hook_count(), len(seen))
     assert MAIL.encode() not in every_byte(w)
 
 
@@ -405,14 +389,12 @@ def erase_under_load():
           "copies are left")
 def erase_beside_reader():
     w = filled()
-    db = h.open_db(w.db)
-    db.execute("BEGIN")
-    db.execute("SELECT count(*) FROM webhook").fetchone()
+    reader = Snapshot(w.db)
     done = erase(w, "--erase-person", MAIL, "--yes")
     equal(done.returncode, 1, done)
     assert "copies are left" in done.stderr, done.stderr
-    equal(w.value("SELECT count(*) FROM webhook"), 3)
-    db.close()
+    equal(w.hook_count(), 3)
+    reader.release()
     erase(w, "--erase-person", MAIL, "--yes")
     assert MAIL.encode() not in every_byte(w).lower()
 

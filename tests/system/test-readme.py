@@ -33,14 +33,20 @@ import ssl
 import stat
 import struct
 import subprocess
-import sys
 import tempfile
 import time
 
-sys.dont_write_bytecode = True
 import eventapi
-import harness as h
-from harness import equal, until
+from database import query
+from environment import BUILD, FULL, LIMIT, SRC, clean_environment
+from expect import equal, until
+from hooks import PATH, RECEIVED, compact, issue, signed
+from http_client import http_post, http_request
+from nginx import Nginx
+from process import finish_process, start_process
+from scratch import Scratch, write_file
+from tap import Skip, Tap, need_program, skip_all
+from worker import Worker
 
 REASONS = ("it would run this test", "test-package.py does", "needs Sentry",
            "it measures for minutes", "it runs for minutes")
@@ -53,17 +59,17 @@ DOCUMENTS = ("README.md", "docs/setup.md", "docs/queries.md",
              "docs/monitoring.md", "docs/operations.md", "docs/backfill.md",
              "docs/results.md", "docs/observation.md", "docs/architecture.md",
              "SECURITY.md", "CONTRIBUTING.md", "bench/README.md")
-HOOKS = os.path.join(h.SRC, "docs", "hooks")
+HOOKS = os.path.join(SRC, "docs", "hooks")
 CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)
 EVENT_KEY = "YOUR-EVENT-KEY"
 NATS_USER, NATS_PASSWORD = "YOUR-USER", "YOUR-PASSWORD"
 STEP_SECONDS = 170
 
-if not os.path.exists(os.path.join(h.SRC, "README.md")):
-    h.skip_all("there is no README.md")
-h.need_program()
-tap = h.Tap()
+if not os.path.exists(os.path.join(SRC, "README.md")):
+    skip_all("there is no README.md")
+need_program()
+tap = Tap()
 
 
 # ---- reading -------------------------------------------------------------
@@ -172,7 +178,7 @@ def matches(printed, out):
 
 
 def text_of(name):
-    with open(os.path.join(h.SRC, name), encoding="utf-8") as document:
+    with open(os.path.join(SRC, name), encoding="utf-8") as document:
         return document.read()
 
 
@@ -227,7 +233,7 @@ def told_to_install(words):
 @tap.test("the package is built with what is said to be installed for it, "
           "and so are the programs")
 def package_builds_with_readme():
-    with open(os.path.join(h.SRC, "debian/control"), encoding="utf-8") as f:
+    with open(os.path.join(SRC, "debian/control"), encoding="utf-8") as f:
         wanted = re.search(r"^Build-Depends:\n((?: .*\n)+)", f.read(), re.M)
     names = set(re.findall(r"^ ([a-z0-9.+-]+)", wanted[1], re.M))
     # Both of these are provided by debhelper.
@@ -257,7 +263,7 @@ def lost_links(name):
         target, _, anchor = link.partition("#")
         target = os.path.normpath(os.path.join(folder, target)) \
             if target else name
-        if not os.path.exists(os.path.join(h.SRC, target)) or \
+        if not os.path.exists(os.path.join(SRC, target)) or \
                 anchor and anchor not in anchors(target):
             yield link
 
@@ -278,12 +284,12 @@ def named_files_exist(name):
     named = set(re.findall(r"`([\w./-]+)`", TEXTS[name]))
     equal([x for x in sorted(named) if x.startswith(ROOMS) and
            not x.startswith(MADE) and "NAME" not in x and
-           not os.path.exists(os.path.join(h.SRC, x))], [])
+           not os.path.exists(os.path.join(SRC, x))], [])
 
 
 def sources():
     return "".join(text_of(path) for path in glob.glob("*/*/*.[ch]",
-                   root_dir=h.SRC) + glob.glob("tools/*", root_dir=h.SRC))
+                   root_dir=SRC) + glob.glob("tools/*", root_dir=SRC))
 
 
 @tap.table("functions that are named are in the tree: {}",
@@ -298,7 +304,7 @@ def named_functions_exist(name):
 def all_tests():
     """The tests' sources, without the ends of strings amid a sentence."""
     text = ""
-    for path in glob.glob("tests/*/*.*", root_dir=h.SRC):
+    for path in glob.glob("tests/*/*.*", root_dir=SRC):
         if path.endswith((".py", ".c", ".sh")):
             text += text_of(path)
     return re.sub(r"([\"'])\s*\\?\s*f?\1", "", text)
@@ -322,15 +328,15 @@ class Place:
 
     def __init__(self, home, folder):
         self.home = home            # "/" of the place, seen from here
-        self.output = os.path.join(h.Scratch.new("readme"), "out")
-        h.write(self.path("cwd"), folder)
+        self.output = os.path.join(Scratch.new("readme"), "out")
+        write_file(self.path("cwd"), folder)
 
     def path(self, name):
         return os.path.join(self.home, name)
 
     def environment(self):
-        path = f"{h.BUILD}:{h.SRC}/tools:{os.environ['PATH']}:/usr/sbin"
-        return h.clean_environment({"PATH": path, "LC_ALL": "C.UTF-8"})
+        path = f"{BUILD}:{SRC}/tools:{os.environ['PATH']}:/usr/sbin"
+        return clean_environment({"PATH": path, "LC_ALL": "C.UTF-8"})
 
     def attend(self, process):
         process.wait(STEP_SECONDS)
@@ -340,13 +346,13 @@ class Place:
         where = "" if self.before else self.home
         command = f'cd "$(cat {where}/cwd)" || exit; ' \
             f"trap 'pwd >{where}/cwd' EXIT\n" + step.command
-        typed = h.write(self.output + ".typed", step.typed)
+        typed = write_file(self.output + ".typed", step.typed)
         with open(self.output, "wb") as out, open(typed, "rb") as stdin:
-            process = h.start([*self.before, "bash", "-c", command],
-                              stdin=stdin, stdout=out, stderr=out,
-                              env=self.environment())
+            process = start_process([*self.before, "bash", "-c", command],
+                                    stdin=stdin, stdout=out, stderr=out,
+                                    env=self.environment())
             self.attend(process)
-        code = h.finish(process)
+        code = finish_process(process)
         with open(self.output, encoding="utf-8", errors="replace") as f:
             return code, f.read()
 
@@ -362,7 +368,7 @@ class Place:
 
         looks = re.match(r'curl -sS|sqlite3 -readonly.*"SELECT',
                          step.command, re.S)
-        end = time.monotonic() + h.LIMIT
+        end = time.monotonic() + LIMIT
         while not good():
             assert looks and time.monotonic() < end, f"{step.command}\n{why}"
             time.sleep(0.1)
@@ -383,7 +389,7 @@ def fixture_missing():
     missing = [x for x in ("nginx", "curl", "sqlite3", "bash")
                if not shutil.which(x, path=os.environ["PATH"] + ":/usr/sbin")]
     if missing:
-        raise h.Skip(f"no {missing[0]}")
+        raise Skip(f"no {missing[0]}")
 
 
 class Filled(Place):
@@ -391,25 +397,25 @@ class Filled(Place):
 
     def __init__(self):
         fixture_missing()
-        self.worker = h.Worker()
-        super().__init__(h.Scratch.new("place"), self.worker.folder)
-        nginx = h.Nginx(self.worker.socket)
+        self.worker = Worker()
+        super().__init__(Scratch.new("place"), self.worker.folder)
+        nginx = Nginx(self.worker.socket)
         names = sorted(os.listdir(HOOKS))
         for name in names + names[:1]:
             subprocess.run(
-                [os.path.join(h.SRC, "tools", "send-hook"), "--quiet",
+                [os.path.join(SRC, "tools", "send-hook"), "--quiet",
                  "--compact", "--secret-file", self.worker.secret_file,
-                 "--url", f"http://127.0.0.1:{nginx.port}{h.PATH}",
-                 os.path.join(HOOKS, name)], check=True, timeout=h.LIMIT)
+                 "--url", f"http://127.0.0.1:{nginx.port}{PATH}",
+                 os.path.join(HOOKS, name)], check=True, timeout=LIMIT)
         self.api = None
 
     def deliver(self):
         until(lambda: self.worker.value(
             "SELECT count(*) FROM outbox WHERE state = 'unmapped'") == 0)
         self.api = refusing(eventapi.EventApi())
-        subprocess.run([os.path.join(h.BUILD, "sentry-deliver"), "--once",
+        subprocess.run([os.path.join(BUILD, "sentry-deliver"), "--once",
                         "--db", self.worker.db, "--to", self.api.url],
-                       env=h.clean_environment(), timeout=h.LIMIT,
+                       env=clean_environment(), timeout=LIMIT,
                        capture_output=True, check=False)
 
     def block(self, block):
@@ -433,12 +439,12 @@ def run_in(name, make, block):
         places[name] = None
         places[name] = make()
     if places[name] is None:
-        raise h.Skip("the place for it could not be made")
+        raise Skip("the place for it could not be made")
     places[name].block(block)
 
 
 def bare():
-    folder = h.Scratch.new("tree")
+    folder = Scratch.new("tree")
     return Place(folder, folder)
 
 
@@ -466,7 +472,8 @@ class Unit:
         assert files, f"Unit {name} not found."
         drops = os.path.join(root, self.FOLDERS[0], name + ".d")
         if os.path.isdir(drops):
-            files += [os.path.join(drops, x) for x in sorted(os.listdir(drops))]
+            files += [os.path.join(drops, x)
+                      for x in sorted(os.listdir(drops))]
         for path in files:
             with open(path, encoding="utf-8") as f:
                 self.read(f.read().replace("\\\n", " "))
@@ -514,12 +521,12 @@ class Machine(Place):
         self.before = ("chroot", self.tree)
         super().__init__(self.tree, "/root/sentry-webhooks")
         self.listeners, self.services = {}, {}
-        self.log = os.path.join(h.Scratch.new("machine"), "log")
+        self.log = os.path.join(Scratch.new("machine"), "log")
         self.ask = socket.socket(socket.AF_UNIX)
         self.bind(self.ask, "run/ask")
         self.ask.listen()
-        h.write(self.path("usr/local/bin/systemctl"), CLIENT, 0o755)
-        h.write(self.path("usr/local/bin/apt-get"), APT, 0o755)
+        write_file(self.path("usr/local/bin/systemctl"), CLIENT, 0o755)
+        write_file(self.path("usr/local/bin/apt-get"), APT, 0o755)
         self.world()
         self.nginx = self.start_process(["nginx", "-g", "daemon off;"])
 
@@ -529,11 +536,11 @@ class Machine(Place):
 
     def world(self):
         """The two hosts that the documents talk to."""
-        folder = h.Scratch.new("world")
+        folder = Scratch.new("world")
         names = ("inn.gs", "nats.example.org")
         certificates(folder, names)
-        h.write(self.path("etc/hosts"), "127.0.0.1 localhost " +
-                " ".join(names) + "\n")
+        write_file(self.path("etc/hosts"), "127.0.0.1 localhost " +
+                   " ".join(names) + "\n")
         shutil.copy(os.path.join(folder, "ca.pem"), self.path(
             "usr/local/share/ca-certificates/test.crt"))
         subprocess.run([*self.before, "update-ca-certificates"], check=True,
@@ -546,14 +553,14 @@ class Machine(Place):
         self.api.serve = lambda s, serve=self.api.serve: serve(
             context.wrap_socket(s, server_side=True,
                                 do_handshake_on_connect=False))
-        conf = h.write(os.path.join(folder, "conf"), f"""
+        conf = write_file(os.path.join(folder, "conf"), f"""
             listen: 127.0.0.1:4222
             tls {{ cert_file: "{folder}/cert.pem",
                 key_file: "{folder}/key.pem" }}
             authorization {{ user: {NATS_USER}, password: {NATS_PASSWORD} }}
             jetstream {{ store_dir: "{folder}/store" }}""")
         with open(self.log, "ab") as log:
-            h.start(["nats-server", "-c", conf], stdout=log, stderr=log)
+            start_process(["nats-server", "-c", conf], stdout=log, stderr=log)
 
     # What systemctl is asked for.
 
@@ -609,7 +616,7 @@ class Machine(Place):
         elif name in self.services:
             service = self.services.pop(name)
             service.terminate()
-            equal(h.finish(service), 0, f"{name} ended with")
+            equal(finish_process(service), 0, f"{name} ended with")
 
     def bind(self, sock, name):
         folder, name = os.path.split(self.path(name))
@@ -654,8 +661,9 @@ class Machine(Place):
 
     def start_process(self, argv, stdin=subprocess.DEVNULL, env=()):
         with open(self.log, "ab") as log:
-            return h.start([*self.before, *argv], stdin=stdin, stdout=log,
-                           stderr=log, env={**self.environment(), **dict(env)})
+            return start_process(
+                [*self.before, *argv], stdin=stdin, stdout=log, stderr=log,
+                env={**self.environment(), **dict(env)})
 
     def chroot(self, *argv):
         done = subprocess.run([*self.before, *argv], env=self.environment(),
@@ -682,8 +690,8 @@ def certificates(folder, names):
             "-subj", "/CN=test", "-days", "2")
     openssl("req", *key, "-keyout", "key.pem", "-out", "csr.pem", "-subj",
             "/CN=test")
-    h.write(os.path.join(folder, "names"), "subjectAltName=" +
-            ",".join("DNS:" + x for x in names))
+    write_file(os.path.join(folder, "names"), "subjectAltName=" +
+               ",".join("DNS:" + x for x in names))
     openssl("x509", "-req", "-in", "csr.pem", "-CA", "ca.pem", "-CAkey",
             "ca-key.pem", "-CAcreateserial", "-days", "2", "-extfile",
             "names", "-out", "cert.pem")
@@ -699,7 +707,7 @@ def make_tree():
     system itself is bound in here, and no folder with mounts is removed with
     what is in it: it would be the system's."""
     if LIBC.unshare(CLONE_NEWNS | CLONE_NEWNET):
-        raise h.Skip("may not have mounts and a network of its own")
+        raise Skip("may not have mounts and a network of its own")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         # SIOCSIFFLAGS: IFF_UP
         fcntl.ioctl(s, 0x8914, struct.pack("16sH14x", b"lo", 1))
@@ -716,12 +724,12 @@ def make_tree():
         mount("-t", "overlay", "overlay", "-o",
               f"lowerdir=/,upperdir={upper},workdir={work}", root)
     except subprocess.CalledProcessError as error:
-        raise h.Skip("no layer over this system") from error
+        raise Skip("no layer over this system") from error
     clone = os.path.join(root, "root/sentry-webhooks")
-    shutil.copytree(h.SRC, clone, ignore=lambda folder, names: [
+    shutil.copytree(SRC, clone, ignore=lambda folder, names: [
         x for x in names if x in (".git", "autom4te.cache", "configure")
-        or os.path.join(folder, x) == h.BUILD
-        or folder == h.SRC and x.startswith("build") and x != "build-aux"])
+        or os.path.join(folder, x) == BUILD
+        or folder == SRC and x.startswith("build") and x != "build-aux"])
     for name, mode in ("tmp", "1777"), ("run", "755"), ("dev", "755"):
         mount("-t", "tmpfs", "-o", "mode=" + mode, "tmpfs",
               os.path.join(root, name))
@@ -743,14 +751,14 @@ def make_devices(folder):
 
 
 def machine_or_skip(block):
-    if not h.FULL:
-        raise h.Skip("takes long; set RUNTESTS_FULL")
+    if not FULL:
+        raise Skip("takes long; set RUNTESTS_FULL")
     if os.getuid() != 0:
-        raise h.Skip("wants root")
+        raise Skip("wants root")
     for tool in ("chroot", "mount", "openssl", "nats-server", "autoreconf",
                  "systemd-sysusers", "update-ca-certificates"):
         if not shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin"):
-            raise h.Skip(f"no {tool}")
+            raise Skip(f"no {tool}")
     run_in("root", Machine, block)
 
 
@@ -766,22 +774,20 @@ for found in BLOCKS:
 def machine_takes_hooks():
     machine = places.get("root")
     if machine is None:
-        raise h.Skip("no machine")
+        raise Skip("no machine")
     db = machine.path("var/lib/sentry-webhooks/outbox.db")
-    count = h.rows(db, "SELECT count(*) FROM outbox")[0][0]
+    count = query(db, "SELECT count(*) FROM outbox")[0][0]
     # Six; a project was erased, and a comment observed afterwards.
     assert count == 6, count
     for secret in "YOUR-NEW-CLIENT-SECRET", "YOUR-CLIENT-SECRET":
-        body = h.compact(h.issue())
-        answer = h.http(8080, "POST", h.PATH, {
-            **h.signed(body, secret=secret),
-            "Content-Length": str(len(body))}, body)
-        equal((answer.status, answer.body), (200, h.RECEIVED), answer)
+        body = compact(issue())
+        answer = http_post(8080, PATH, body, signed(body, secret=secret))
+        equal((answer.status, answer.body), (200, RECEIVED), answer)
     password = base64.b64encode(b"kai:YOUR-PASSWORD").decode()
-    page = h.http(8080, "GET", h.PATH + "/page",
-                  {"Authorization": "Basic " + password})
+    page = http_request(8080, "GET", PATH + "/page",
+                        {"Authorization": "Basic " + password})
     assert page.status == 200 and b"<html" in page.body, page
-    equal([row[0] for row in h.rows(
+    equal([row[0] for row in query(
         db, "SELECT secret_name FROM webhook ORDER BY id DESC LIMIT 2")],
         ["old-2025", "new-2026"])
 

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """sentry-replay: which rows it chooses, that it touches no other, what it
 says before it does, and how it goes together with those who write too."""
-import http.server
 import os
 import pty
 import re
@@ -10,25 +9,30 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 
-sys.dont_write_bytecode = True
-import harness as h
-from harness import equal, until
+from database import WriteLock, map_everything, open_db, shell_ok
+from deliverer import Deliverer, start_printing
+from environment import DELIVER, FULL, LIMIT, REPLAY, clean_environment
+from eventapi import EventApi
+from expect import equal, until
+from hooks import error, issue
+from latency import Latency
+from outbox import DAY, Outbox, now_ms
+from process import finish_process, run_program, start_process, stop_process
+from scratch import write_file
+from tap import Skip, Tap, need_program, skip_all
+from worker import BRIEF, Worker
 
-h.need_program()
+need_program()
 if not shutil.which("sqlite3"):
-    h.skip_all("no sqlite3 shell")
-tap = h.Tap()
-SCRIPT = os.path.join(h.SRC, "tools", "sentry-replay")
-DELIVER = os.path.join(h.BUILD, "sentry-deliver")
+    skip_all("no sqlite3 shell")
+tap = Tap()
 SHELLS = [words for words in (["dash"], ["bash"], ["busybox", "sh"])
           if shutil.which(words[0])] or [["sh"]]
-if not h.FULL:
+if not FULL:
     SHELLS = SHELLS[:1]
-DAY = 86400000
 BASE = 1768078560000        # 2026-01-10T20:56:00Z
 HOSTILE = ["'; DROP TABLE outbox; --", "a\nb", "a\n.quit\n", "\n.shell false",
            "%", "*", "?", "[a-z]*", "_", "\\", "\\'", '"', "a\tb", "`id`",
@@ -39,60 +43,23 @@ HOSTILE = ["'; DROP TABLE outbox; --", "a\nb", "a\n.quit\n", "\n.shell false",
 
 # ---- an outbox to work on ------------------------------------------------
 
-def make_template():
-    """An empty outbox, as the worker makes it."""
-    worker = h.Worker()
-    equal(worker.stop(), 0)
-    return worker.db
-
-
-TEMPLATE = make_template()
-
-
-class Outbox:
-    def __init__(self):
-        self.folder = h.Scratch.new("replay")
+class ReplayOutbox(Outbox):
+    def __init__(self, db=None):
+        super().__init__(db=db)
         self.tmp = os.path.join(self.folder, "tmp")
         os.mkdir(self.tmp)
-        self.db = os.path.join(self.folder, "outbox.db")
-        shutil.copy(TEMPLATE, self.db)
 
-    def put(self, id, state="delivered", **more):
-        row = {
-            "id": id, "webhook_id": id, "event_id": f"sentry-{id:032x}",
-            "created_at": BASE + id, "workspace_id": "ws_1",
-            "store_id": "default", "source_type": "issue.created",
-            "source_id": f"issue:{id}", "title": "t",
-            "occurred_at": "2026-01-10T20:56:00Z", "issue_id": str(id),
-            "source_event": '{"title":"t"}', "state": state, "attempts": 3,
-            "due_at": BASE, "last_error": "it said no",
+    def put(self, id, state="delivered", **columns):
+        return self.add(id, **{
+            "state": state, "event_id": f"sentry-{id:032x}",
+            "created_at": BASE + id, "source_id": f"issue:{id}",
+            "issue_id": str(id), "source_event": '{"title":"t"}',
+            "attempts": 3, "due_at": BASE, "last_error": "it said no",
             "delivered_at": BASE + id if state == "delivered" else None,
-            "sink": "http", "sink_seq": 7}
-        row.update(more)
-        self.write(
-            "INSERT INTO webhook (id, received_at, resource, dedupe_key,"
-            " outcome, body) VALUES (?, 0, 'issue', CAST(? AS BLOB), "
-            "'observed', x'')",
-            id, str(id))
-        values = [coded(v) for v in row.values()]
-        holes = ",".join("CAST(? AS TEXT)" if isinstance(v, bytes) else "?"
-                         for v in values)
-        self.write(f"INSERT INTO outbox ({','.join(row)}) VALUES ({holes})",
-                   *values)
-        return self
-
-    def write(self, sql, *values):
-        db = h.open_db(self.db, write=True)
-        try:
-            return db.execute(sql, values).rowcount
-        finally:
-            db.close()
-
-    def rows(self, sql, *values):
-        return [tuple(r) for r in h.rows(self.db, sql, *values)]
+            "sink": "http", "sink_seq": 7, **columns})
 
     def dump(self):
-        db = h.open_db(self.db)
+        db = open_db(self.db)
         db.text_factory = lambda b: b.decode("utf-8", "surrogateescape")
         try:
             return {r["id"]: dict(r) for r in
@@ -102,7 +69,7 @@ class Outbox:
 
     def changed(self, before):
         """The ids that a replay has touched, and nothing but right."""
-        now = int(time.time() * 1000)
+        now = now_ms()
         after = self.dump()
         equal(sorted(after), sorted(before), "rows came or went")
         ids = [i for i in after if after[i] != before[i]]
@@ -120,33 +87,26 @@ class Outbox:
         return sorted(ids)
 
     def argv(self, *words, shell=None, db=True):
-        return [*(shell or SHELLS[0]), SCRIPT,
+        return [*(shell or SHELLS[0]), REPLAY,
                 *(["--db", self.db] if db else []), *words]
 
     def env(self, more=None):
-        return h.clean_environment({"TMPDIR": self.tmp, **(more or {})})
+        return clean_environment({"TMPDIR": self.tmp, **(more or {})})
 
     def run(self, *words, shell=None, env=None, db=True, cwd=None):
         done = subprocess.run(
-            [coded(w) for w in self.argv(*words, shell=shell, db=db)],
+            [os.fsencode(w) for w in self.argv(*words, shell=shell, db=db)],
             stdin=subprocess.DEVNULL, capture_output=True, env=self.env(env),
-            cwd=cwd, timeout=h.LIMIT)
+            cwd=cwd, timeout=LIMIT)
         done.out = done.stdout.decode("utf-8", "replace")
         done.err = done.stderr.decode("utf-8", "replace")
         equal(os.listdir(self.tmp), [], "temporary files are left")
         return done
 
     def deliver(self, *options, to="-", **how):
-        return h.start([DELIVER, "--db", self.db, "--keep", "0", "--to", to,
-                        *options], env=h.clean_environment(),
-                       stderr=subprocess.DEVNULL, **how)
-
-
-def coded(value):
-    """Bytes that are no UTF-8 stand in a str as surrogates."""
-    if isinstance(value, str) and re.search("[\udc80-\udcff]", value):
-        return value.encode("utf-8", "surrogateescape")
-    return value
+        return start_process(
+            [DELIVER, "--db", self.db, "--keep", "0", "--to", to, *options],
+            env=clean_environment(), stderr=subprocess.DEVNULL, **how)
 
 
 def one_line(done, status=64):
@@ -156,7 +116,7 @@ def one_line(done, status=64):
 
 
 def sample():
-    return (Outbox()
+    return (ReplayOutbox()
             .put(1, issue_id="1001", short_id="SHOP-1", project_id="11",
                  project_slug="shop")
             .put(2, source_type="error.created", issue_id="1001",
@@ -179,7 +139,7 @@ def sample():
 @tap.test("--help tells every option, with examples, in 80 columns")
 def help_lists_options():
     for shell in SHELLS:
-        done = Outbox().run("--db", "", "--help", shell=shell)
+        done = ReplayOutbox().run("--db", "", "--help", shell=shell)
         equal((done.returncode, done.err), (0, ""))
         for word in ("--id", "--state", "--type", "--issue", "--project",
                      "--release", "--workspace", "--since", "--until",
@@ -192,8 +152,8 @@ def help_lists_options():
 
 @tap.test("--version says the package's version")
 def version_is_the_package():
-    done = Outbox().run("--version")
-    wanted = h.run_program("--version").stdout.split()[1]
+    done = ReplayOutbox().run("--version")
+    wanted = run_program("--version").stdout.split()[1]
     equal((done.returncode, done.out), (0, f"sentry-replay {wanted}\n"))
 
 
@@ -262,8 +222,8 @@ def nobody_to_ask():
 
 @tap.test("the database comes from --db, else the environment")
 def database_from_option_or_environment():
-    o = Outbox().put(1)
-    here, other = os.path.dirname(o.db), Outbox()
+    o = ReplayOutbox().put(1)
+    here, other = os.path.dirname(o.db), ReplayOutbox()
     state = {"STATE_DIRECTORY": here}
     variable = {"SENTRY_WEBHOOKS_DB": o.db, "STATE_DIRECTORY": "/nonsense"}
     for env, cwd in ((state, None), (variable, None), (None, here),
@@ -271,15 +231,14 @@ def database_from_option_or_environment():
         done = o.run("--all", "--dry-run", db=False, env=env, cwd=cwd)
         equal(done.returncode, 0, (env, done.err))
     done = other.run("--all", "--dry-run", env=variable)
-    equal((done.returncode, done.err),
-          (1, "sentry-replay: nothing matched\n"))
+    equal((done.returncode, done.err), (1, "sentry-replay: nothing matched\n"))
 
 
 @tap.test("odd names of databases are names of files")
 def odd_database_names():
     for name in ("-x.db", "file:x?mode=memory", "a 'b' \"c\".db", ":memory:",
                  "x\ny", "*"):
-        o = Outbox().put(1)
+        o = ReplayOutbox().put(1)
         os.rename(o.db, os.path.join(o.folder, name))
         done = o.run("--db", name, "--all", "--yes", db=False, cwd=o.folder)
         equal(done.returncode, 0, (name, done.err))
@@ -292,14 +251,14 @@ def odd_database_names():
 
 @tap.test("what is no outbox, or a newer one, is refused in a line, as it is")
 def foreign_database_is_refused():
-    o = Outbox()
+    o = ReplayOutbox()
     missing = os.path.join(o.folder, "missing")
-    text = h.write(os.path.join(o.folder, "text"), "no database\n" * 100)
-    empty = h.write(os.path.join(o.folder, "empty"), "")
+    text = write_file(os.path.join(o.folder, "text"), "no database\n" * 100)
+    empty = write_file(os.path.join(o.folder, "empty"), "")
     other = os.path.join(o.folder, "other")
-    h.shell_ok(other, "CREATE TABLE outbox (x)")
+    shell_ok(other, "CREATE TABLE outbox (x)")
     newer = shutil.copy(o.db, os.path.join(o.folder, "newer"))
-    h.shell_ok(newer, "PRAGMA user_version = 99")
+    shell_ok(newer, "PRAGMA user_version = 99")
     for path in (missing, text, empty, other, newer, o.folder):
         one_line(o.run("--db", path, "--all", "--yes", db=False), 1)
     assert not os.path.exists(missing)
@@ -309,11 +268,11 @@ def foreign_database_is_refused():
 @tap.test("a ~/.sqliterc changes nothing")
 def sqliterc_changes_nothing():
     o = sample()
-    rc = h.write(os.path.join(o.folder, "sqliterc"),
-                 ".print HELLO\n.mode box\n.headers on\n"
-                 "DELETE FROM outbox;\n")
+    rc = write_file(os.path.join(o.folder, "sqliterc"),
+                    ".print HELLO\n.mode box\n.headers on\n"
+                    "DELETE FROM outbox;\n")
     # The real one is looked for in the home that passwd(5) knows.
-    h.write(os.path.join(o.folder, "sqlite3"), f"""#!/bin/sh
+    write_file(os.path.join(o.folder, "sqlite3"), f"""#!/bin/sh
         case " $* " in *" -init "*) ;; *) set -- -init {rc} "$@" ;; esac
         exec {shutil.which("sqlite3")} "$@"
         """, 0o755)
@@ -442,7 +401,7 @@ TIMES = [
 
 @tap.table("--since and --until {} are exact to the millisecond", TIMES)
 def since_and_until(value, ms):
-    o = Outbox()
+    o = ReplayOutbox()
     for i in (1, 2, 3):
         o.put(i, created_at=ms + i - 2)
     for shell in SHELLS:
@@ -457,13 +416,13 @@ def since_and_until(value, ms):
     ("1w", 604800), ("08h", 28800), ("2h ago", 7200)])
 def relative_since(value, seconds):
     now = int(time.time())
-    o = Outbox().put(1, created_at=(now - seconds - 60) * 1000)
+    o = ReplayOutbox().put(1, created_at=(now - seconds - 60) * 1000)
     o.put(2, created_at=(now - seconds + 60) * 1000)
     for shell in SHELLS:
         before = o.dump()
         equal(o.run("--since", value, "--yes", shell=shell).returncode, 0)
         equal(o.changed(before), [2])
-        o.write("UPDATE outbox SET state = 'delivered'")
+        o.do("UPDATE outbox SET state = 'delivered'")
 
 
 # ---- what it says before -------------------------------------------------
@@ -484,7 +443,7 @@ def dry_run():
 @tap.test("the plan warns of what is swallowed and of what runs again")
 def plan_warns():
     now = int(time.time() * 1000)
-    o = Outbox().put(1, delivered_at=now - DAY + 60000)
+    o = ReplayOutbox().put(1, delivered_at=now - DAY + 60000)
     o.put(2, "acked")
     said = o.run("--all", "--dry-run").out
     assert "warning: 2 rows" in said and "swallow" in said, said
@@ -516,12 +475,12 @@ def unmapped_rows_are_left_out():
 
 @tap.test("types that nobody would write are not shown to the terminal")
 def odd_types_are_hidden():
-    o = Outbox().put(1, source_type="\x1b[31mred\nline").put(
+    o = ReplayOutbox().put(1, source_type="\x1b[31mred\nline").put(
         2, source_type="\u009b31m").put(3, source_type="x" * 5000)
     done = o.run("--all", "--dry-run")
     assert re.search(r"^  delivered +\(another\) +3 ", done.out, re.M)
     assert "\x1b" not in done.out and "\u009b" not in done.out
-    o = Outbox()
+    o = ReplayOutbox()
     for i in range(1, 60):
         o.put(i, source_type=f"issue.x{i}")
     equal(len(o.run("--all", "--dry-run").out.splitlines()), 44)
@@ -531,19 +490,18 @@ def odd_types_are_hidden():
 
 def real_rows():
     """Hooks that went through the worker, with all that JSON can hold."""
-    worker = h.Worker()
+    worker = Worker()
     odd = "".join(map(chr, range(1, 128))).replace("'", "''")
-    h.shell_ok(worker.db, "INSERT INTO workspace_map (workspace_id, store_id)"
-               f" VALUES (CAST(x'{odd.encode().hex()}' AS TEXT), 'é\U0001f600')")
+    shell_ok(worker.db, "INSERT INTO workspace_map (workspace_id, store_id)"
+             f" VALUES (CAST(x'{odd.encode().hex()}' AS TEXT), 'é\U0001f600')")
     for value in ("plain", "\x00 \x01 \x1f \x7f", "é\U0001f600\u2028\ufffe",
                   "\ud800", "</script>\\\"/", "a" * 300000):
-        for body, kind in ((h.issue(title=value), "issue"),
-                           (h.error(title=value), "error")):
-            body = h.compact(body)
-            equal(worker.post(body, h.signed(body, kind)).status, 200)
+        for body, kind in ((issue(title=value), "issue"),
+                           (error(title=value), "error")):
+            equal(worker.send(body, kind).status, 200)
     until(lambda: not worker.spooled())
     equal(worker.stop(), 0)
-    o = Outbox()
+    o = ReplayOutbox()
     shutil.copy(worker.db, o.db)
     return o
 
@@ -564,7 +522,7 @@ def print_writes_envelopes():
         equal(f.read(), bytes_before)
     with o.deliver("--once", stdout=subprocess.PIPE) as sent:
         wanted = sent.stdout.read()
-        equal(h.finish(sent), 0)
+        equal(finish_process(sent), 0)
     assert done.stdout == wanted, "they differ"
     equal(wanted.count(b"\n"), len(before))
 
@@ -577,7 +535,7 @@ def print_of_many_pages():
           list(range(1, 1602)))
     done = subprocess.run(
         ["sh", "-c", f"{shlex.join(o.argv('--all', '--print'))} | head -n 1"],
-        env=o.env(), capture_output=True, timeout=h.LIMIT)
+        env=o.env(), capture_output=True, timeout=LIMIT)
     equal(done.stdout.count(b"\n"), 1)
     equal(os.listdir(o.tmp), [])
 
@@ -586,7 +544,7 @@ def print_of_many_pages():
 
 @tap.test("--new-id gives -r2, then -r3, and -r10 after -r9")
 def new_id_counts_up():
-    o = Outbox().put(1).put(2).put(3, event_id="sentry-9-r9")
+    o = ReplayOutbox().put(1).put(2).put(3, event_id="sentry-9-r9")
     o.put(4, event_id="x-r").put(5, event_id="y-r" + "9" * 12)
     for shell in SHELLS[:2] * 2:
         equal(o.run("--id", "1", "--new-id", "--yes", shell=shell)
@@ -612,29 +570,20 @@ def many_rows_are_put_back():
 
 
 def many(count):
-    o = Outbox().put(1)
-    o.write("WITH RECURSIVE n(i) AS (VALUES (2) UNION ALL SELECT i + 1 FROM n"
-            " WHERE i < ?) INSERT INTO webhook (id, received_at,"
-            " resource, dedupe_key, outcome, body) SELECT i, received_at,"
-            " resource, CAST(i AS BLOB), outcome, body FROM n, webhook WHERE id = 1", count)
-    o.write("INSERT INTO outbox (id, webhook_id, event_id, created_at,"
-            " workspace_id, store_id, source_type, source_id, title,"
-            " occurred_at, source_event, state, due_at) SELECT w.id, w.id,"
-            " 'sentry-' || w.id, created_at, workspace_id, store_id,"
-            " source_type, source_id, title, occurred_at, source_event,"
-            " state, due_at FROM webhook w, outbox o"
-            " WHERE o.id = 1 AND w.id > 1")
+    o = ReplayOutbox()
+    o.add_all({"id": i, "state": "delivered", "event_id": f"sentry-{i}"}
+              for i in range(1, count + 1))
     return o
 
 
 @tap.test("killed in mid-change, the audit counts what was put back")
 def killed_replay_is_audited():
     o = many(60000)
-    p = h.start(o.argv("--all", "--yes"), env=o.env(),
-                stdout=subprocess.DEVNULL)
+    p = start_process(o.argv("--all", "--yes"), env=o.env(),
+                      stdout=subprocess.DEVNULL)
     until(lambda: o.rows("SELECT 1 FROM replay WHERE rows >= 2000"))
     os.killpg(p.pid, signal.SIGKILL)
-    h.finish(p)
+    finish_process(p)
     (rows, ), = o.rows("SELECT rows FROM replay")
     equal(o.rows("SELECT count(*) FROM outbox WHERE state = 'pending'"),
           [(rows,)])
@@ -669,19 +618,18 @@ def programs(process, wanted):
 @tap.test("a lock that another writer holds is waited for")
 def lock_is_waited_for():
     o = sample()
-    db = h.open_db(o.db, write=True)
-    db.execute("BEGIN IMMEDIATE")
-    p = h.start(o.argv("--all", "--yes"), env=o.env(),
-                stdout=subprocess.PIPE)
+    lock = WriteLock(o.db)
+    p = start_process(o.argv("--all", "--yes"), env=o.env(),
+                      stdout=subprocess.PIPE)
     assert any(b"6 rows:" in line for line in p.stdout)
     tries = set()
     until(lambda: tries.update(programs(p, "sqlite3")) or len(tries) > 5)
-    db.execute("UPDATE outbox SET title = 'written meanwhile' WHERE id = 1")
-    db.execute("COMMIT")
-    db.close()
+    lock.db.execute("UPDATE outbox SET title = 'written meanwhile' "
+                    "WHERE id = 1")
+    lock.release(keep=True)
     assert b"6 rows put back" in p.stdout.read()
     p.stdout.close()
-    equal(h.finish(p), 0)
+    equal(finish_process(p), 0)
     equal(o.rows("SELECT title, state FROM outbox WHERE id = 1"),
           [("written meanwhile", "pending")])
 
@@ -756,12 +704,11 @@ def rows_changed_since_plan():
         o = sample()
         t = Terminal(o, "--all", "--new-id", shell=shell).until("[y/N]")
         assert "Put 6 rows back" in t.out, t.out
-        o.write("UPDATE outbox SET state = 'delivered', delivered_at = 5"
+        o.do("UPDATE outbox SET state = 'delivered', delivered_at = 5"
                 " WHERE id = 4")
-        o.write("UPDATE outbox SET state = 'pending', due_at = 9"
-                " WHERE id = 8")
-        o.write("DELETE FROM outbox WHERE id = 1")
-        o.write("UPDATE outbox SET state = 'pending', workspace_id = 'w'"
+        o.do("UPDATE outbox SET state = 'pending', due_at = 9 WHERE id = 8")
+        o.do("DELETE FROM outbox WHERE id = 1")
+        o.do("UPDATE outbox SET state = 'pending', workspace_id = 'w'"
                 " WHERE id = 6")
         o.put(7).put(9)
         before = o.dump()
@@ -776,7 +723,7 @@ def rows_changed_since_plan():
 def all_changed_since_plan():
     o = sample()
     t = Terminal(o, "--state", "dead").until("[y/N]")
-    o.write("UPDATE outbox SET state = 'pending' WHERE id = 3")
+    o.do("UPDATE outbox SET state = 'pending' WHERE id = 3")
     equal(t.type("y\n").end(), 0)
     assert "0 rows put back" in t.out, t.out
     equal(o.rows("SELECT * FROM replay"), [])
@@ -792,7 +739,7 @@ def wait_on_terminal():
         t.until("put back into the queue")
         with o.deliver("--once", stdout=subprocess.DEVNULL) as sent:
             equal(t.end(), 0, t.out)
-            equal(h.finish(sent), 0)
+            equal(finish_process(sent), 0)
         assert re.search(r"\r\[#{25}\] 100% 3000/3000 settled", t.out), t.out
         assert "3000 rows settled, 0 of them dead" in t.out, t.out
         assert "no sentry-deliver is running" in t.out, t.out
@@ -802,20 +749,21 @@ def wait_on_terminal():
 def wait_without_terminal():
     for shell in SHELLS:
         o = sample()
-        p = h.start(o.argv("--id", "2-5", "--yes", "--wait", shell=shell),
-                    env=o.env(), stdout=subprocess.PIPE, text=True)
+        p = start_process(
+            o.argv("--id", "2-5", "--yes", "--wait", shell=shell),
+            env=o.env(), stdout=subprocess.PIPE, text=True)
         assert any(line.startswith("0% 0/4") for line in p.stdout)
-        o.write("UPDATE outbox SET state = 'dead' WHERE id IN (2, 3)")
-        o.write("UPDATE outbox SET state = 'acked', due_at = 0 WHERE id = 4")
+        o.do("UPDATE outbox SET state = 'dead' WHERE id IN (2, 3)")
+        o.do("UPDATE outbox SET state = 'acked', due_at = 0 WHERE id = 4")
         line = next(x for x in p.stdout if x.startswith("50%"))
         while "0 ack" in line:
             line = next(p.stdout)
         assert line.startswith("50% 2/4 settled, 2 dead, 1 ack"), line
-        o.write("UPDATE outbox SET state = 'delivered' WHERE id = 4")
-        o.write("DELETE FROM outbox WHERE id = 5")
+        o.do("UPDATE outbox SET state = 'delivered' WHERE id = 4")
+        o.do("DELETE FROM outbox WHERE id = 5")
         rest = p.stdout.read()
         p.stdout.close()
-        equal(h.finish(p), 0)
+        equal(finish_process(p), 0)
         assert rest.endswith("4 rows settled, 2 of them dead\n"), rest
         assert "\r" not in rest and "\x1b" not in rest
 
@@ -843,75 +791,42 @@ def interrupt_of_wait():
 
 # ---- with those who write too --------------------------------------------
 
-class SlowSink(http.server.ThreadingHTTPServer):
-    """An event API that answers when it is told to."""
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), self.Handler)
-        self.bodies = []
-        self.go = threading.Event()
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            self.server.bodies.append(body)
-            self.server.go.wait(h.LIMIT)
-            answer = b'{"ids":[],"status":200}'
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *words):
-            pass
-
-
 @tap.test("a row that is on its way while it gets a new id is sent under both")
 def new_id_of_row_in_flight():
-    o = Outbox().put(1, "pending")
-    sink = SlowSink()
-    try:
-        sent = o.deliver(to=f"http://127.0.0.1:{sink.server_port}/e/key")
-        until(lambda: sink.bodies)
-        equal(o.run("--all", "--new-id", "--yes").returncode, 0)
-        sink.go.set()
-        until(lambda: o.rows("SELECT 1 FROM outbox WHERE state <> 'pending'"))
-        sent.terminate()
-        equal(h.finish(sent), 0)
-    finally:
-        sink.go.set()
-        sink.shutdown()
-        sink.server_close()
-    equal(re.findall('"id":"(sentry-[^"]*)', b"".join(sink.bodies).decode()),
-          [f"sentry-{1:032x}", f"sentry-{1:032x}-r2"])
+    o = ReplayOutbox().put(1, "pending")
+    api, begun, answer = EventApi(), threading.Event(), threading.Event()
+    api.misdeed = lambda events: begun.set() or answer.wait(LIMIT) and None
+    sent = Deliverer(o, "--keep", "0", to=api.url)
+    until(begun.is_set)
+    equal(o.run("--all", "--new-id", "--yes").returncode, 0)
+    answer.set()
+    until(lambda: o.states() == {"delivered": 1})
+    equal(sent.stop(), 0)
+    equal(list(api.taken), [f"sentry-{1:032x}", f"sentry-{1:032x}-r2"])
     equal(o.rows("SELECT state, attempts FROM outbox"), [("delivered", 1)])
+    api.stop()
 
 
 @tap.test("with worker and deliverer at work nothing is lost, doubled or late")
 def replay_amid_work():
-    worker = h.Worker(*h.BRIEF)
-    h.map_everything(worker.db)
-    o = Outbox()
-    o.db = worker.db
+    worker = Worker(*BRIEF)
+    map_everything(worker.db)
+    o = ReplayOutbox(db=worker.db)
     slowest, bad, posted, runs, changed = [0], [], [0] * 4, 0, []
 
     def post(n):
-        while len(changed) < (20 if h.FULL else 8) and runs < 200:
-            body = h.compact(h.issue(id=n * 10**9 + posted[n]))
+        while len(changed) < (20 if FULL else 8) and runs < 200:
+            body = issue(id=n * 10**9 + posted[n])
             began = time.monotonic()
-            answer = worker.post(body, h.signed(body))
+            answer = worker.send(body)
             slowest[0] = max(slowest[0], time.monotonic() - began)
             posted[n] += answer.status == 200
             if answer.status != 200:
                 bad.append(answer)
 
-    sent = h.start([DELIVER, "--db", worker.db, "--to", "-"],
-                   env=h.clean_environment(), stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL)
+    sent = start_printing(worker.db)
     threads = [threading.Thread(target=post, args=(n,)) for n in range(4)]
-    with h.Pace(worker.folder) as pace:
+    with Latency(worker.folder) as latency:
         for t in threads:
             t.start()
         while any(t.is_alive() for t in threads):
@@ -925,12 +840,11 @@ def replay_amid_work():
             if count and int(count[1]) > 0:
                 changed.append(int(count[1]))
     equal(bad, [])
-    pace.keeps(slowest[0], 1, "a hook")
+    latency.allows(slowest[0], 1, "a hook")
     until(lambda: not worker.spooled())
     until(lambda: worker.value(
         "SELECT count(*) FROM outbox WHERE state <> 'delivered'") == 0)
-    sent.terminate()
-    equal(h.finish(sent), 0)
+    equal(stop_process(sent), 0)
     equal(worker.value("SELECT count(*) FROM outbox"), sum(posted))
     equal(worker.value("SELECT count(DISTINCT source_id) FROM outbox"),
           sum(posted))
@@ -945,8 +859,8 @@ def replay_amid_work():
 @tap.test("shellcheck finds nothing in the script")
 def shellcheck_is_silent():
     if not shutil.which("shellcheck"):
-        raise h.Skip("no shellcheck")
-    done = subprocess.run(["shellcheck", "-s", "sh", SCRIPT],
+        raise Skip("no shellcheck")
+    done = subprocess.run(["shellcheck", "-s", "sh", REPLAY],
                           capture_output=True, text=True)
     equal((done.returncode, done.stdout + done.stderr), (0, ""))
 

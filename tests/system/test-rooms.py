@@ -9,8 +9,9 @@ import glob
 import os
 import re
 
-import harness as h
-from harness import equal
+from environment import SRC
+from expect import equal
+from tap import Tap
 
 # ROOM: the rooms that it may use, besides itself.
 ARROWS = {
@@ -61,17 +62,17 @@ DECLARED = re.compile(
     r"|^[a-z][\w \t*]*?[\s*](\w+)\("
     r"|^\t([A-Z]\w+)\b", re.M)
 
-tap = h.Tap()
+tap = Tap()
 
 
 def sources(pattern="*/*/*", suffixes=".ch"):
-    return sorted(p for p in glob.glob(pattern, root_dir=h.SRC)
+    return sorted(p for p in glob.glob(pattern, root_dir=SRC)
                   if re.search(r"\.[%s]$" % suffixes.strip("."), p))
 
 
 def read(path, code=False):
     """A file's text; as code, without comments and strings."""
-    with open(os.path.join(h.SRC, path), encoding="utf-8") as f:
+    with open(os.path.join(SRC, path), encoding="utf-8") as f:
         text = f.read()
     if not code:
         return text
@@ -147,6 +148,13 @@ def no_name_twice():
                 if seen.setdefault(name, path) != path:
                     twice.append((name, seen[name], path))
     equal(twice, [])
+
+
+@tap.test("of the Python tests tests/support/outbox.py alone writes hooks and "
+          "their rows into a database")
+def one_file_writes_rows():
+    equal([p for p in glob.glob("tests/*/*.py", root_dir=SRC) if re.search(
+        r"INSERT INTO (webhook|outbox) ?\(", read(p))], [])
 
 
 @tap.test("no file, function or line is too long")

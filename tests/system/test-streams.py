@@ -4,21 +4,22 @@ servers and programs that die."""
 import os
 import shutil
 import signal
-import sys
 import time
 
-sys.dont_write_bytecode = True
-import harness as h
 import nats
-from harness import equal, until
-from outbox import (
-    WINDOW, Deliver, Outbox, once, run, without_nats)
+from deliverer import WINDOW, Deliverer, run_once, without_nats
+from environment import FULL
+from expect import equal, until
+from latency import Latency
+from outbox import Outbox
+from process import finish_process
+from tap import Tap, need_program, skip_all
 
-h.need_program()
+need_program()
 nats.need_server()
 if without_nats():
-    h.skip_all("this was built without NATS")
-tap = h.Tap()
+    skip_all("this was built without NATS")
+tap = Tap()
 
 
 # ---- a stream that loses what it had -------------------------------------
@@ -34,7 +35,7 @@ def recreated_stream_gets_rows():
     outbox = Outbox(500)
     with nats.Client(server) as client:
         client.create()
-        deliver = Deliver(outbox, server.url, "--settle", "60")
+        deliver = Deliverer(outbox, "--settle", "60", to=server.url)
         deliver.reaches({"acked": 500})
         made_anew(client)
         until(lambda: client.count() == 500, "it stays empty")
@@ -52,8 +53,8 @@ def deleted_stream_is_recreated():
     server = nats.Server()
     outbox = Outbox(500)
     with nats.Client(server) as client:
-        deliver = Deliver(outbox, server.url, "--create-stream",
-                          "--settle", "60")
+        deliver = Deliverer(outbox, "--create-stream", "--settle", "60",
+                            to=server.url)
         deliver.reaches({"acked": 500})
         client.api("STREAM.DELETE.SENTRY")
         until(lambda: client.count() == 500, "it stays empty")
@@ -65,10 +66,10 @@ def deleted_stream_is_recreated():
 @tap.test("a stream made anew in mid-run ends up with every row")
 def recreated_while_running():
     server = nats.Server()
-    outbox = Outbox(10000)
+    outbox = Outbox(10000, size=100)
     with nats.Client(server) as client:
         client.create()
-        deliver = Deliver(outbox, server.url, "--settle", "3600")
+        deliver = Deliverer(outbox, "--settle", "3600", to=server.url)
         for least in (1500, 500, 2500):
             until(lambda: client.count() > least, "it does not fill")
             made_anew(client)
@@ -88,15 +89,15 @@ def recreated_while_nobody_delivers():
     outbox = Outbox(300)
     with nats.Client(server) as client:
         client.create()
-        equal(once(outbox, server.url, "--settle", "60")[0], 0)
+        equal(run_once(outbox, "--settle", "60", to=server.url)[0], 0)
         equal(client.count(), 300)
         made_anew(client)
         # So that the old sequences are there, under other names.
         for i in range(400):
             client.publish("sentry.observation.other", b"{}")
         until(lambda: client.count() == 400)
-        code, log = once(outbox, server.url, "--settle", "60")
-        equal((code, outbox.states()), (0, {"acked": 300}), log)
+        code, run = run_once(outbox, "--settle", "60", to=server.url)
+        equal((code, outbox.states()), (0, {"acked": 300}), run.log())
         equal(client.count(), 700)
     server.stop()
 
@@ -116,7 +117,7 @@ def stream_restored_from_backup(_name, runs, others):
     outbox = Outbox(200)
     with nats.Client(server) as client:
         client.create()
-        deliver = Deliver(outbox, server.url, "--settle", "3600")
+        deliver = Deliverer(outbox, "--settle", "3600", to=server.url)
         deliver.reaches({"acked": 200})
     if not runs:
         deliver.stop()
@@ -161,11 +162,11 @@ def message_lost_from_log():
     with nats.Client(server) as client:
         # The server knows the id for that long.
         client.create()
-        deliver = Deliver(outbox, server.url, "--settle", "3600")
+        deliver = Deliverer(outbox, "--settle", "3600", to=server.url)
         deliver.reaches({"acked": 9})
         client.api("STREAM.PURGE.SENTRY", seq=5)
         client.api("STREAM.MSG.DELETE.SENTRY", seq=9)
-        outbox.settle()
+        outbox.let_settle()
         until(lambda: outbox.rows("SELECT attempts FROM outbox WHERE id = 9")
               == [(2,)], "it is not sent again")
         equal(outbox.rows("SELECT DISTINCT state, attempts FROM outbox "
@@ -180,7 +181,7 @@ def purged_stream():
     outbox = Outbox(9)
     with nats.Client(server) as client:
         client.create()
-        deliver = Deliver(outbox, server.url, "--settle", "3600")
+        deliver = Deliverer(outbox, "--settle", "3600", to=server.url)
         deliver.reaches({"acked": 9})
         client.api("STREAM.PURGE.SENTRY")
         deliver.reaches({"delivered": 9}, settle=True)
@@ -201,12 +202,12 @@ def kill_leader(servers, client):
 @tap.test("a cluster of three loses and doubles nothing when its leader is "
           "killed in mid-run")
 def cluster_loses_leader():
-    many = 20000 if h.FULL else 6000
+    many = 20000 if FULL else 6000
     servers = nats.three_servers()
     url = ",".join(s.url for s in servers)
     outbox = Outbox(many, size=2000)
-    deliver = Deliver(outbox, url, "--create-stream", "--replicas", "3",
-                      "--settle", "2")
+    deliver = Deliverer(outbox, "--create-stream", "--replicas", "3",
+                        "--settle", "2", to=url)
     with nats.Client(servers[0]) as client:
         until(lambda: client.count() > many // 6, "it does not fill")
         equal(client.info()["config"]["num_replicas"], 3)
@@ -230,11 +231,11 @@ def kills_of_deliverer():
     server = nats.Server()
     many = 20000
     outbox = Outbox(many, size=1000)
-    deliver = Deliver(outbox, server.url, "--create-stream", "--settle", "1")
+    deliver = Deliverer(outbox, "--create-stream", "--settle", "1",
+                        to=server.url)
     with nats.Client(server) as client:
         for i in range(10):
-            until(lambda: client.count() > i * many // 12,
-                  "it does not go on")
+            until(lambda: client.count() > i * many // 12, "it does not go on")
             deliver.kill()
             deliver.start()
         deliver.reaches({"delivered": many})
@@ -252,7 +253,7 @@ def server_lost_and_back():
         client.create()
     server.stop()
     outbox = Outbox(10)
-    deliver = Deliver(outbox, server.url)
+    deliver = Deliverer(outbox, to=server.url)
     deliver.says("cannot connect")
     server.start()
     deliver.reaches({"acked": 10})
@@ -261,11 +262,11 @@ def server_lost_and_back():
         outbox.fill(10)
         time.sleep(1)
         server.start()
-        deliver.reaches({"acked": outbox.next - 1})
+        deliver.reaches({"acked": outbox.filled})
     equal(outbox.rows("SELECT max(attempts) FROM outbox"), [(1,)])
     equal(deliver.stop(), 0)
-    code, log = once(Outbox(1), "nats://127.0.0.1:1")
-    equal(code, 1, log)
+    code, run = run_once(Outbox(1), to="nats://127.0.0.1:1")
+    equal(code, 1, run.log())
     server.stop()
 
 
@@ -274,11 +275,11 @@ def lame_duck():
     server = nats.Server('lame_duck_duration: "30s"\n'
                          'lame_duck_grace_period: "1s"')
     outbox = Outbox(10)
-    deliver = Deliver(outbox, server.url, "--create-stream")
+    deliver = Deliverer(outbox, "--create-stream", to=server.url)
     deliver.reaches({"acked": 10})
     server.lame_duck()
     until(lambda: server.process.poll() is not None)
-    h.finish(server.process)
+    finish_process(server.process)
     outbox.fill(10)
     server.start()
     deliver.reaches({"acked": 20})
@@ -290,17 +291,16 @@ def lame_duck():
 def sigterm_while_server_hangs():
     server = nats.Server()
     outbox = Outbox(WINDOW, size=4000)
-    deliver = Deliver(outbox, server.url, "--create-stream")
+    deliver = Deliverer(outbox, "--create-stream", to=server.url)
     deliver.reaches({"acked": WINDOW})
     server.signal(signal.SIGSTOP)
     outbox.fill(4 * WINDOW, size=4000)
     time.sleep(2)
-    with h.Pace(outbox.folder) as pace:
-        start = time.monotonic()
+    with Latency(outbox.folder) as latency:
         deliver.stop()
-        took = time.monotonic() - start
-    pace.keeps(took, 14)
+    latency.within(14)
     server.stop()
 
 
-run(tap)
+tap.last("no deliverer left a memory error")(Deliverer.inspect_all)
+tap.run(lanes=4)

@@ -3,26 +3,32 @@
 that the programs run under what the units take away, as far as that can be
 shown without systemd as the first process. And what the worker sees to by
 itself: root, file modes, secrets in memory, core dumps."""
-import http.server
-import json
 import os
 import re
 import shutil
 import stat
 import subprocess
-import sys
-import threading
 
-sys.dont_write_bytecode = True
-import harness as h
-from harness import equal, signed, until
+from database import map_everything, query
+from environment import (BUILD, DELIVER, LIMIT, PAGE_PROGRAM, PROGRAM, SRC,
+                         WRAPPER, clean_environment, sanitized, strip_valgrind,
+                         wrapped)
+from eventapi import KEY, EventApi
+from expect import equal, until
+from fastcgi import fcgi, params, post_params
+from hooks import PATH, SECRET, compact, issue, signed
+from logfmt import logfmt
+from process import finish_process, run_program, start_process
+from scratch import Scratch, write_file
+from sockets import listening_socket
+from tap import Skip, Tap, need_program
+from worker import BRIEF, Worker
 
-h.need_program()
-tap = h.Tap()
-HERE = h.Scratch.new("units")
-CONF = os.path.join(h.SRC, "conf")
-DELIVER = os.path.join(h.BUILD, "sentry-deliver")
-BODY = h.compact(h.issue())
+need_program()
+tap = Tap()
+HERE = Scratch.new("units")
+CONF = os.path.join(SRC, "conf")
+BODY = compact(issue())
 # The limits are the unit's to set, and the C library, which asks for them,
 # does without. Only as root SQLite gives its files to the database's owner.
 MAY_FAIL = {"prlimit64", "fchown"}
@@ -34,20 +40,19 @@ STRACE = ["strace", "-D", "-f", "-e",
 def need(*commands):
     for command in commands:
         if not shutil.which(command):
-            raise h.Skip(f"no {command}")
+            raise Skip(f"no {command}")
 
 
 def unit(name):
     """A unit with the programs of this build in it."""
     path = os.path.join(HERE, name)
     with open(os.path.join(CONF, name + ".in"), encoding="utf-8") as f:
-        h.write(path, re.sub("@s?bindir@", h.BUILD, f.read()))
+        write_file(path, re.sub("@s?bindir@", BUILD, f.read()))
     return path
 
 
 def run(*argv):
-    done = subprocess.run(argv, capture_output=True, text=True,
-                          timeout=h.LIMIT)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -176,33 +181,28 @@ def check_calls(name, trace):
 
 def need_strace():
     need("systemd-analyze", "strace")
-    if h.WRAPPER or h.sanitized():
-        raise h.Skip("the calls would be a sanitizer's or valgrind's")
+    if WRAPPER or sanitized():
+        raise Skip("the calls would be a sanitizer's or valgrind's")
     if run("strace", "-o", "/dev/null", "true")[0] != 0:
-        raise h.Skip("strace may not trace here")
+        raise Skip("strace may not trace here")
 
 
 @tap.test("the worker makes no system call that its unit forbids")
 def worker_system_calls():
     need_strace()
     trace = os.path.join(HERE, "worker.trace")
-    folder = h.Scratch.new("units")
-    listen = h.listening_socket(folder + "/inherited")
+    folder = Scratch.new("units")
+    listen = listening_socket(folder + "/inherited")
     # With -D the worker itself is our child, and gets the signals.
-    h.WRAPPER[:] = [*STRACE, trace]
-    try:
-        w = h.Worker(*h.BRIEF, listen=listen, folder=folder)
-    finally:
-        h.WRAPPER[:] = []
-    equal(w.post(BODY, signed(BODY)).status, 200)
-    equal(w.get(h.PATH + "/ready").status, 200)
-    equal(w.get(h.PATH + "/metrics").status, 200)
-    with h.sqlite3.connect(w.db) as db:
-        db.execute("BEGIN EXCLUSIVE")
-        equal(w.post(h.compact(h.issue(id="77")), signed(h.compact(
-            h.issue(id="77")))).status, 200)
-        assert w.spooled(), "the lock did not make it spool"
-        db.rollback()
+    with wrapped(*STRACE, trace):
+        w = Worker(*BRIEF, listen=listen, folder=folder)
+    equal(w.send(BODY).status, 200)
+    equal(w.get(PATH + "/ready").status, 200)
+    equal(w.get(PATH + "/metrics").status, 200)
+    lock = w.lock()
+    equal(w.send().status, 200)
+    assert w.spooled(), "the lock did not make it spool"
+    lock.release()
     until(lambda: not w.spooled())
     equal(w.stop(), 0)
     until(lambda: "+++ exited with 0 +++" in tail(trace))
@@ -215,38 +215,21 @@ def tail(path):
         return f.read()[-4096:]
 
 
-class Sink(http.server.BaseHTTPRequestHandler):
-    taken = 0
-
-    def do_POST(self):
-        events = json.loads(self.rfile.read(
-            int(self.headers["Content-Length"])))
-        Sink.taken += len(events) if isinstance(events, list) else 1
-        answer = b'{"ids":[],"status":200}'
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *_):
-        pass
-
-
 @tap.test("the page makes no system call that its unit forbids")
 def page_system_calls():
     need_strace()
-    folder = h.Scratch.new("units")
-    equal(h.Worker(folder=folder).stop(), 0)
+    folder = Scratch.new("units")
+    equal(Worker(folder=folder).stop(), 0)
     trace = os.path.join(HERE, "page.trace")
-    listen = h.listening_socket(folder + "/inherited")
-    page = h.start(
-        [*STRACE, trace, os.path.join(h.BUILD, "sentry-webhooks-page")],
+    listen = listening_socket(folder + "/inherited")
+    page = start_process(
+        [*STRACE, trace, PAGE_PROGRAM],
         stdin=listen.fileno(), stderr=subprocess.DEVNULL,
-        env=h.clean_environment({
+        env=clean_environment({
             "SENTRY_WEBHOOKS_DB": folder + "/outbox.db"}))
-    equal(h.fcgi(folder + "/inherited", h.params("GET")).status, 200)
+    equal(fcgi(folder + "/inherited", params("GET")).status, 200)
     page.terminate()
-    equal(h.finish(page), 0)
+    equal(finish_process(page), 0)
     until(lambda: "+++ exited with 0 +++" in tail(trace))
     check_calls("sentry-webhooks-page.service", trace)
     listen.close()
@@ -255,23 +238,19 @@ def page_system_calls():
 @tap.test("the deliverer makes no system call that its unit forbids")
 def deliverer_system_calls():
     need_strace()
-    w = h.Worker()
-    equal(w.post(BODY, signed(BODY)).status, 200)
-    h.map_everything(w.db)
+    w = Worker()
+    equal(w.send(BODY).status, 200)
+    map_everything(w.db)
     until(lambda: w.value("SELECT state FROM outbox") == "pending")
     trace = os.path.join(HERE, "deliver.trace")
-    server = http.server.HTTPServer(("127.0.0.1", 0), Sink)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        done = subprocess.run(
-            [*STRACE, trace, DELIVER, "--db", w.db, "--once",
-             "--to", f"http://localhost:{server.server_port}/e/key"],
-            capture_output=True, text=True, timeout=h.LIMIT,
-            env=h.clean_environment({"no_proxy": "*"}))
-    finally:
-        server.shutdown()
-        server.server_close()
-    equal((done.returncode, Sink.taken), (0, 1), done.stderr)
+    api = EventApi()
+    done = subprocess.run(
+        [*STRACE, trace, DELIVER, "--db", w.db, "--once",
+         "--to", f"http://localhost:{api.port}/e/{KEY}"],
+        capture_output=True, text=True, timeout=LIMIT,
+        env=clean_environment({"no_proxy": "*"}))
+    equal((done.returncode, api.count()), (0, 1), done.stderr)
+    api.stop()
     until(lambda: "+++ exited with 0 +++" in tail(trace))
     check_calls("sentry-deliver.service", trace)
 
@@ -293,25 +272,25 @@ exec setpriv --reuid=nobody --regid="$(id -gn nobody)" --clear-groups \\
 def worker_in_sandbox():
     need("unshare", "setpriv", "mount")
     if os.geteuid() != 0 or run("unshare", "-n", "-m", "true")[0] != 0:
-        raise h.Skip("needs root that may unshare")
-    if h.WRAPPER:
-        raise h.Skip("the wrapper wants more than that")
-    state = h.Scratch.new("state")
-    h.write(state + "/secret", h.SECRET + "\n", 0o600)
-    listen = h.listening_socket(state + "/socket")
+        raise Skip("needs root that may unshare")
+    if WRAPPER:
+        raise Skip("the wrapper wants more than that")
+    state = Scratch.new("state")
+    write_file(state + "/secret", SECRET + "\n", 0o600)
+    listen = listening_socket(state + "/socket")
     for path in (state, state + "/secret"):
         shutil.chown(path, "nobody")
     with open(state + "/stderr", "wb") as log:
-        process = h.start(
+        process = start_process(
             ["unshare", "-n", "-m", "sh", "-c", WALLS, "sh", state,
-             h.PROGRAM], stdin=listen.fileno(), stderr=log,
-            env=h.clean_environment())
-    if not can_read(h.PROGRAM):
-        raise h.Skip("nobody may not run the program where it is")
+             PROGRAM], stdin=listen.fileno(), stderr=log,
+            env=clean_environment())
+    if not can_read(PROGRAM):
+        raise Skip("nobody may not run the program where it is")
     try:
         answer = until(lambda: posted(state, process))
         equal(answer.status, 200)
-        equal([row[0] for row in h.rows(
+        equal([row[0] for row in query(
             state + "/outbox.db", "SELECT outcome FROM webhook")],
             ["observed"])
         equal(os.stat(state + "/outbox.db").st_uid, os.stat(state).st_uid)
@@ -323,7 +302,7 @@ def worker_in_sandbox():
         assert re.search(r"^NoNewPrivs:\s+1$", status, re.M), status
     finally:
         process.terminate()
-        code = h.finish(process)
+        code = finish_process(process)
         listen.close()
     equal(code, 0)
 
@@ -337,9 +316,8 @@ def can_read(path):
 def posted(state, process):
     with open(state + "/stderr", encoding="utf-8") as f:
         assert process.poll() is None, f.read()
-    more = dict(h.cgi_names(signed(BODY)), CONTENT_LENGTH=str(len(BODY)))
     try:
-        return h.fcgi(state + "/socket", h.params("POST", h.PATH, more), BODY)
+        return fcgi(state + "/socket", post_params(BODY, signed(BODY)), BODY)
     except OSError:
         return None
 
@@ -348,22 +326,21 @@ def posted(state, process):
 
 def need_root():
     if os.geteuid() != 0:
-        raise h.Skip("needs root")
+        raise Skip("needs root")
 
 
 def refused(*argv, env=None):
     """The program ends at once, with 77 and one line; gives the line."""
-    done = subprocess.run(h.WRAPPER + list(argv), capture_output=True,
-                          text=True, timeout=h.LIMIT,
-                          env=h.clean_environment(env))
-    said = h.strip_valgrind(done.stderr)
+    done = subprocess.run(WRAPPER + list(argv), capture_output=True, text=True,
+                          timeout=LIMIT, env=clean_environment(env))
+    said = strip_valgrind(done.stderr)
     equal((done.returncode, done.stdout, said.count("\n")), (77, "", 1), said)
     return said
 
 
 def foreign_database():
     """Another user's database, and how a worker would be started on it."""
-    w = h.Worker()
+    w = Worker()
     w.stop()
     for name in os.listdir(w.folder):
         if name.startswith("outbox.db"):
@@ -375,7 +352,7 @@ def foreign_database():
 def root_is_refused():
     need_root()
     w = foreign_database()
-    said = refused(*w.argv[len(h.WRAPPER):])
+    said = refused(*w.argv[len(WRAPPER):])
     assert "nobody" in said and w.db in said and "--allow-root" in said, said
 
 
@@ -389,14 +366,14 @@ def root_may(_name, options, env):
     w.argv += options
     w.env = env
     w.start()
-    equal(w.post(BODY, signed(BODY)).status, 200)
+    equal(w.send(BODY).status, 200)
 
 
 @tap.test("root is refused when systemd itself has started the program")
 def root_is_refused_by_systemd():
     need_root()
     said = refused("sh", "-c", "SYSTEMD_EXEC_PID=$$; export SYSTEMD_EXEC_PID; "
-                   'exec "$0" "$@"', h.PROGRAM, "--db", HERE + "/new.db",
+                   'exec "$0" "$@"', PROGRAM, "--db", HERE + "/new.db",
                    "--socket", HERE + "/s")
     assert "User=" in said, said
     assert not os.path.exists(HERE + "/new.db")
@@ -406,9 +383,9 @@ def root_is_refused_by_systemd():
 def root_is_warned_once():
     need_root()
     # Somebody further up was started by systemd: that says nothing of us.
-    w = h.Worker(env={"SYSTEMD_EXEC_PID": str(os.getpid())})
-    equal(w.post(BODY, signed(BODY)).status, 200)
-    lines = [h.logfmt(line) for line in w.log_lines()]
+    w = Worker(env={"SYSTEMD_EXEC_PID": str(os.getpid())})
+    equal(w.send(BODY).status, 200)
+    lines = [logfmt(line) for line in w.log_lines()]
     equal([x["level"] for x in lines if x["event"] == "root"], ["warning"])
 
 
@@ -426,28 +403,24 @@ def mode(path):
 def files_are_private():
     old = os.umask(0)
     try:
-        w = h.Worker(*h.BRIEF)
+        w = Worker(*BRIEF)
     finally:
         os.umask(old)
-    equal(w.post(BODY, signed(BODY)).status, 200)   # the -wal comes with it
+    equal(w.send(BODY).status, 200)   # the -wal comes with it
     equal([mode(w.db + end) for end in FILES], [0o640] * 3)
-    db = h.sqlite3.connect(w.db, isolation_level=None)
-    db.execute("BEGIN IMMEDIATE")
-    other = h.compact(h.issue())
-    equal(w.post(other, signed(other)).status, 200)
+    lock = w.lock()
+    equal(w.send().status, 200)
     equal(mode(w.spool), 0o700)
-    equal([mode(os.path.join(w.spool, name)) for name in w.spooled()],
-          [0o600])
-    db.execute("ROLLBACK")
-    db.close()
-    events = [h.logfmt(line)["event"] for line in w.log_lines()]
+    equal([mode(os.path.join(w.spool, name)) for name in w.spooled()], [0o600])
+    lock.release()
+    events = [logfmt(line)["event"] for line in w.log_lines()]
     assert "file-mode" not in events and "socket-mode" not in events, events
 
 
 @tap.test("files that were open to others are closed at the start, and said")
 def open_files_are_closed():
-    w = h.Worker()
-    equal(w.post(BODY, signed(BODY)).status, 200)
+    w = Worker()
+    equal(w.send(BODY).status, 200)
     w.kill()                            # leaves all three of them
     for end in FILES:
         os.chmod(w.db + end, 0o666)
@@ -455,10 +428,10 @@ def open_files_are_closed():
     w.start()
     equal([mode(w.db + end) for end in FILES], [0o660] * 3)
     equal(mode(w.spool), 0o750)
-    said = [h.logfmt(line) for line in w.log_lines()]
+    said = [logfmt(line) for line in w.log_lines()]
     equal(sorted(x["file"] for x in said if x["event"] == "file-mode"),
           sorted([w.spool] + [w.db + end for end in FILES]))
-    equal(w.post(BODY, signed(BODY)).status, 200)
+    equal(w.send(BODY).status, 200)
 
 
 def not_ours(kind, w):
@@ -469,7 +442,7 @@ def not_ours(kind, w):
     elif kind == "fifo":
         os.mkfifo(path)
     else:
-        h.write(path, "")
+        write_file(path, "")
         shutil.chown(path, "nobody")
     os.chmod(path, 0o1777 if os.path.isdir(path) else 0o666)
     return path
@@ -483,14 +456,14 @@ def not_ours(kind, w):
 def mode_is_left_and_said(_name, kind, option):
     if kind == "file":
         need_root()
-    w = h.Worker()
+    w = Worker()
     w.stop()
     path = not_ours(kind, w)
     before = mode(path)
     w.argv += [option, path, "--allow-root"]
     w.start()
     equal(mode(path), before)
-    said = [h.logfmt(line) for line in w.log_lines()]
+    said = [logfmt(line) for line in w.log_lines()]
     equal([(x["file"], "chmod" in x["msg"]) for x in said
            if x["event"] == "file-mode" and not x["file"].startswith(
                path + "-")], [(path, True)])
@@ -498,14 +471,14 @@ def mode_is_left_and_said(_name, kind, option):
 
 @tap.test("--check says what is open to others")
 def check_says_what_is_open():
-    w = h.Worker()
+    w = Worker()
     w.stop()
     argv = ["--check", "--db", w.db, "--secret-file", w.secret_file,
             "--socket", w.socket]
-    assert "others" not in h.run_program(*argv).stdout
+    assert "others" not in run_program(*argv).stdout
     os.chmod(w.db, 0o644)
     os.chmod(w.spool, 0o711)
-    done = h.run_program(*argv, "--socket-mode", "0666")
+    done = run_program(*argv, "--socket-mode", "0666")
     equal(done.returncode, 0, done)
     equal(done.stdout.count("open to others"), 2, done.stdout)
     equal(done.stdout.count("everybody"), 1, done.stdout)
@@ -513,9 +486,9 @@ def check_says_what_is_open():
 
 @tap.test("a socket that everybody may connect to is said, own or inherited")
 def open_socket_is_said():
-    listen = h.listening_socket(h.Scratch.new("units") + "/socket")
-    for w in (h.Worker("--socket-mode", "0666"), h.Worker(listen=listen)):
-        lines = [h.logfmt(line)["event"] for line in w.log_lines()]
+    listen = listening_socket(Scratch.new("units") + "/socket")
+    for w in (Worker("--socket-mode", "0666"), Worker(listen=listen)):
+        lines = [logfmt(line)["event"] for line in w.log_lines()]
         equal(lines.count("socket-mode"), 1)
         w.stop()
     listen.close()
@@ -528,23 +501,23 @@ PRIORITY = {"error": 3, "warning": 4, "info": 6}
 
 def journalled(where=lambda st: f"{st.st_dev}:{st.st_ino}"):
     """A worker whose standard error is the journal, as systemd says it."""
-    folder = h.Scratch.new("journal")
-    h.write(os.path.join(folder, "stderr"), "")
-    return h.Worker(folder=folder, env={
+    folder = Scratch.new("journal")
+    write_file(os.path.join(folder, "stderr"), "")
+    return Worker(folder=folder, env={
         "JOURNAL_STREAM": where(os.stat(os.path.join(folder, "stderr")))})
 
 
 @tap.test("where standard error is the journal each line has its level")
 def journal_gets_levels():
     w = journalled()
-    equal(w.post(BODY, signed(BODY)).status, 200)
-    equal(w.post(BODY, signed(BODY, secret="other")).status, 401)
-    h.write(w.secret_file, "short\n")   # said as a warning
-    equal(w.get(h.PATH + "/ready").status, 200)
+    equal(w.send(BODY).status, 200)
+    equal(w.send(BODY, secret="other").status, 401)
+    write_file(w.secret_file, "short\n")   # said as a warning
+    equal(w.get(PATH + "/ready").status, 200)
     w.stop()
     lines = [re.match(r"<(\d)>(ts=.*)", line) for line in w.log_lines()]
     assert all(lines), w.log()
-    levels = {h.logfmt(m[2])["level"]: int(m[1]) for m in lines}
+    levels = {logfmt(m[2])["level"]: int(m[1]) for m in lines}
     equal({"warning", "info"} - set(levels), set())
     equal(levels, {k: PRIORITY[k] for k in levels})
 
@@ -557,15 +530,15 @@ def other_logs_get_no_level(_name, where):
     w = journalled(where)
     w.stop()
     for line in w.log_lines():
-        h.logfmt(line)
+        logfmt(line)
 
 
 @tap.test("an error has a level of its own there, and what has none is one")
 def error_level():
-    folder = h.Scratch.new("journal")
-    path = h.write(os.path.join(folder, "stderr"), "")
+    folder = Scratch.new("journal")
+    path = write_file(os.path.join(folder, "stderr"), "")
     st = os.stat(path)
-    w = h.Worker(folder=folder, secret=None, env={
+    w = Worker(folder=folder, secret=None, env={
         "JOURNAL_STREAM": f"{st.st_dev}:{st.st_ino}"})
     w.stop()
     assert re.search(r"^<3>ts=\S+ level=error event=no-secret ", w.log(),
@@ -577,17 +550,14 @@ def error_level():
 
 @tap.test("strangers' refusals are counted always, and written seldom")
 def refusals_are_limited():
-    w = h.Worker()
+    w = Worker()
     sent = 400
     for n in range(sent):
         answer = w.post(BODY, signed(BODY, secret="other") if n % 2 else {})
         equal(answer.status, 401)
-    equal(w.post(BODY, signed(BODY)).status, 200)
-    text = w.get(h.PATH + "/metrics").body.decode()
-    counted = re.findall(r'^sentry_webhooks_hooks_total\{.*result='
-                         r'"unauthentic"\} (\d+)$', text, re.M)
-    equal(sum(map(int, counted)), sent)
-    lines = [h.logfmt(line) for line in w.log_lines()]
+    equal(w.send(BODY).status, 200)
+    equal(w.metric("hooks_total", 'result="unauthentic"'), sent)
+    lines = [logfmt(line) for line in w.log_lines()]
     said = sum(x.get("status") == "401" for x in lines)
     assert 10 <= said <= sent / 2, said
     equal(sum(x.get("status") == "200" for x in lines), 1)
@@ -617,62 +587,60 @@ def places(pid, needle):
 
 
 def need_memory():
-    if h.WRAPPER or h.sanitized():
-        raise h.Skip("the memory would be a sanitizer's or valgrind's")
+    if WRAPPER or sanitized():
+        raise Skip("the memory would be a sanitizer's or valgrind's")
     try:
         with open("/proc/self/smaps", encoding="utf-8") as f:
             assert "VmFlags" in f.read()
         child = subprocess.Popen(["sleep", "20"])
         try:
-            places(child.pid, h.SECRET.encode())
+            places(child.pid, SECRET.encode())
         finally:
             child.kill()
             child.wait()
     except (OSError, AssertionError) as error:
-        raise h.Skip("a process's memory cannot be looked at") from error
+        raise Skip("a process's memory cannot be looked at") from error
 
 
 @tap.table("a secret from {} stands in locked memory alone, out of dumps", [
-    ("a file", h.SECRET, None),
-    ("the environment", None, {"SENTRY_CLIENT_SECRET": h.SECRET})])
+    ("a file", SECRET, None),
+    ("the environment", None, {"SENTRY_CLIENT_SECRET": SECRET})])
 def secret_in_locked_memory(_name, secret, env):
     need_memory()
-    w = h.Worker(secret=secret, env=env)
+    w = Worker(secret=secret, env=env)
     for tries in (0, 50):
         for _ in range(tries):
-            equal(w.post(BODY, signed(BODY)).status, 200)
-            equal(w.post(BODY, signed(BODY, secret="other")).status, 401)
-        found = places(w.process.pid, h.SECRET.encode())
+            equal(w.send(BODY).status, 200)
+            equal(w.send(BODY, secret="other").status, 401)
+        found = places(w.process.pid, SECRET.encode())
         equal(len(found), 1)
         assert "lo" in found[0] and "dd" in found[0], found
     with open(f"/proc/{w.process.pid}/environ", "rb") as f:
-        assert h.SECRET.encode() not in f.read()
+        assert SECRET.encode() not in f.read()
 
 
 @tap.test("secrets that cannot be locked are said once, and used")
 def unlocked_secrets_are_said():
     need("setpriv", "prlimit")
     need_root()
-    if h.WRAPPER or h.sanitized():
-        raise h.Skip("a sanitizer or valgrind locks nothing")
-    h.WRAPPER[:] = ["setpriv", "--bounding-set=-ipc_lock",
-                    "prlimit", "--memlock=0"]
-    try:
-        w = h.Worker()
-    finally:
-        h.WRAPPER[:] = []
-    h.write(w.secret_file, "# again\n" + h.SECRET + "\n", 0o600)
-    equal(w.post(BODY, signed(BODY)).status, 200)
-    said = [h.logfmt(line)["event"] for line in w.log_lines()]
+    if WRAPPER or sanitized():
+        raise Skip("a sanitizer or valgrind locks nothing")
+    with wrapped("setpriv", "--bounding-set=-ipc_lock", "prlimit",
+                 "--memlock=0"):
+        w = Worker()
+    write_file(w.secret_file, "# again\n" + SECRET + "\n", 0o600)
+    equal(w.send(BODY).status, 200)
+    said = [logfmt(line)["event"] for line in w.log_lines()]
     equal(said.count("secret-memory"), 1, said)
     assert "secret-file" in said, said          # it was read again
 
 
 @tap.test("a worker that crashes leaves no core")
 def crash_leaves_no_core():
-    w = h.Worker()
+    w = Worker()
     with open(f"/proc/{w.process.pid}/limits", encoding="ascii") as f:
-        limits = re.search(r"^Max core file size +(\S+) +(\S+)", f.read(), re.M)
+        limits = re.search(r"^Max core file size +(\S+) +(\S+)", f.read(),
+                           re.M)
     equal(limits.groups(), ("1", "1"))
 
 
