@@ -211,7 +211,7 @@ class EventApi:
             return "a number is out of range", i
         return self.poison(event), i
 
-    def judge(self, s, events, sizes=None, broken=False):
+    def answer_events(self, s, events, sizes=None, broken=False):
         """What the real one does."""
         sizes = sizes or [(0, False) for _ in events]
         for i, event in enumerate(events):
@@ -239,7 +239,7 @@ class EventApi:
     def act(self, s, events, misdeed, path, sizes=None, broken=False):
         if misdeed is None or (misdeed in TAKES and
                                any(map(self.poison, events))):
-            return self.judge(s, events, sizes, broken)
+            return self.answer_events(s, events, sizes, broken)
         if misdeed in TAKES:
             self.take(events)
         self.note(events, misdeed)

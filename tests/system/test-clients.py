@@ -220,7 +220,7 @@ def endless_request_holds_up_nobody(site, w):
     for _ in range(5):
         lock = w.lock()
         slow = []
-        for _ in range(3):              # all in one commit with the next
+        for _ in range(3):              # in one commit with the next hook
             id, data = raw_hook()
             s = connect(w.socket)
             s.sendall(data[:-8])        # without the end of STDIN
@@ -291,7 +291,7 @@ def sigterm_on_kept_connections():
     untold = []
 
     def ask(s):
-        """One after the other, until one is not taken."""
+        """Sends one request after the other, until one is not taken."""
         while True:
             try:
                 s.sendall(request)
@@ -325,7 +325,7 @@ def sigterm_on_kept_connections():
 
 
 def books_of_kept(w, load, figures, name):
-    """kept_once(), where a row may have been seen again."""
+    """kept_once(), though nginx may have sent a hook twice."""
     db = open_db(w.db, write=True)
     db.execute("UPDATE webhook SET seen = 1")
     db.close()

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The process that ends anywhere: kill -9 at each system call between accept
-and answer, and a thousand times amid all who use the database at once; an
-allocation that fails, each one in turn. RUNTESTS_FULL=1 for every call, every
-kill and every allocation; else a choice of them."""
+"""The worker is killed anywhere: at each system call between accept and answer,
+and a thousand times while others use the database; or one of its allocations
+fails, each one in turn. RUNTESTS_FULL=1 for every call, every kill and every
+allocation; else a choice of them."""
 import ctypes
 import os
 import random
@@ -69,13 +69,14 @@ def calls_of(w, act):
     trace.stop()
     calls = {m[1] for m in (re.match(r"\d+ +(\w+)\(", line)
                             for line in trace.lines()) if m}
-    # What a thread is blocked in when nothing happens is not of the hook.
+    # An idle thread is blocked in these: no hook needs them.
     return sorted(calls - {"restart_syscall", "rt_sigtimedwait",
                            "exit", "exit_group"})
 
 
 def is_dead(w):
-    """One that is about to die answers nothing."""
+    """Asks until it answers or has died: a worker that is about to die does
+    neither."""
     while w.process.poll() is None:
         try:
             if w.get(timeout=0.5).status == 200:
@@ -101,8 +102,9 @@ def killed_at(w, call, n, act):
 
 
 def matrix(w, calls, act, each=lambda done: None):
-    """Kills at every call, 1st, 2nd, ... until the act is done first. The
-    short form takes the first of each."""
+    """For each call: kills the worker at the first such call of an act, then at
+    the second, ... until the act is done before it comes to that call. The
+    short form kills at the first alone."""
     points = 0
     for call in calls:
         for n in range(1, MOST if FULL else 2):
@@ -129,7 +131,8 @@ def one_hook(w):
 
 
 def crash_matrix(name, w, least):
-    """Over one hook each; those without an answer are never sent again."""
+    """The matrix of one hook for each kill. A hook that gets no answer is not
+    sent again."""
     ledger = Ledger(name)
     calls = calls_of(w, lambda: ledger.post(w))
     points = matrix(w, calls, one_hook(w),
@@ -172,8 +175,7 @@ def kill_at_each_call_of_draining():
     site = one_thread()
     w = site.worker
     ledger = Ledger("kill -9 at each call, spool to database")
-    # What is brought in can only be killed while there is some: anew for
-    # each point.
+    # Each kill needs hooks in the spool that are just being brought in.
 
     def act(dead):
         lock = w.lock()
@@ -296,7 +298,7 @@ def kills_amid_everything(site, w):
 # ---- an allocation that fails --------------------------------------------
 
 def json_c_looks():
-    """Whether json-c looks at its own allocations (0.17 and later)."""
+    """Whether json-c checks its own allocations (0.17 and later do)."""
     try:
         library = ctypes.CDLL("libjson-c.so.5")
     except OSError:

@@ -193,7 +193,7 @@ def renamed_spool_folder(site, w):
 
 
 def several(ledger, w, count):
-    """So many hooks in the spool of a worker that is killed then."""
+    """Puts so many hooks into the spool of a worker, and kills it."""
     lock = w.lock()
     ledger.post_all(w, count)
     equal(len(w.spooled()), count)
@@ -214,7 +214,7 @@ def foreign_spool_files_come_in(site, w):
     until(lambda: w.hook_count() == 300)
     looks = sum(" = 0" in line for line in trace.lines())
     trace.stop()
-    # One may have come too early, and one after the last.
+    # It may look once before the files are there, and once after the last.
     assert looks <= 4, f"{looks} looks at the folder"
     ledger.close(w, exactly=True)
 
@@ -422,7 +422,7 @@ def small_blocks_nearly_full(spare):
         w.argv += ["--spool", os.path.join(w.folder, "sp")]
         ledger = Ledger(f"ext4 with blocks of 1 KiB, {spare} left")
         ledger.post_all(w, 3)
-        w.kill()                        # its log is whole, and long
+        w.kill()                        # its log stays, and is long
         os.unlink(w.db + "-shm")
         disk.leave(spare)
         done = run_program("--check", "--db", w.db, "--secret-file",
@@ -482,8 +482,8 @@ def disk_mounted_read_only(disks, start):
 
 
 def rests(w):
-    """Nothing to do, and it does nothing: a busy loop would make thousands
-    of calls in a second."""
+    """Asserts that the worker has nothing to do, and does nothing: a busy loop
+    would make thousands of calls in a second."""
     trace = Strace(w, calls=["openat", "unlinkat", "renameat2"])
     time.sleep(1)                       # a measure's length, not luck
     trace.stop()
@@ -612,7 +612,8 @@ def failed_sync_beside_reader():
     ledger = Ledger("fdatasync fails once beside a reader")
     equal(ledger.post(w), 200)
     reader = Snapshot(w.db)
-    equal(ledger.post(w), 200)          # so the log has what it needs not
+    # So the log has frames that the reader does not need.
+    equal(ledger.post(w), 200)
     trace = Strace(w, "fdatasync:error=EIO:when=1", path=w.db + "-wal")
     equal(ledger.post(w), 200)
     until(lambda: "somebody reads" in w.log(), w.log()[-900:])

@@ -40,7 +40,8 @@ def alive():
 
 
 def serves(w):
-    """False once it has ended; one that is about to answers nothing."""
+    """Asks until it answers, or has ended (False): a worker that is about to
+    end does neither."""
     while w.process.poll() is None:
         try:
             return w.get().status == 200
@@ -433,17 +434,17 @@ def get_values_amid_body():
         "SELECT body FROM webhook ORDER BY id")]
     equal(stored[:len(sent)], sent)
     equal(w.stop(), 0)
-    # What the compiler's guard says of libfcgi's stack is no fault of ours.
+    # libfcgi may overflow its stack here, and the compiler's guard says so.
     Worker.every.remove(w)
 
 
 @tap.test("500 requests with flipped bytes store nothing unsigned")
 def flipped_bytes_store_nothing_unsigned():
-    dice = random.Random(20260111)
+    rng = random.Random(20260111)
     for _ in range(500 if SLOW == 1 else 100):
         data = bytearray(WHOLE)
-        for _ in range(dice.choice((1, 1, 2, 5, 30))):
-            data[dice.randrange(len(data))] = dice.randrange(256)
+        for _ in range(rng.choice((1, 1, 2, 5, 30))):
+            data[rng.randrange(len(data))] = rng.randrange(256)
         throw(bytes(data))
     alive()
     bad = [r["body"][:80] for r in W.rows("SELECT body FROM webhook")
@@ -453,12 +454,12 @@ def flipped_bytes_store_nothing_unsigned():
 
 @tap.test("300 requests of chance bytes leave the worker alive")
 def random_bytes_are_survived():
-    dice = random.Random(20260112)
+    rng = random.Random(20260112)
     for _ in range(300 if SLOW == 1 else 60):
-        data = dice.randbytes(dice.randrange(1, 400))
-        if dice.random() < 0.7:
-            data = bytes([1, dice.randrange(1, 12), 0, 1]) + data
-        throw(START + data if dice.random() < 0.5 else data)
+        data = rng.randbytes(rng.randrange(1, 400))
+        if rng.random() < 0.7:
+            data = bytes([1, rng.randrange(1, 12), 0, 1]) + data
+        throw(START + data if rng.random() < 0.5 else data)
     alive()
 
 
@@ -506,7 +507,7 @@ def dripping_body_is_cut_off():
 
 
 def drip(s):
-    """One more byte. False: it was cut off, by then with an answer."""
+    """Sends one more byte. False if the connection was cut off."""
     try:
         s.send(b"x")
         if not select.select([s], [], [], 0)[0]:

@@ -64,7 +64,8 @@ def calls_before_answer(w, trace):
 
 
 def order(calls, *wanted):
-    """Each of these stands in the calls, behind the one before it."""
+    """Asserts that these calls were made in this order. Others may stand
+    between them."""
     at = 0
     for want in wanted:
         while at < len(calls) and not all(w in calls[at] for w in want):
@@ -81,11 +82,11 @@ def answer_comes_after_sync():
     until(w.answers)
     tracer = Strace(w, calls=["pwrite64", "write", "fsync", "fdatasync",
                               "renameat", "renameat2", "rename", "sendto"])
-    w.send()                                     # opens what is opened late
+    w.send()                                     # so that all files are open
     order(calls_before_answer(w, tracer.log),
           ("pwrite64", "outbox.db-wal"), ("fdatasync", "outbox.db-wal"))
     lock = w.lock()
-    os.rmdir(w.spool)           # made anew, and that synced too
+    os.rmdir(w.spool)           # it is made again, and its folder is synced
     order(calls_before_answer(w, tracer.log), ("fsync", folder + ">"),
           ("write(", "outbox.db-spool"), ("sync(", "outbox.db-spool/"),
           ("rename", ".hook"), ("fsync", "outbox.db-spool>"))
@@ -127,7 +128,8 @@ def reader_snapshot_under_load(site, w):
     assert SLOW > 1 or grown > size * figures["ok"], \
         f"the WAL has only {grown} bytes"
     reader.release()
-    # Two hooks do: a checkpoint behind one, a new beginning with the next.
+    # Two hooks are enough: a checkpoint comes after the first, and with the
+    # second the WAL begins anew.
     until(lambda: ledger.post(w) == 200 and w.metric("wal_bytes") <= limit,
           "the WAL stays as long")
     print(f"# the WAL had {grown:.0f} bytes", flush=True)
@@ -317,7 +319,7 @@ def spooled_delivery_twice_is_one_row(site, w):
     headers = signed(raw)
     for _ in range(2):
         equal(w.post(raw, headers).status, 200)
-        time.sleep(0.002)               # in one millisecond it is one receipt
+        time.sleep(0.002)               # within a millisecond both count as one
     lock.release()
     equal(w.post(raw, headers).status, 200)
     until(lambda: w.hook_count() == 1 and w.spool_is_empty())
@@ -584,7 +586,7 @@ def clock_jumps():
         for jump in (DAY, -DAY, 0) * (20 if FULL else 1):
             clock.jump(jump)
             lock = w.lock()
-            before = len(w.spooled())   # past the commit wait
+            before = len(w.spooled())   # it waits as long as --commit-wait says
             until(lambda: len(w.spooled()) > before, "nothing is spooled")
             lock.release()
             w.stores()

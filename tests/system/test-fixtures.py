@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Hooks that Sentry really sends, where folders of them lie beside the
-repository: each is answered and stored, each signature judged rightly.
+repository: each is answered and stored, each signature is checked.
 
 In the first folder a file is named RESOURCE.ACTION.SOURCE.json; some tell of
 one thing twice. In the second a name's first word is the resource, the action
@@ -136,7 +136,7 @@ def unsigned_legacy_is_401(name, headers):
 JUDGES = {}
 
 
-def judge(secret):
+def receivers_for(secret):
     """A site whose only secret is the vector's."""
     if secret not in JUDGES:
         w = Worker(secret=secret)
@@ -151,7 +151,7 @@ def is_object(body):
         return False
 
 
-def verdict(vector, body):
+def expected_answer(vector, body):
     if vector["signature"] == "":
         return 401, {"error": "Missing sentry-hook-signature header"}
     if len(vector["signature"]) != 64:
@@ -163,15 +163,15 @@ def verdict(vector, body):
     return 200, {"received": True}
 
 
-@tap.table("signature vector {} is judged as it says", VECTORS)
+@tap.table("signature vector {} is answered as it says", VECTORS)
 def signature_vector(name, vector):
     body = base64.b64decode(vector["body_b64"])
     equal(len(body), vector["body_bytes"])
-    worker, nginx = judge(vector["secret"])
+    worker, nginx = receivers_for(vector["secret"])
     before = worker.value("SELECT coalesce(sum(seen), 0) FROM webhook")
     headers = signed(body, vector["resource"])
     headers["Sentry-Hook-Signature"] = vector["signature"]
-    status, text = verdict(vector, body)
+    status, text = expected_answer(vector, body)
     for via in (nginx, worker):
         answer = via.post(body, headers)
         equal((answer.status, answer.body), (status, compact(text)), via)

@@ -376,7 +376,7 @@ def missing_length_through_nginx():
     equal(W.hook_count(), before)
 
 
-@tap.test("a chunked body is judged as any other through nginx")
+@tap.test("a chunked body is taken as any other through nginx")
 def chunked_body_through_nginx():
     body = compact(issue())
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in (

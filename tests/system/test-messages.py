@@ -19,7 +19,7 @@ from worker import BRIEF, Worker
 need_program()
 tap = Tap()
 BODY = compact(issue())
-# Root without the right to pass over modes; they are its own files.
+# Root without its right to open what a mode forbids.
 NO_OVERRIDE = ["setpriv", "--bounding-set=-dac_override,-dac_read_search",
                "--"]
 
@@ -197,7 +197,7 @@ def odd_secret_is_warned_of(_name, form, word):
         equal([(x["level"], x["secret"]) for x in said], [("warning", name)])
         assert word in said[0]["msg"], said
         assert SECRET not in w.log(), "the secret is in the log"
-        # It may be one all the same.
+        # Odd as it is, it may be the secret.
         equal(w.send(BODY, secret=key).status, 200)
         equal(w.stop(), 0)
 

@@ -228,8 +228,8 @@ def rows_are_counted_by_one():
         s = connect(worker.socket)
         s.sendall(request)
         all_of_them.append(s)
-        # The first hangs, alone: what a thread takes at once it does one by
-        # one.
+        # The first request hangs. Each of the others has to come to another
+        # thread: what one thread takes at once it does one by one.
         until(trace.lines)
     answered = {}
 
@@ -282,7 +282,7 @@ def rows_and_ages_by_state():
              "WHEN 4 THEN 'pending' WHEN 5 THEN 'acked' ELSE 'unmapped' "
              "END")
     got = worker.metrics()
-    # The first by id speaks for a state: 3, though 4 is older here.
+    # A state's age is that of its first row by id: of 3, though 4 is older.
     for state, rows, first in (("pending", 2, 3), ("unmapped", 1, 6),
                                ("acked", 1, 5), ("dead", 1, 2)):
         key = f'{{state="{state}"}}'

@@ -142,7 +142,7 @@ def database_taken_away_from_readers(name, away, snapshot, make):
         until(lambda: len(w.spooled()) > 50, w.log()[-900:])
         until(lambda: "event=database-moved" in w.log(), w.log()[-900:])
         reader.execute("COMMIT")
-    # Before that one would see the old log in the new file.
+    # A shell that opens the new file earlier would see the old log.
     until(lambda: w.log_count("event=database-open") > 1, w.log()[-900:])
     until(lambda: w.readable_count() > 100, "no hook comes in")
     no_answer_but_200(ledger.load(load))
@@ -255,7 +255,8 @@ def newest_row_deleted(site, w):
 
 
 def held_log(name):
-    """A site with five hooks in the log alone, since somebody reads."""
+    """A site whose last five hooks stand in the log alone, since a reader
+    holds a snapshot."""
     site = Site()
     w = site.worker
     ledger = Ledger(name)
@@ -342,7 +343,7 @@ def filled():
 
 
 def start_anew(w):
-    """What somebody would do: away with all of it."""
+    """Renames the database and its log, as a person would."""
     for suffix in "", "-wal", "-shm":
         if os.path.exists(w.db + suffix):
             os.rename(w.db + suffix, w.db + ".bad" + suffix)

@@ -349,7 +349,7 @@ PASSWORD = "pw-7f3a-not-to-be-seen"
 
 
 def visible(deliver):
-    """What others see of it: its arguments, and its log."""
+    """All that others can see: its arguments, and its log."""
     with open(f"/proc/{deliver.process.pid}/cmdline", "rb") as f:
         return f.read().decode() + deliver.log()
 
@@ -372,7 +372,7 @@ def password_is_hidden():
     deliver = Deliverer(outbox, "--to", url)
     deliver.reaches({"acked": 2})
     assert PASSWORD not in visible(deliver)
-    # The server knows it no more: it is waited for, without a word of it.
+    # The server now has another password: ours is refused, and not logged.
     server.conf = 'authorization { user: u, password: "another" }'
     server.stop()
     server.start()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The page to look at: behind nginx's login and as plain CGI, over rows that
-others would love to be markup. It reads only, and takes its time from no one.
-With RUNTESTS_FULL also in a real Chromium, where there is one."""
+"""The page: behind nginx's login and as plain CGI, over rows whose texts try to
+be markup. It only reads, and holds up nobody. With RUNTESTS_FULL also in a
+real Chromium, where there is one."""
 import base64
 import hashlib
 import html.parser
@@ -184,7 +184,7 @@ WAYS = [("behind nginx", behind_nginx), ("as plain CGI", cgi),
 # ---- what every answer is ------------------------------------------------
 
 def parse(answer, status=200):
-    """The tree of an answer that keeps all its promises."""
+    """The tree of an answer, after all checks that every answer has to pass."""
     equal((answer.status, answer.headers.get("content-type")),
           (status, HTML), answer)
     text = answer.body.decode("utf-8")
@@ -285,7 +285,7 @@ def shown(text):
 @tap.table("the overview is whole, harmless and accessible {}", WAYS)
 def overview_is_accessible(_way, get):
     def whole():
-        """Without the parts that the page gave up, for want of time."""
+        """The tree; None if the page left out a part for lack of time."""
         tree = parse(get())
         faults = [text_of(n) for n in tree.iter() if n.get("class") == "fault"]
         assert all("more than can be looked" in x for x in faults), faults
@@ -707,7 +707,7 @@ def chromium(*options, url):
 
 
 class Elements(html.parser.HTMLParser):
-    """What the browser has made of it: our elements alone."""
+    """The elements that the browser has made of it."""
 
     def handle_starttag(self, tag, attrs):
         assert tag in TAGS, tag

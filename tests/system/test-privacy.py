@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Personal data: --redact keeps none of it, wherever a hook goes;
---erase-person and --erase-project take everything away, and no more."""
+"""Personal data: with --redact none of it is kept, on no way of a hook;
+--erase-person and --erase-project delete all of it, and nothing else."""
 import json
 import os
 import subprocess
@@ -42,7 +42,7 @@ def personal_error(**more):
 
 
 def feedback(name, **more):
-    """An alert about feedback, whose author evidence alone names."""
+    """An alert about feedback: its author is named in the evidence alone."""
     return compact(event_alert(
         title=f"User Feedback: {name} is stuck",
         message=f"stuck, says {name.upper()}", occurrence={
@@ -53,7 +53,7 @@ def feedback(name, **more):
 
 
 def every_byte(w):
-    """All that is kept, on disk and to be read, of every table and file."""
+    """The bytes of all files in the worker's folder."""
     found = b""
     for folder, _, names in os.walk(w.folder):
         for name in names:
@@ -120,7 +120,7 @@ def without_redact_all_is_kept():
           "the spool")
 def same_delivery_either_way():
     w = Worker(*BRIEF)
-    # What a dedupe key is made of holds an address, and there is no event id.
+    # The dedupe key is made from an address, and there is no event id.
     alert = event_alert(rule="mail-" + MAIL)
     bodies = [(personal_error(), "error"),
               (compact(alert), "event_alert"),

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""sentry-replay: which rows it chooses, that it touches no other, what it
-says before it does, and how it goes together with those who write too."""
+"""sentry-replay: which rows it chooses, that it changes no other, what it says
+before, and how it works beside others who write."""
 import os
 import pty
 import re
@@ -68,7 +68,7 @@ class ReplayOutbox(Outbox):
             db.close()
 
     def changed(self, before):
-        """The ids that a replay has touched, and nothing but right."""
+        """The ids of the rows that a replay has changed, each as it should."""
         now = now_ms()
         after = self.dump()
         equal(sorted(after), sorted(before), "rows came or went")

@@ -1,9 +1,10 @@
-"""The house's structure: which room may use which, which file alone opens
-which library, what is pure, and how long files and functions are.
+"""The structure of the code: which folder may use which, which file alone
+includes which library, what is pure, and how long files and functions are.
 
-A room uses another when a file in it names a function, type, constant or
-macro that a header over there declares, however that header came in. An arrow
-that is not in the table is a decision: put it there, or go without.
+A folder uses another when one of its files names a function, type, constant or
+macro that a header of the other one declares, by whatever way that header was
+included. A use that is not in the table is a decision: add it to the table, or
+do without.
 """
 import glob
 import os
@@ -54,7 +55,8 @@ IMPURE = re.compile(
 
 # What a file uses: types with their tag, other names where they could not be
 # a variable's.
-USED = re.compile(r"\b(?:(?:struct|enum|union)\s+\w+|[A-Z]\w+|\w+_\w+|\w+(?=\())")
+USED = re.compile(
+    r"\b(?:(?:struct|enum|union)\s+\w+|[A-Z]\w+|\w+_\w+|\w+(?=\())")
 # What a header declares: a type, a macro, a function, a constant of an enum.
 DECLARED = re.compile(
     r"^((?:struct|enum|union)\s+\w+)\s*\{"

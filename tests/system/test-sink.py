@@ -97,9 +97,9 @@ def misconfigured_sink_costs_nothing(misdeed, words):
     code, d, row, _ = first_attempt(misdeed, 1200)
     equal((code, row["state"], row["attempts"], row["last_error"]),
           (1, "pending", 0, None))
-    trouble = d.log_events("sink-trouble")
-    equal(len(trouble), 1, "what is said")
-    assert f"HTTP {words}" in trouble[0]["why"], trouble
+    faults = d.log_events("sink-trouble")
+    equal(len(faults), 1, "what is said")
+    assert f"HTTP {words}" in faults[0]["why"], faults
 
 
 @tap.table("{} takes no row: it is said at once, and no row pays", [
@@ -368,8 +368,9 @@ def unanswered_rows_hold_up_nobody():
 
 
 def hangs_for(*workspaces):
-    """A sink that never answers for these workspaces; and what shared a
-    request, which nothing may: workspaces, tried and fresh rows."""
+    """A sink that never answers for these workspaces; and a list that stays
+    empty unless rows of two workspaces, or tried and fresh rows, share a
+    request."""
     api = EventApi()
     tried, mixed = set(), []
 
@@ -498,7 +499,7 @@ def clock_set(_, seconds):
     clock.jump(0)
     come_soon(api, outbox, "after", "ws_1")
     until(lambda: outbox.states() == {"delivered": 55})
-    manager.pings()                 # those of before count for nothing
+    manager.pings()                 # forget those of before
     manager.expect(b"WATCHDOG=1", b"WATCHDOG=1")
     equal(d.stop(), 0)
     manager.close()
@@ -546,7 +547,7 @@ def far_due_times():
 
 def misdeeds(share, seed_):
     """One request in `share` meets a misdeed, each in its turn."""
-    dice = random.Random(seed_)
+    rng = random.Random(seed_)
     turn = [m for m in eventapi.MISDEEDS if m != "close-before"]
 
     lock = threading.Lock()
@@ -559,7 +560,7 @@ def misdeeds(share, seed_):
 
     def choose(events):
         with lock:
-            if dice.random() * share >= 1:
+            if rng.random() * share >= 1:
                 return None
             misdeed = next(m for m in turn if fits(m, events))
             turn.remove(misdeed)

@@ -76,7 +76,7 @@ def recreated_while_running():
         until(lambda: client.count() == 10000, "it does not fill again")
         deliver.reaches({"delivered": 10000}, settle=True)
         lost = set(outbox.ids()) - set(client.ids())
-    # What had settled before is not ours any more.
+    # A row that has settled is not looked after any more.
     equal(len(lost), 0, "rows that are delivered, and nowhere")
     deliver.stop()
     server.stop()
@@ -92,7 +92,7 @@ def recreated_while_nobody_delivers():
         equal(run_once(outbox, "--settle", "60", to=server.url)[0], 0)
         equal(client.count(), 300)
         made_anew(client)
-        # So that the old sequences are there, under other names.
+        # So that the old sequences exist, for other messages.
         for i in range(400):
             client.publish("sentry.observation.other", b"{}")
         until(lambda: client.count() == 400)
