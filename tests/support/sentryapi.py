@@ -14,7 +14,7 @@ import threading
 import time
 import urllib.parse
 
-import harness as h
+from hooks import INSTALLATION, compact, envelope, event_alert, issue, unique
 
 MINUTE = 60000
 TOKEN = "sntrys_0123456789abcdef"
@@ -138,7 +138,7 @@ class Move:
         who, _, self.whom = who.partition(":")
         self.at = base + int(float(minute) * MINUTE)
         self.user = PEOPLE.get(who)
-        self.id = str(h.unique())
+        self.id = str(unique())
 
     def activity(self):
         data = DATA.get(self.kind, {})
@@ -156,7 +156,7 @@ class Move:
 class Issue:
     def __init__(self, title, more, moves, base, release="shop@1.4.2"):
         moves = [Move(words, base) for words in moves.split()]
-        self.id = str(h.unique())
+        self.id = str(unique())
         self.title, self.more = title, dict(more)
         self.release = self.more.pop("release", release)
         self.created, self.moves = moves[0].at, moves[1:]
@@ -164,7 +164,7 @@ class Issue:
 
     def state(self, at):
         """The issue as Sentry would have serialized it then."""
-        out = h.issue(id=self.id, title="ValueError: " + self.title,
+        out = issue(id=self.id, title="ValueError: " + self.title,
                       metadata={"type": "ValueError", "value": self.title},
                       firstSeen=iso(self.created), lastSeen=iso(self.created))
         out = out["data"]["issue"]
@@ -191,14 +191,14 @@ class Issue:
         return {"type": "user", **{k: person[k]
                                    for k in ("id", "name", "email")}}
 
-    def hooks(self, installation=h.INSTALLATION):
+    def hooks(self, installation=INSTALLATION):
         """When Sentry sends what: (ms, resource, body)."""
         if self.release and self.more.get("issueCategory") != "db_query":
-            yield self.created - 500, "event_alert", h.event_alert(
+            yield self.created - 500, "event_alert", event_alert(
                 issue_id=self.id, release=self.release,
                 installation=installation)
         if self.more.get("issueCategory") != "db_query":
-            yield self.created, "issue", h.envelope(
+            yield self.created, "issue", envelope(
                 "created", {"issue": self.state(self.created)}, installation)
         for move in self.moves:
             _, action, resolution = KINDS[move.kind]
@@ -210,7 +210,7 @@ class Issue:
             if action == "assigned":
                 data["assignee"] = {**self.assignee(move)}
                 data["assignee"]["id"] = int(data["assignee"]["id"])
-            body = h.envelope(action, data, installation)
+            body = envelope(action, data, installation)
             if move.user:
                 body["actor"] = {"type": "user", "id": int(move.user["id"]),
                                  "name": move.user["name"]}
@@ -267,7 +267,7 @@ class Answer:
     def __init__(self, status=200, body=b"", headers=None, cut=False,
                  wait=None):
         self.status, self.cut, self.wait = status, cut, wait
-        self.body = body if isinstance(body, bytes) else h.compact(body)
+        self.body = body if isinstance(body, bytes) else compact(body)
         self.headers = headers or {}
 
 

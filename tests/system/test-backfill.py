@@ -10,14 +10,22 @@ import ssl
 import subprocess
 import time
 
-import harness as h
+from database import map_everything, shell_ok
+from environment import (BUILD, LIMIT, MEMORY_ERROR, WRAPPER,
+                         clean_environment, strip_valgrind)
+from expect import equal, until
+from hooks import INSTALLATION, PATH, compact, error, issue, signed, unique
+from process import finish_process, run_program, start_process
+from scratch import Scratch, write_file
+from tap import Skip, Tap, need_program
+from worker import Worker
+
 import sentryapi
-from harness import equal, until
 from sentryapi import ISSUES, MINUTE, Answer, Hold, SentryApi, Story
 
-h.need_program()
-tap = h.Tap()
-PROGRAM = os.path.join(h.BUILD, "sentry-backfill")
+need_program()
+tap = Tap()
+PROGRAM = os.path.join(BUILD, "sentry-backfill")
 OBSERVE = "issue.* event_alert.*"
 STOPPED = 60, 180           # minutes of the story
 
@@ -28,8 +36,8 @@ def base():
 
 
 def post(worker, at, resource, body):
-    raw = h.compact(body)
-    answer = worker.post(raw, h.signed(
+    raw = compact(body)
+    answer = worker.post(raw, signed(
         raw, resource, sentry_hook_timestamp=str(at // 1000)))
     equal(answer.status, 200)
 
@@ -39,11 +47,11 @@ class World:
     missed stands in Sentry's log of failures."""
 
     def __init__(self, api, stopped=STOPPED, options=("--observe", OBSERVE)):
-        self.worker = h.Worker(*options)
+        self.worker = Worker(*options)
         self.api = api
-        self.token = h.write(os.path.join(self.worker.folder, "token"),
+        self.token = write_file(os.path.join(self.worker.folder, "token"),
                              sentryapi.TOKEN + "\n", 0o600)
-        h.map_everything(self.worker.db)
+        map_everything(self.worker.db)
         begin, end = (api.story.base + m * MINUTE for m in stopped)
         for at, resource, body in api.story.hooks():
             if begin <= at < end:
@@ -52,7 +60,7 @@ class World:
                 post(self.worker, at, resource, body)
 
     def argv(self, *words, token=None):
-        return h.WRAPPER + [
+        return WRAPPER + [
             PROGRAM, "--db", self.worker.db, "--org", sentryapi.ORG,
             "--token-file", token or self.token, "--base-url", self.api.url,
             *words]
@@ -63,9 +71,9 @@ class World:
             self.argv(*since, "--observe", OBSERVE, *yes, *words,
                       token=token),
             stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            errors="replace", env=h.clean_environment(env), timeout=h.LIMIT)
-        done.stderr = h.strip_valgrind(done.stderr)
-        assert not h.MEMORY_ERROR.search(done.stderr), done.stderr
+            errors="replace", env=clean_environment(env), timeout=LIMIT)
+        done.stderr = strip_valgrind(done.stderr)
+        assert not MEMORY_ERROR.search(done.stderr), done.stderr
         equal(done.returncode, status, done.stdout + done.stderr)
         assert sentryapi.TOKEN not in done.stdout + done.stderr
         return done
@@ -137,11 +145,11 @@ def _():
     hold = Hold(330)
     api.always.append(("/activities/", hold))
     with open(os.path.join(world.worker.folder, "out"), "wb") as out:
-        cut = h.start(world.argv(*auto, "--observe", OBSERVE, "--yes"),
-                      env=h.clean_environment(), stdout=out, stderr=out)
-        assert hold.reached.wait(h.LIMIT)
+        cut = start_process(world.argv(*auto, "--observe", OBSERVE, "--yes"),
+                      env=clean_environment(), stdout=out, stderr=out)
+        assert hold.reached.wait(LIMIT)
         cut.kill()
-        h.finish(cut)
+        finish_process(cut)
         hold.release()
     some = world.filed()
     assert 100 < some < 500, some
@@ -176,7 +184,7 @@ def alone(**how):
 
 @tap.test("--help tells every option, in 80 columns; --version the package's")
 def _():
-    done = subprocess.run(h.WRAPPER + [PROGRAM, "--help"],
+    done = subprocess.run(WRAPPER + [PROGRAM, "--help"],
                           capture_output=True, text=True)
     equal(done.returncode, 0)
     for word in ("--org", "--app", "--token-file", "--base-url", "--since",
@@ -184,9 +192,9 @@ def _():
                  "--redact", "--installation", "--ca", "--timeout", "--db"):
         assert word in done.stdout, word
     assert all(len(x) <= 80 for x in done.stdout.splitlines())
-    done = subprocess.run(h.WRAPPER + [PROGRAM, "--version"],
+    done = subprocess.run(WRAPPER + [PROGRAM, "--version"],
                           capture_output=True, text=True)
-    equal(done.stdout.split()[1], h.run_program("--version").stdout.split()[1])
+    equal(done.stdout.split()[1], run_program("--version").stdout.split()[1])
 
 
 USAGE = [
@@ -220,14 +228,14 @@ USAGE = [
 
 @tap.table("{} exits 64 with a line", USAGE)
 def _(_, words):
-    folder = h.Scratch.new("usage")
+    folder = Scratch.new("usage")
     files = {"T": "token", "BLANK": "a b", "EMPTY": "\n\n"}
     for name, text in files.items():
-        h.write(os.path.join(folder, name), text)
-    done = subprocess.run(h.WRAPPER + [PROGRAM, *words], cwd=folder,
+        write_file(os.path.join(folder, name), text)
+    done = subprocess.run(WRAPPER + [PROGRAM, *words], cwd=folder,
                           stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, env=h.clean_environment())
-    err = h.strip_valgrind(done.stderr)
+                          text=True, env=clean_environment())
+    err = strip_valgrind(done.stderr)
     equal((done.returncode, done.stdout), (64, ""), err)
     assert err.startswith("sentry-backfill: "), err
 
@@ -388,10 +396,10 @@ def _():
     world = alone()
     world.run()
     equal(world.rows("SELECT DISTINCT installation FROM webhook"),
-          [(h.INSTALLATION,)])
+          [(INSTALLATION,)])
     other = "11111111-2222-3333-4444-555555555555"
-    raw = h.compact(h.issue(installation=other))
-    world.worker.post(raw, h.signed(raw))
+    raw = compact(issue(installation=other))
+    world.worker.post(raw, signed(raw))
     done = world.run(status=1)
     assert "--installation" in done.stderr, done.stderr
     done = world.run("--installation", other)
@@ -419,7 +427,7 @@ def _():
 def _():
     world = World(SentryApi(Story(base(), ISSUES)))
     world.run()
-    done = h.run_program("--reprocess", "--all", "--db", world.worker.db,
+    done = run_program("--reprocess", "--all", "--db", world.worker.db,
                          env={"SENTRY_WEBHOOKS_OBSERVE": OBSERVE})
     assert re.search(r"new observations +0\nwould change +0 ", done.stdout), \
         done.stdout
@@ -428,11 +436,11 @@ def _():
 @tap.test("the time of the last hook is that of the last one that came")
 def _():
     world = alone()
-    h.shell_ok(world.worker.db, "UPDATE webhook SET received_at = 1000000")
+    shell_ok(world.worker.db, "UPDATE webhook SET received_at = 1000000")
     world.run()
     world.worker.stop()         # it knows of its own hooks without asking
     world.worker.start()
-    metrics = world.worker.get(h.PATH + "/metrics").body.decode()
+    metrics = world.worker.get(PATH + "/metrics").body.decode()
     assert re.search(r"last\w+seconds 1000(\.0*)?\n", metrics), metrics
 
 
@@ -446,9 +454,9 @@ def _():
     for at, resource, body in world.api.story.hooks():
         if resource == "issue":
             for more in ({}, {"idempotency_key": os.urandom(16).hex()}):
-                raw = h.compact(body)
+                raw = compact(body)
                 late = 5 * 60 if body["action"] == "created" else 5
-                world.worker.post(raw, h.signed(
+                world.worker.post(raw, signed(
                     raw, sentry_hook_timestamp=str(at // 1000 + late),
                     **more))
                 break
@@ -464,8 +472,8 @@ def _():
     before = world.outbox()
     for at, resource, body in world.api.story.hooks():
         if resource == "issue" and at > world.api.story.base + 60 * MINUTE:
-            raw = h.compact(body)
-            world.worker.post(raw, h.signed(
+            raw = compact(body)
+            world.worker.post(raw, signed(
                 raw, sentry_hook_timestamp=str(at // 1000 + 1),
                 idempotency_key=os.urandom(16).hex()))
     equal(world.outbox(), before)
@@ -487,7 +495,7 @@ def _():
 def _():
     api = SentryApi(Story(base(), ALONE))
     world = World(api, stopped=(0, 1))
-    h.shell_ok(world.worker.db, "UPDATE webhook SET hook_timestamp = "
+    shell_ok(world.worker.db, "UPDATE webhook SET hook_timestamp = "
                "hook_timestamp + 600")
     world.run()
     equal(world.filed(), 0)
@@ -498,7 +506,7 @@ def _():
     for skew in -3600000, 3600000:
         api = SentryApi(Story(base(), ISSUES))
         never, world = World(api, stopped=(0, 0)), World(api)
-        h.shell_ok(world.worker.db,
+        shell_ok(world.worker.db,
                    f"UPDATE webhook SET received_at = received_at + {skew}")
         world.run()
         same(world.outbox(), never.outbox())
@@ -562,13 +570,13 @@ BROKEN = [
     ("a text for a list", 1, "no list", (ISSUE_PATH, Answer(200, b'"x"'))),
     ("null for a list", 1, "no list", (ISSUE_PATH, Answer(200, b"null"))),
     ("a cursor that stays", 1, "lead back",
-     (ISSUE_PATH, lambda: Answer(200, [{"id": str(h.unique())}],
+     (ISSUE_PATH, lambda: Answer(200, [{"id": str(unique())}],
                                  link("0:100:0")))),
     ("a page that stays", 1, "lead back",
      (ISSUE_PATH, lambda: Answer(200, [{"id": "7"}],
-                                 link(f"0:{h.unique()}:0")))),
+                                 link(f"0:{unique()}:0")))),
     ("empty pages for ever", 1, "lead back",
-     (ISSUE_PATH, lambda: Answer(200, [], link(f"0:{h.unique()}:0")))),
+     (ISSUE_PATH, lambda: Answer(200, [], link(f"0:{unique()}:0")))),
     ("33 MB", 1, "more than 32 MB",
      (ISSUE_PATH, Answer(200, b"[" + b" " * 33 * 2**20 + b"]"))),
     ("an error for ever", 75, "status 500", (ISSUE_PATH, Answer(500))),
@@ -610,14 +618,14 @@ def _():
 
 @tap.test("a certificate that nobody vouches for is refused")
 def _():
-    folder = h.Scratch.new("tls")
+    folder = Scratch.new("tls")
     key, cert = (os.path.join(folder, x) for x in ("key.pem", "cert.pem"))
     made = subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
          "-keyout", key, "-out", cert, "-subj", "/CN=127.0.0.1", "-addext",
          "subjectAltName=IP:127.0.0.1"], capture_output=True)
     if made.returncode:
-        raise h.Skip("no openssl")
+        raise Skip("no openssl")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(cert, key)
     world = alone(tls=tls)
@@ -718,7 +726,7 @@ def _():
 def _():
     world = alone()
     world.api.always.append((ISSUE_PATH, Answer(
-        200, wait=lambda: time.sleep(h.LIMIT))))
+        200, wait=lambda: time.sleep(LIMIT))))
     done = world.run("--timeout", "1", status=75)
     assert "imeout" in done.stderr, done.stderr
 
@@ -732,14 +740,14 @@ def _():
                                                   {"Retry-After": "3600"})))
     out = os.path.join(world.worker.folder, "out")
     with open(out, "wb") as f:
-        process = h.start(world.argv("--since", "5h", "--yes"), stdout=f,
-                          stderr=f, env=h.clean_environment())
+        process = start_process(world.argv("--since", "5h", "--yes"), stdout=f,
+                          stderr=f, env=clean_environment())
     until(lambda: "waiting 300 s" in open(out).read())
     for name in "cmdline", "environ":
         with open(f"/proc/{process.pid}/{name}", "rb") as f:
             assert sentryapi.TOKEN.encode() not in f.read(), name
     process.send_signal(signal.SIGTERM)
-    equal(h.finish(process), 75)
+    equal(finish_process(process), 75)
     with open(out) as f:
         text = f.read()
     assert sentryapi.TOKEN not in text and "goes on" in text, text
@@ -759,7 +767,7 @@ def _():
     cut = story.base + 90 * MINUTE
     selection = (f"--org {sentryapi.ORG} --base-url {world.api.url} --since "
                  f"5h --horizon 90 --observe {OBSERVE}")
-    h.shell_ok(world.worker.db, "INSERT INTO backfill (at, selection, since,"
+    shell_ok(world.worker.db, "INSERT INTO backfill (at, selection, since,"
                f" until) VALUES ({int(time.time() * 1000)}, '{selection}', "
                f"{story.base}, {cut})")
     world.run()
@@ -772,15 +780,15 @@ def _():
 def _():
     api = SentryApi(Story(base()).many(100))
     world = World(api)
-    process = h.start(world.argv("--since", "5h", "--yes", "--observe",
-                                 OBSERVE), env=h.clean_environment(),
+    process = start_process(world.argv("--since", "5h", "--yes", "--observe",
+                                 OBSERVE), env=clean_environment(),
                       stdout=subprocess.DEVNULL)
     posted = 0
     while process.poll() is None or posted < 20:
-        raw = h.compact(h.error())
-        equal(world.worker.post(raw, h.signed(raw, "error")).status, 200)
+        raw = compact(error())
+        equal(world.worker.post(raw, signed(raw, "error")).status, 200)
         posted += 1
-    equal(h.finish(process), 0)
+    equal(finish_process(process), 0)
     equal(world.filed(), 150)
     equal(world.rows("SELECT count(*) FROM webhook WHERE resource = 'error'"),
           [(posted,)])

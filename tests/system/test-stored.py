@@ -50,7 +50,7 @@ def webhook_row_of_issue():
     equal(set(row.keys()) - {"id"}, {
         "received_at", "resource", "action", "installation", "request_id",
         "idempotency_key", "hook_timestamp", "secret_name", "dedupe_key",
-        "outcome", "seen", "body", "reprocessed_at"})
+        "outcome", "seen", "body", "origin", "reprocessed_at"})
     assert start - 1000 <= row["received_at"] <= time.time() * 1000 + 1000
     equal((row["resource"], row["action"], row["installation"]),
           ("issue", "created", INSTALLATION))
@@ -58,7 +58,7 @@ def webhook_row_of_issue():
           (headers["Request-ID"], None))
     assert str(row["hook_timestamp"]).startswith(
         headers["Sentry-Hook-Timestamp"])
-    equal((row["outcome"], row["seen"], row["body"], row["reprocessed_at"]),
+    equal((row["outcome"], row["seen"], row["body"], row["origin", "reprocessed_at"]),
           ("observed", 1, raw, None))
     id = body["data"]["issue"]["id"]
     equal(row["dedupe_key"], key(f"{INSTALLATION}:issue:created:{id}"))
