@@ -58,8 +58,8 @@ def webhook_row_of_issue():
           (headers["Request-ID"], None))
     assert str(row["hook_timestamp"]).startswith(
         headers["Sentry-Hook-Timestamp"])
-    equal((row["outcome"], row["seen"], row["body"], row["origin", "reprocessed_at"]),
-          ("observed", 1, raw, None))
+    equal((row["outcome"], row["seen"], row["body"], row["origin"],
+           row["reprocessed_at"]), ("observed", 1, raw, "hook", None))
     id = body["data"]["issue"]["id"]
     equal(row["dedupe_key"], key(f"{INSTALLATION}:issue:created:{id}"))
 
