@@ -115,7 +115,7 @@ set_up(struct db *d, char why[DB_WHY])
 }
 
 /* SQLite never checkpoints by itself, neither after a commit nor when the
- * connection is closed: db_log.c does. */
+ * connection is closed: db_wal.c does. */
 static enum fault
 open_connection(struct db *d, sqlite3 **db, int create)
 {

@@ -81,7 +81,7 @@ enum fault	db_check_integrity(struct db *)
 enum fault	db_shrink(struct db *, unsigned pages)
 		    __attribute__((warn_unused_result));
 
-/* ---- the write-ahead log (db_log.c); none of these in a transaction ---- */
+/* ---- the write-ahead log (db_wal.c); none of these in a transaction ---- */
 
 /* Moves the log into the database when the log has grown long; costs nothing
  * otherwise. The owner does so early enough for the log to stay below 1,000

@@ -1,4 +1,4 @@
-/* What the three files behind db.h share: db.c, db_statement.c and db_log.c.
+/* What the three files behind db.h share: db.c, db_statement.c and db_wal.c.
  * Nobody else may include this. */
 #ifndef DB_PRIVATE_H
 #define DB_PRIVATE_H

@@ -16,10 +16,10 @@
 
 #include "hook/observation.h"
 #include "hook/pii.h"
-#include "store/event_id.h"
-#include "store/spool_file.h"
 #include "hook/redact.h"
+#include "store/replay_id.h"
 #include "store/spool.h"
+#include "store/spool_file.h"
 
 #define BATCH_ROWS	32	/* hooks looked at, and erased, at once */
 #define LOCK_TRIES	100	/* while another process has the lock */
@@ -153,7 +153,7 @@ static void
 add_sent_ids(struct text *sent, struct span id, bool tried)
 {
 	struct span base;
-	unsigned long last = event_id_number(id, &base);
+	unsigned long last = replay_id_number(id, &base);
 
 	for (unsigned long i = 1; i < last; i++) {
 		text_span(sent, base);

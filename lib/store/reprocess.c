@@ -9,7 +9,7 @@
 #include "hook/observation.h"
 #include "hook/pii.h"
 #include "hook/redact.h"
-#include "store/event_id.h"
+#include "store/replay_id.h"
 #include "store/reprocess_compare.h"
 #include "store/store.h"
 
@@ -258,7 +258,7 @@ add_item(struct reprocess *r, struct observation *o)
 		text_span(&item->event_id, db_text(r->reading, SQL_NEXT,
 		    COL_KEY));
 	} else if (span_is(state, "acked") || span_is(state, "delivered")) {
-		event_id_next(&item->event_id, old);
+		replay_id_next(&item->event_id, old);
 	} else {
 		text_span(&item->event_id, old);
 	}

@@ -1,11 +1,11 @@
-#include "store/event_id.h"
+#include "store/replay_id.h"
 
 #include <stdlib.h>
 
 #define NUMBER_MAX	4	/* digits of a replay's number: it has an end */
 
 unsigned long
-event_id_number(struct span id, struct span *base)
+replay_id_number(struct span id, struct span *base)
 {
 	size_t n = id.len, digits;
 	char number[NUMBER_MAX + 1] = "";
@@ -23,10 +23,10 @@ event_id_number(struct span id, struct span *base)
 }
 
 void
-event_id_next(struct text *t, struct span id)
+replay_id_next(struct text *t, struct span id)
 {
 	struct span base;
-	unsigned long number = event_id_number(id, &base);
+	unsigned long number = replay_id_number(id, &base);
 
 	text_span(t, base);
 	text_str(t, "-r");
