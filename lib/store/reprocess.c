@@ -9,6 +9,7 @@
 #include "hook/observation.h"
 #include "hook/pii.h"
 #include "hook/redact.h"
+#include "store/issue_release.h"
 #include "store/replay_id.h"
 #include "store/reprocess_compare.h"
 #include "store/store.h"
@@ -43,12 +44,7 @@ static const char *const statements[STATEMENTS] = {
 	    " AND (?6 IS NULL OR w.action = ?6)"
 	    " AND (?7 IS NULL OR w.outcome = ?7)"
 	    " ORDER BY w.id LIMIT ?8",
-	/* What was known of the issue when the hook came, so that a row stays
-	 * what it was where the rules are what they were. */
-	[SQL_RELEASE] =
-	    "SELECT release FROM issue_release"
-	    " WHERE issue_id = ?1 AND first_seen_at <= ?2"
-	    " ORDER BY min(last_seen_at, ?2) DESC, first_seen_at DESC LIMIT 1",
+	[SQL_RELEASE] = ISSUE_RELEASE_FIND,
 };
 static_assert(STATEMENTS <= DB_STATEMENTS_MAX, "raise DB_STATEMENTS_MAX");
 
@@ -199,30 +195,6 @@ hook_in_row(struct reprocess *r)
 	return hook;
 }
 
-/* Observes with the release that was learned for its issue, where the hook
- * names none. */
-static enum fault
-observe_hook(struct reprocess *r, struct observation *o,
-    const struct hook *hook)
-{
-	struct db *d = r->reading;
-	enum fault f = FAULT_NONE;
-	bool row;
-
-	if (observation_make(o, hook, r->options->observe_list) != 0)
-		return FAULT_MEMORY;
-	if (o->outcome != OUTCOME_OBSERVED || !o->needs_release)
-		return f;
-	db_bind_text(d, SQL_RELEASE, 1, observation_get(o, OBSERVED_ISSUE_ID));
-	db_bind_int(d, SQL_RELEASE, 2, hook->received_at);
-	f = db_step(d, SQL_RELEASE, &row);
-	if (f == FAULT_NONE && row && observation_set_release(o, hook,
-	    db_text(d, SQL_RELEASE, 0)) != 0)
-		f = FAULT_MEMORY;
-	db_finish(d, SQL_RELEASE);
-	return f;
-}
-
 static bool
 project_is_meant(const struct reprocess *r, const struct observation *o)
 {
@@ -320,8 +292,14 @@ compare_hook(struct reprocess *r, struct reprocess_count *c)
 			hook.body = text_view(&redacted);
 		f = rc < 0 ? FAULT_MEMORY : FAULT_NONE;
 	}
+	if (f == FAULT_NONE && observation_make(&o, &hook,
+	    r->options->observe_list) != 0)
+		f = FAULT_MEMORY;
+	/* What was known of the issue when the hook came, so that a row stays
+	 * what it was where the rules are what they were. */
 	if (f == FAULT_NONE)
-		f = observe_hook(r, &o, &hook);
+		f = issue_release_find(r->reading, SQL_RELEASE,
+		    hook.received_at, &hook, &o);
 	if (f == FAULT_NONE && project_is_meant(r, &o))
 		f = compare_observation(r, &o, c);
 	observation_release(&o);

@@ -1,15 +1,27 @@
+/* What the worker keeps: a hook, its row of the outbox, the row's workspace.
+ * store_put() takes these steps, in one transaction of its caller:
+ *   1. backfilled_find()	counts the hook if it was backfilled before it
+ *				came; then no other step follows
+ *   2. put_webhook()		inserts the hook. If it is there already, only
+ *				count_seen() follows
+ *   3. issue_release_find()	may give its observation a release
+ *				(issue_release.h)
+ *   4. store_add_row()		looks for the project's workspace, and inserts
+ *				the row of the outbox
+ *   5. store_put_release()	keeps the release that the hook itself names */
 #include "store/store.h"
 
 #include <assert.h>
 
 #include "store/backfilled.h"
+#include "store/issue_release.h"
 
 #define DEDUPE_KEY_BYTES	16	/* of webhook.dedupe_key */
 
 enum statement {
 	SQL_WEBHOOK, SQL_SEEN, SQL_OUTBOX, SQL_REPLACE, SQL_OUTCOME,
 	SQL_RUN, SQL_RUN_ROWS,
-	SQL_MAP, SQL_PUT_RELEASE, SQL_LAST_RELEASE,
+	SQL_MAP, SQL_PUT_RELEASE, SQL_FIND_RELEASE,
 	SQL_BACKFILLED,
 	SQL_PROBE, SQL_EDITS, SQL_UNMAPPED, SQL_REMAP,
 	SQL_BACKLOG,
@@ -85,15 +97,8 @@ static const char *const statements[STATEMENTS] = {
 	    " ORDER BY installation IS NULL, id LIMIT 1),"
 	    RANK("project_id IS NULL AND project_slug IS NULL") ")",
 #undef RANK
-	[SQL_PUT_RELEASE] =
-	    "INSERT INTO issue_release (issue_id, release, environment,"
-	    " first_seen_at, last_seen_at) VALUES (?1, ?2, ?3, ?4, ?4)"
-	    " ON CONFLICT DO UPDATE SET"
-	    " first_seen_at = min(first_seen_at, ?4),"
-	    " last_seen_at = max(last_seen_at, ?4)",
-	[SQL_LAST_RELEASE] =
-	    "SELECT release FROM issue_release WHERE issue_id = ?1"
-	    " ORDER BY last_seen_at DESC, first_seen_at DESC LIMIT 1",
+	[SQL_PUT_RELEASE] = ISSUE_RELEASE_PUT,
+	[SQL_FIND_RELEASE] = ISSUE_RELEASE_FIND,
 	[SQL_BACKFILLED] = BACKFILLED_FIND,
 	[SQL_PROBE] = "UPDATE workspace_map_edits SET edits = edits",
 	[SQL_EDITS] = "SELECT edits FROM workspace_map_edits",
@@ -175,47 +180,6 @@ count_seen(struct db *d, const struct hook *h, const struct observation *o,
 	if (row)
 		f = db_step(d, SQL_SEEN, &row);
 	db_finish(d, SQL_SEEN);
-	return f;
-}
-
-enum fault
-store_put_issue_release(struct db *d, struct span issue, struct span release,
-    struct span environment, int64_t at)
-{
-	if (issue.len == 0 || release.len == 0)
-		return FAULT_NONE;
-	db_bind_text(d, SQL_PUT_RELEASE, 1, issue);
-	db_bind_text(d, SQL_PUT_RELEASE, 2, release);
-	db_bind_text(d, SQL_PUT_RELEASE, 3,
-	    environment.at == NULL ? span_of("") : environment);
-	db_bind_int(d, SQL_PUT_RELEASE, 4, at);
-	return db_run(d, SQL_PUT_RELEASE);
-}
-
-enum fault
-store_put_release(struct db *d, int64_t received_at,
-    const struct observation *o)
-{
-	return store_put_issue_release(d,
-	    observation_get(o, OBSERVED_ISSUE_ID),
-	    observation_get(o, OBSERVED_RELEASE),
-	    observation_get(o, OBSERVED_ENVIRONMENT), received_at);
-}
-
-/* Gives the observation the release in which its issue was last seen. */
-static enum fault
-find_issue_release(struct db *d, const struct hook *h, struct observation *o)
-{
-	enum fault f;
-	bool row;
-
-	db_bind_text(d, SQL_LAST_RELEASE, 1,
-	    observation_get(o, OBSERVED_ISSUE_ID));
-	f = db_step(d, SQL_LAST_RELEASE, &row);
-	if (row && observation_set_release(o, h,
-	    db_text(d, SQL_LAST_RELEASE, 0)) != 0)
-		f = FAULT_MEMORY;
-	db_finish(d, SQL_LAST_RELEASE);
 	return f;
 }
 
@@ -328,8 +292,7 @@ store_put(struct db *d, const struct hook *h, struct observation *o,
 		stored->duplicate = true;
 		return count_seen(d, h, o, origin, &stored->differs);
 	}
-	if (o->outcome == OUTCOME_OBSERVED && o->needs_release)
-		f = find_issue_release(d, h, o);
+	f = issue_release_find(d, SQL_FIND_RELEASE, INT64_MAX, h, o);
 	if (o->outcome == OUTCOME_OBSERVED && f == FAULT_NONE)
 		f = store_add_row(d, &(struct store_row){
 		    .webhook_id = db_last_id(d), .observation = o,
@@ -340,7 +303,25 @@ store_put(struct db *d, const struct hook *h, struct observation *o,
 	    store_put_release(d, h->received_at, o) : f;
 }
 
-/* ---- what reprocess.h writes ---- */
+/* ---- releases of issues, and what reprocess.h writes ---- */
+
+enum fault
+store_put_issue_release(struct db *d, struct span issue, struct span release,
+    struct span environment, int64_t at)
+{
+	return issue_release_put(d, SQL_PUT_RELEASE, issue, release,
+	    environment, at);
+}
+
+enum fault
+store_put_release(struct db *d, int64_t received_at,
+    const struct observation *o)
+{
+	return store_put_issue_release(d,
+	    observation_get(o, OBSERVED_ISSUE_ID),
+	    observation_get(o, OBSERVED_RELEASE),
+	    observation_get(o, OBSERVED_ENVIRONMENT), received_at);
+}
 
 enum fault
 store_replace_row(struct db *d, const struct store_row *row,

@@ -60,7 +60,7 @@ enum fault	store_mark_observed(struct db *, int64_t webhook_id,
 		    bool *marked) __attribute__((warn_unused_result));
 
 /* Notes the release in which the observation's issue was seen, if it names
- * both. */
+ * both (issue_release.h). */
 enum fault	store_put_release(struct db *, int64_t received_at,
 		    const struct observation *)
 		    __attribute__((warn_unused_result));
