@@ -16,11 +16,13 @@
  *    signed.
  * 2. post_verify(): reads the body and compares its signature. Nothing of the
  *    body is looked at before that.
- * 3. post_observe(): a copy that is the hook's own, redacted if that is asked
- *    for, and what can be observed in it. From here on the hook is authentic,
- *    and every failure to keep it is a loss.
- * 4. writer_put(): hands all of them to the writer's thread, and waits until
- *    it has committed them together, `commit_wait` ms at most.
+ * 3. post_observe(): received_new() copies the headers, takes over the body,
+ *    redacts it with --redact, and makes the observation. The hook is authentic
+ *    by now: a failure to keep it is a loss, and is counted as one.
+ * 4. writer_put(): hands all hooks to the writer's thread, and waits until they
+ *    are committed, `commit_wait` ms at most. Mostly one commit has all of
+ *    them; but not if the transaction is full before (128 hooks, or 1 MiB of
+ *    bodies), or if the schema refuses one of them (writer_commit.c).
  * 5. post_keep(): a hook that the database did not take in time goes to the
  *    spool. Only if neither has it, the answer is 500.
  * 6. post_count() and post_log(): one metric and one line for each.
@@ -119,8 +121,8 @@ post_read_body(struct post *x)
 	return got == length ? ANSWER_RECEIVED : ANSWER_BAD_REQUEST;
 }
 
-/* The body of a request whose signature has not even the form of one is not
- * read. */
+/* Does not read the body if there is no secret, or if the signature is not of
+ * 64 hex digits: such a hook is refused by its headers. */
 static enum answer
 post_verify(struct post *x)
 {

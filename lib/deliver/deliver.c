@@ -1,12 +1,17 @@
 /* The run of delivery. The life of a row:
  *  1. A worker has put it into the outbox: pending, with no attempt.
- *  2. Read: deliver_rows_send() reads rows that are due (queue_reader_take()),
- *     those that were never tried and those that were tried before in turn.
- *  3. In flight: in_flight_add() remembers the row, so that it is not read
- *     again. The row itself is still pending in the outbox.
- *  4. Sink: the sink owns the row (give()) until wait() returns it.
- *  5. Fate: the sink has set it (row_set_fate()); deliver_rows_receive() sets
- *     when a row that was not taken is tried again (retry_wait()).
+ *  2. Read: deliver_rows_send() reads rows that are due (queue_reader_take()).
+ *     In each step it reads rows that were tried before, and then rows that
+ *     were never tried.
+ *  3. In flight: in_flight_add() remembers the row until its fate is written.
+ *     In the outbox the row is still pending, so the next reading finds it
+ *     again: in_flight_pick() passes over it.
+ *  4. Sink: give() hands the row to the sink, wait() returns it.
+ *  5. Fate: before wait() returns the row, the sink sets its fate
+ *     (row_set_fate()). deliver_rows_receive() then sets due_at: when to try
+ *     the row again (retry_wait()), or when to confirm it. But it drops rows
+ *     that are misconfigured, and all but one of those that are unreachable:
+ *     nothing is written for them, and delivery pauses for 1 to 30 seconds.
  *  6. Written: deliver_rows_write() writes the fates of many rows in one
  *     transaction (queue_write_fates()). The row is no longer in flight. In the
  *     outbox it is now `delivered`, `acked`, `dead`, or `pending` again, to be
@@ -17,7 +22,14 @@
  *  8. Pruned: a delivered row that is older than keep_ms is deleted, and then
  *     its hook (queue_prune()).
  * If the process dies, rows from 3 to 5 are still pending, and are sent again,
- * with the same event id. */
+ * with the same event id.
+ *
+ * If a row stays pending:
+ *  - it was not read: queue_reader.c, and the statements in queue.c;
+ *  - it was read and held back: in_flight.c, the share of each workspace;
+ *  - it was not sent, or came back with no fate to write: deliver_rows.c, the
+ *    pause while the sink is unreachable or misconfigured;
+ *  - it was sent, and its fate was not written: queue.c (AS_SENT). */
 #include "deliver/deliver.h"
 
 #include <stdlib.h>

@@ -1,23 +1,24 @@
-/* The writer's thread. Until writer_stop() it repeats, as run_thread() says:
+/* The writer's thread. Until writer_stop(), run_thread() repeats these steps:
  *
  *   1. wait_for_work()		sleeps until there is a request in the queue,
  *				or something else is due
- *   2. do_round()		does all that is due, each in a transaction of
- *				its own:
- *				writer_db_retire()	files that were moved
- *				writer_db_open()	if it is not open
- *				writer_db_check()	can others open it?
- *				writer_commit_queued()	requests: into it
- *				look_at_mapping()	was it edited?
- *				import_spooled()	some hooks of the spool
- *				remap_some()		some unmapped rows
- *   3. end_round()		keeps the log short, and handles a fault: the
- *				writer waits for a lock, and after anything
- *				else leaves the database, to open it anew
- *   4. writer_commit_finish()	while no database is open, tells everybody in
- *				the queue so: their hooks go to the spool
- *
- * A fault in step 2 ends the round. */
+ *   2. do_round()		calls those of these functions that are due; the
+ *				first fault ends the step:
+ *	writer_db_retire()	empties the log of files that were moved away
+ *	writer_db_open()	opens the database, if it is closed
+ *	writer_db_check()	opens it once more, to see damage on the disk
+ *	writer_commit_queued()	commits the hooks of the queue
+ *	look_at_mapping()	sees whether workspace_map was edited
+ *	import_spooled()	commits some hooks of the spool
+ *	remap_some()		looks for the workspaces of some unmapped rows
+ *   3. end_round()		without a fault: a checkpoint, if the log is
+ *				long; after FAULT_BUSY (another process has the
+ *				write lock): nothing, the next round tries
+ *				again; after any other fault: writer_db_leave()
+ *				closes the database, and a later round opens it
+ *   4. writer_commit_finish()	only while the database is closed: all requests
+ *				of the queue end with the fault, and their
+ *				callers put the hooks into the spool */
 #include "store/writer_private.h"
 
 #include <assert.h>
