@@ -79,7 +79,8 @@ reprocess_to_write(const struct options *o, const struct reprocess_count *c)
 	    (o->new_id ? c->delivered : 0);
 }
 
-static void
+/* False: nobody can read the plan. */
+static bool
 reprocess_show_plan(const struct options *o, const struct reprocess_count *c)
 {
 	printf("hooks selected     %lu\n"
@@ -96,7 +97,10 @@ reprocess_show_plan(const struct options *o, const struct reprocess_count *c)
 	if (c->redacted > 0)
 		printf("redacted           %lu: what --redact took out of them "
 		    "is not in their observations\n", c->redacted);
-	fflush(stdout);
+	if (c->tried > 0)
+		printf("tried before       %lu: a sink that has one keeps what "
+		    "it has, since the event id stays\n", c->tried);
+	return fflush(stdout) == 0;
 }
 
 static void
@@ -125,8 +129,7 @@ reprocess_write_rows(struct reprocess_options *o)
 	f = reprocess_run(o, &c, why);
 	reprocess_log_run(o, &c, f);
 	printf("rows written       %lu\n", c.written);
-	if (f != FAULT_NONE)
-		{
+	if (f != FAULT_NONE) {
 		args_error("%s: %s", o->db, why);
 		return 1;
 	}
@@ -144,6 +147,19 @@ reprocess_write_time(struct text *t, const char *option, int64_t ms)
 		return;
 	text_str(t, option);
 	text_str(t, time.iso);
+}
+
+/* As it is where a shell takes it for one word, else in quotes. */
+static void
+reprocess_write_word(struct text *t, const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:@/+-";
+
+	if (word[strspn(word, plain)] == '\0')
+		text_str(t, word);
+	else
+		text_json(t, span_of(word));
 }
 
 /* The selection as somebody would type it, for the table of replays. */
@@ -165,7 +181,7 @@ reprocess_write_words(struct text *t, const struct options *o)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (words[i].value != NULL) {
 			text_str(t, words[i].option);
-			text_str(t, words[i].value);
+			reprocess_write_word(t, words[i].value);
 		}
 }
 
@@ -175,8 +191,7 @@ reprocess_plan_and_write(const struct options *o, struct reprocess_options *r)
 	struct reprocess_count plan = { 0 };
 	char why[DB_WHY];
 
-	if (reprocess_run(r, &plan, why) != FAULT_NONE)
-		{
+	if (reprocess_run(r, &plan, why) != FAULT_NONE) {
 		args_error("%s: %s", o->serve.db, why);
 		return 1;
 	}
@@ -184,7 +199,10 @@ reprocess_plan_and_write(const struct options *o, struct reprocess_options *r)
 		args_error("interrupted; nothing was written");
 		return 1;
 	}
-	reprocess_show_plan(o, &plan);
+	if (!reprocess_show_plan(o, &plan)) {
+		args_error("the plan cannot be shown; nothing was written");
+		return 1;
+	}
 	if (plan.hooks == 0) {
 		args_error("--reprocess: no hook is selected");
 		return 1;

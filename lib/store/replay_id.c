@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#define NUMBER_MAX	4	/* digits of a replay's number: it has an end */
+#define NUMBER_MAX	9	/* digits of a replay's number: it has an end */
 
 unsigned long
 replay_id_number(struct span id, struct span *base)

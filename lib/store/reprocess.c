@@ -18,25 +18,29 @@
 #define WINDOW		4096	/* ids looked at in one reading */
 #define BUSY_TRIES	100	/* for the write lock, of some 50 ms each */
 
-enum statement { SQL_LAST, SQL_NEXT, SQL_RELEASE, STATEMENTS };
+enum statement { SQL_LAST, SQL_AFTER, SQL_NEXT, SQL_RELEASE, STATEMENTS };
 
 /* Columns of SQL_NEXT. */
 enum column {
 	COL_ID, COL_RECEIVED, COL_RESOURCE, COL_REQUEST, COL_IDEMPOTENCY,
 	COL_TIMESTAMP, COL_SECRET, COL_BACKFILLED, COL_KEY, COL_BODY,
 	COL_EVENT_ID, COL_STATE,	/* NULL without a row in the outbox */
-	COL_COMPARED			/* and the further ones, as in table */
+	COL_COMPARED,			/* and the further ones, as in table */
+	COL_RELEASE = COL_COMPARED + 6,
+	COL_ATTEMPTS = COL_COMPARED + 8	/* behind them */
 };
 
 static const char *const statements[STATEMENTS] = {
 	[SQL_LAST] = "SELECT coalesce(max(id), 0) FROM webhook",
+	[SQL_AFTER] =
+	    "SELECT id FROM webhook WHERE id > ?1 ORDER BY id LIMIT 1",
 	[SQL_NEXT] =
 	    "SELECT w.id, w.received_at, w.resource, w.request_id,"
 	    " w.idempotency_key, w.hook_timestamp, w.secret_name,"
 	    " w.origin = 'backfill', lower(hex(w.dedupe_key)), w.body,"
 	    " o.event_id, o.state, o.source_event, o.project_id,"
 	    " o.project_slug, o.issue_id, o.short_id, o.level, o.release,"
-	    " o.environment"
+	    " o.environment, o.attempts"
 	    " FROM webhook w LEFT JOIN outbox o ON o.webhook_id = w.id"
 	    " WHERE w.id > ?1 AND w.id <= ?2 AND w.received_at >= ?3"
 	    " AND (?4 = 0 OR w.received_at <= ?4)"
@@ -211,6 +215,13 @@ has_mark(struct span body, const char *mark)
 	return memmem(body.at, body.len, mark, strlen(mark)) != NULL;
 }
 
+static bool
+is_redacted(struct span body)
+{
+	return has_mark(body, "[email]") || has_mark(body, "[ip]") ||
+	    has_mark(body, "[name]");
+}
+
 /* Takes over the observation. */
 static enum fault
 add_item(struct reprocess *r, struct observation *o)
@@ -269,9 +280,27 @@ compare_observation(struct reprocess *r, struct observation *o,
 		allowed = allowed && op->new_id;
 	} else {
 		c->waiting++;
+		c->tried += db_int(r->reading, SQL_NEXT, COL_ATTEMPTS) > 0;
 		allowed = allowed && op->update;
 	}
 	return allowed ? add_item(r, o) : f;
+}
+
+/* Adds the release that a hook about an issue does not name: the one that its
+ * row has, so that a row stays what it was where the rules are what they were;
+ * without a row the one that was known when the hook came. */
+static enum fault
+find_release(struct reprocess *r, const struct hook *hook,
+    struct observation *o)
+{
+	struct span release = db_text(r->reading, SQL_NEXT, COL_RELEASE);
+
+	if (db_text(r->reading, SQL_NEXT, COL_STATE).at == NULL)
+		return issue_release_find(r->reading, SQL_RELEASE,
+		    hook->received_at, hook, o);
+	return o->outcome == OUTCOME_OBSERVED && o->needs_release &&
+	    release.len > 0 && observation_set_release(o, hook, release) != 0 ?
+	    FAULT_MEMORY : FAULT_NONE;
 }
 
 static enum fault
@@ -279,12 +308,10 @@ compare_hook(struct reprocess *r, struct reprocess_count *c)
 {
 	struct hook hook = hook_in_row(r);
 	struct observation o = { .outcome = OUTCOME_UNREADABLE };
+	struct span body = hook.body;
 	struct text redacted = { 0 };
 	enum fault f = FAULT_NONE;
 
-	if (has_mark(hook.body, "[email]") || has_mark(hook.body, "[ip]") ||
-	    has_mark(hook.body, "[name]"))
-		c->redacted++;
 	if (r->options->redact) {
 		int rc = redact(&redacted, hook.body);
 
@@ -295,13 +322,12 @@ compare_hook(struct reprocess *r, struct reprocess_count *c)
 	if (f == FAULT_NONE && observation_make(&o, &hook,
 	    r->options->observe_list) != 0)
 		f = FAULT_MEMORY;
-	/* What was known of the issue when the hook came, so that a row stays
-	 * what it was where the rules are what they were. */
 	if (f == FAULT_NONE)
-		f = issue_release_find(r->reading, SQL_RELEASE,
-		    hook.received_at, &hook, &o);
-	if (f == FAULT_NONE && project_is_meant(r, &o))
+		f = find_release(r, &hook, &o);
+	if (f == FAULT_NONE && project_is_meant(r, &o)) {
+		c->redacted += is_redacted(body);
 		f = compare_observation(r, &o, c);
+	}
 	observation_release(&o);
 	text_release(&redacted);
 	return f;
@@ -309,13 +335,28 @@ compare_hook(struct reprocess *r, struct reprocess_count *c)
 
 /* ---- a batch of them ---- */
 
-/* Reads and judges up to BATCH hooks. */
+/* To the next id that there is: somebody may have set one far ahead. */
+static enum fault
+skip_gap(struct reprocess *r)
+{
+	bool row;
+	enum fault f;
+
+	db_bind_int(r->reading, SQL_AFTER, 1, r->place);
+	f = db_step(r->reading, SQL_AFTER, &row);
+	if (row)
+		r->place = db_int(r->reading, SQL_AFTER, 0) - 1;
+	db_finish(r->reading, SQL_AFTER);
+	return f;
+}
+
+/* Reads and compares up to BATCH hooks. */
 static enum fault
 next_hooks(struct reprocess *r, struct reprocess_count *c)
 {
 	const struct reprocess_selection *s = &r->options->select;
 	struct db *d = r->reading;
-	int64_t end = r->place + WINDOW < r->last ? r->place + WINDOW :
+	int64_t end = r->last - r->place > WINDOW ? r->place + WINDOW :
 	    r->last;
 	unsigned rows = 0;
 	enum fault f;
@@ -338,7 +379,7 @@ next_hooks(struct reprocess *r, struct reprocess_count *c)
 	db_finish(d, SQL_NEXT);
 	if (f == FAULT_NONE && rows < BATCH)
 		r->place = end;
-	return f;
+	return f == FAULT_NONE && rows == 0 ? skip_gap(r) : f;
 }
 
 /* Marks the hook and writes its row. Whichever comes first finds out whether
@@ -407,9 +448,9 @@ write_and_rest(struct reprocess *r, struct reprocess_count *c)
 	int64_t from = clock_us(), took;
 	enum fault f = write_items(r, c);
 
-	if (f == FAULT_NONE)	/* where no worker keeps the log short */
-		f = db_checkpoint(r->writing, true);
-	if (f == FAULT_BUSY)
+	/* Where no worker keeps the log short; a reader may prevent it. */
+	if (f == FAULT_NONE && (f = db_checkpoint(r->writing, true)) ==
+	    FAULT_BUSY)
 		f = FAULT_NONE;
 	took = clock_us() - from;
 	nanosleep(&(struct timespec){ .tv_sec = took / 1000000,

@@ -42,7 +42,8 @@ struct reprocess_count {
 	unsigned long	added;		/* get a row */
 	unsigned long	waiting;	/* have one that would change: pending,
 					 * unmapped or dead */
-	unsigned long	delivered;	/* likewise: acked or delivered */
+	unsigned long	tried;		/* of these: a sink may have them */
+	unsigned long	delivered;	/* would change: acked or delivered */
 	unsigned long	same;		/* have one, and keep it */
 	unsigned long	without;	/* get none by today's rules, either */
 	unsigned long	redacted;	/* of all: bodies that lack something */

@@ -78,9 +78,12 @@ reprocess_compare_events(struct reprocess_count *c, struct span old,
     struct span new)
 {
 	struct json a, b;
+	int rc = json_open(&a, old);
 
-	if (json_open(&a, old) != 0)
-		return FAULT_MEMORY;
+	if (rc > 0)	/* somebody has written what is no object */
+		reprocess_count_member(c, "source_event");
+	if (rc != 0)
+		return rc > 0 ? FAULT_NONE : FAULT_MEMORY;
 	if (json_open(&b, new) != 0) {
 		json_close(&a);
 		return FAULT_MEMORY;

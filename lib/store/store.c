@@ -58,7 +58,8 @@ static const char *const statements[STATEMENTS] = {
 	    " environment = ?16, source_event = ?17,"
 	    " state = CASE WHEN state = 'dead' AND ?4 NOT NULL THEN 'dead'"
 	    " ELSE ?18 END,"
-	    " attempts = CASE WHEN state = 'pending' THEN attempts + 1"
+	    " attempts = CASE WHEN state = 'pending'"
+	    " OR state = 'unmapped' AND attempts > 0 THEN attempts + 1"
 	    " WHEN state = 'dead' THEN attempts ELSE 0 END,"
 	    " due_at = CASE state WHEN 'dead' THEN due_at ELSE ?21 END,"
 	    " delivered_at = NULL, sink_seq = NULL"
@@ -66,7 +67,7 @@ static const char *const statements[STATEMENTS] = {
 	[SQL_OUTCOME] =
 	    "UPDATE webhook SET outcome = 'observed', resource = ?2,"
 	    " action = ?3, reprocessed_at = ?4 WHERE id = ?1"
-	    " AND (outcome = 'observed') = ?5",
+	    " AND EXISTS (SELECT 1 FROM outbox WHERE webhook_id = ?1) = ?5",
 	[SQL_RUN] =
 	    "INSERT INTO replay (at, selection, rows, new_id)"
 	    " VALUES (?1, ?2, 0, ?3)",

@@ -55,7 +55,8 @@ enum fault	store_replace_row(struct db *, const struct store_row *,
 		    bool *replaced) __attribute__((warn_unused_result));
 
 /* Marks the hook as observed and reprocessed at `now` (ms). *marked is false
- * if it is gone, or was not observed though it `had_row`, or the reverse. */
+ * if it is gone, or has no row in the outbox though it `had_row`, or has one
+ * by now. */
 enum fault	store_mark_observed(struct db *, int64_t webhook_id,
 		    const struct observation *, bool had_row, int64_t now,
 		    bool *marked) __attribute__((warn_unused_result));

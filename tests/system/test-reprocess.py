@@ -3,6 +3,7 @@
 cut and gone on, and nothing that was not asked for."""
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -163,7 +164,7 @@ def old_rows_are_replaced():
                  "rows written"), 3)
     equal([tuple(r) for r in w.rows("SELECT state, attempts, title <> 'old' "
                                     "FROM outbox ORDER BY id")],
-          [("pending", 2, 1), ("pending", 0, 1), ("dead", 3, 1),
+          [("pending", 2, 1), ("pending", 3, 1), ("dead", 3, 1),
            ("acked", 4, 0), ("delivered", 5, 0), ("pending", 0, 1)])
     equal(number(reprocess(w.db, "--all", "--new-id", "--yes")[0],
                  "rows written"), 2)
@@ -175,6 +176,55 @@ def old_rows_are_replaced():
     equal(observations(w), good)
     equal([tuple(r) for r in w.rows("SELECT rows, new_id FROM replay")],
           [(3, 0), (2, 1)])
+
+
+@tap.test("a row keeps the release that it has, whatever was learned since")
+def row_keeps_its_release():
+    w = Worker()
+    map_everything(w.db)
+    for release in ("shop@1", "shop@2"):
+        post(w, event_alert(issue_id="9000", release=release), "event_alert")
+    post(w, issue("created", id="9000"))
+    post(w, event_alert(issue_id="9000", release="shop@1"), "event_alert")
+    out, _ = reprocess(w.db, "--all", "--dry-run")
+    equal(number(out, "stay as they are"), 4)
+
+
+@tap.test("a source event that is no object any more counts as changed")
+def odd_source_event_is_replaced():
+    w = Worker()
+    post(w, issue("created"))
+    good = observations(w)
+    shell_ok(w.db, "UPDATE outbox SET source_event = '[1]'")
+    out, _ = reprocess(w.db, "--all", "--update", "--yes")
+    equal(number(out, "    source_event"), 1)
+    equal(observations(w), good)
+
+
+@tap.test("a hook whose row was deleted gets it again")
+def deleted_row_comes_again():
+    w = Worker()
+    post(w, issue("created"))
+    good = observations(w)
+    shell_ok(w.db, "DELETE FROM outbox")
+    out, _ = reprocess(w.db, "--all", "--yes")
+    equal((number(out, "new observations"), number(out, "rows written")),
+          (1, 1))
+    equal(observations(w), good)
+
+
+@tap.test("while another process holds the write lock for long it fails")
+def lock_is_not_passed_over():
+    w = Worker()
+    post(w, issue("unresolved"))
+    w.stop()
+    with sqlite3.connect(w.db, isolation_level=None) as db:
+        db.execute("BEGIN IMMEDIATE")
+        _, err = reprocess(w.db, "--all", "--yes", status=1)
+        db.execute("ROLLBACK")
+    db.close()
+    assert "busy" in err, err
+    equal(number(reprocess(w.db, "--all", "--yes")[0], "rows written"), 1)
 
 
 @tap.test("a mapping that came later counts, and none leaves a row unmapped")
