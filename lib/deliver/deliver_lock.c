@@ -41,6 +41,7 @@ deliver_lock_take(const char *db, char why[DELIVER_LOCK_WHY])
 	/* The same file under another name must have the same lock. */
 	char *real = realpath(db, NULL);
 	char path[PATH_MAX + 16], who[32] = "";
+	size_t digits;
 	ssize_t n;
 	int fd;
 
@@ -57,10 +58,11 @@ deliver_lock_take(const char *db, char why[DELIVER_LOCK_WHY])
 		return DELIVER_LOCK_OURS;
 	}
 	n = read(fd, who, sizeof(who) - 1);
-	who[n > 0 ? strspn(who, "0123456789") : 0] = '\0';
+	digits = n > 0 ? strspn(who, "0123456789") : 0;
+	who[digits] = '\0';
 	snprintf(why, DELIVER_LOCK_WHY,
 	    "%.400s is being delivered by process %s", db,
-	    who[0] == '\0' ? "unknown" : who);
+	    digits == 0 ? "unknown" : who);
 	close(fd);
 	return DELIVER_LOCK_ANOTHERS;
 }
