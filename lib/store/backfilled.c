@@ -24,9 +24,10 @@ backfilled_sent(const struct hook *h)
 
 enum fault
 backfilled_find(struct db *d, unsigned statement, const struct hook *h,
-    const struct observation *o, bool *found)
+    const struct observation *o, struct span key, bool *found)
 {
-	bool created = span_is(observation_get(o, OBSERVED_ACTION), "created");
+	struct span action = observation_get(o, OBSERVED_ACTION);
+	bool created = span_is(action, "created");
 	int64_t sent = backfilled_sent(h);
 	enum fault f;
 
@@ -39,10 +40,13 @@ backfilled_find(struct db *d, unsigned statement, const struct hook *h,
 	    SAME_S));
 	db_bind_int(d, statement, 2, sent + SAME_S);
 	db_bind_text(d, statement, 3, observation_get(o, OBSERVED_ISSUE_ID));
-	db_bind_text(d, statement, 4,
+	/* `archived` is what `ignored` is called for some. */
+	db_bind_text(d, statement, 4, span_is(action, "archived") ?
+	    span_of("issue.ignored") :
 	    observation_get(o, OBSERVED_SOURCE_TYPE));
 	db_bind_text(d, statement, 5,
 	    observation_get(o, OBSERVED_INSTALLATION));
+	db_bind_blob(d, statement, 6, key);
 	f = db_run(d, statement);
 	*found = f == FAULT_NONE && db_changes(d) > 0;
 	return f;

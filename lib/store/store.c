@@ -38,7 +38,7 @@ static const char *const statements[STATEMENTS] = {
 	[SQL_SEEN] =
 	    "UPDATE webhook SET seen = seen + 1 WHERE dedupe_key = ?1"
 	    " AND NOT (?4 AND received_at = ?2 AND request_id IS ?3)"
-	    " RETURNING body <> ?5",
+	    " RETURNING origin = 'hook' AND body <> ?5",
 	[SQL_OUTBOX] =
 	    "INSERT INTO outbox (webhook_id, event_id, created_at,"
 	    " workspace_id, store_id, source_type, source_id, title,"
@@ -281,10 +281,11 @@ enum fault
 store_put(struct db *d, const struct hook *h, struct observation *o,
     enum origin origin, struct stored *stored)
 {
+	char key[DEDUPE_KEY_BYTES];
 	enum fault f;
 
 	*stored = (struct stored){ false, false, false };
-	if ((f = backfilled_find(d, SQL_BACKFILLED, h, o,
+	if ((f = backfilled_find(d, SQL_BACKFILLED, h, o, event_key(key, o),
 	    &stored->duplicate)) != FAULT_NONE || stored->duplicate)
 		return f;
 	if ((f = put_webhook(d, h, o)) != FAULT_NONE)

@@ -465,6 +465,33 @@ def _():
           [(2,), (2,)])
 
 
+@tap.table("delivered twice, {}, a late hook is no second one", [
+    ("with an Idempotency-Key", True), ("without one", False)])
+def _(_, keyed):
+    world = World(SentryApi(Story(base(), [
+        ("alone", {}, "created@70 resolved:ann@80 ignored:ann@90")])))
+    world.run()
+    before = world.outbox()
+    for at, _, body in world.api.story.hooks()[1:]:
+        if body["action"] == "ignored":
+            body["action"] = "archived"     # the same, as some are told
+        raw = compact(body)
+        more = {"idempotency_key": os.urandom(16).hex()} if keyed else {}
+        headers = signed(raw, sentry_hook_timestamp=str(at // 1000 + 1),
+                         **more)
+        for _ in range(3):
+            world.worker.post(raw, headers)
+    equal(world.outbox(), before)
+    equal(world.rows("SELECT seen FROM webhook WHERE origin = 'backfill'"),
+          [(4,), (4,), (4,)])
+    world.run()
+    equal(world.outbox(), before)
+    done = run_program("--reprocess", "--all", "--db", world.worker.db,
+                       env={"SENTRY_WEBHOOKS_OBSERVE": OBSERVE})
+    assert re.search(r"new observations +0\nwould change +0 ", done.stdout), \
+        done.stdout
+
+
 @tap.test("with an Idempotency-Key it is no second one, either")
 def _():
     world = alone()
