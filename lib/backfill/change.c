@@ -8,7 +8,8 @@
  * of them send a hook, from src/sentry/receivers/sentry_apps.py and the places
  * that send its signals. set_resolved_in_pull_request is not among them: it
  * says that a pull request will resolve the issue, and neither does so nor
- * sends a hook. */
+ * sends a hook. Nor does auto_set_ongoing: issue.unresolved is sent by the
+ * signals issue_unresolved and issue_escalating alone. */
 static const struct change_type {
 	const char	*type, *action, *status, *substatus, *resolution;
 	bool		assigns;
@@ -26,8 +27,7 @@ static const struct change_type {
 	    false },
 	{ "set_escalating", "unresolved", "unresolved", "escalating", NULL,
 	    false },
-	{ "auto_set_ongoing", "unresolved", "unresolved", "ongoing", NULL,
-	    false },
+	{ "auto_set_ongoing", NULL, "unresolved", "ongoing", NULL, false },
 	{ "set_ignored", "ignored", "ignored", "archived_forever", NULL,
 	    false },
 	{ "assigned", "assigned", NULL, NULL, NULL, true },
@@ -115,6 +115,17 @@ change_compare(const void *a, const void *b)
 	return x->id.len == 0 ? 0 : memcmp(x->id.at, y->id.at, x->id.len);
 }
 
+/* Whether set_unresolved ends something else than a resolution: of an issue
+ * that is archived it sends the signal issue_unignored, and no hook.
+ * (src/sentry/issues/status_change.py) */
+static bool
+change_unarchives(const struct change *c, const struct change *before)
+{
+	return span_is(json_string(json_get(c->activity, "type")),
+	    "set_unresolved") &&
+	    (before == NULL || strcmp(before->status, "resolved") != 0);
+}
+
 /* Goes through them once more, to note with each what was so then. */
 static void
 change_replay(struct change_list *l)
@@ -124,6 +135,8 @@ change_replay(struct change_list *l)
 	for (size_t i = 0; i < l->count; i++) {
 		struct change *c = &l->change[i];
 
+		if (change_unarchives(c, state))
+			c->action = NULL;
 		if (c->status != NULL)
 			state = c;
 		if (c->assigns)

@@ -64,7 +64,8 @@ ISSUES = [
     ("handed on", {}, "created@5 assigned:ann:ann@70 assigned:ann:bob@110"
      " unassigned:bob@120 resolved:bob@130"),
     ("ignored for ever", {}, "created@5 ignored:ann@90"),
-    ("ignored until it counts", {}, "created@5 ignored-until:ann@91"),
+    ("ignored until it counts", {},
+     "created@5 ignored-until:ann@91 unresolved:ann@98"),
     ("ignored until it escalates", {},
      "created@5 ignored-escalating:ann@92 escalating@140"),
     ("talked about", {}, "created@5 note:ann@93 priority:ann@94 ongoing@95"),
@@ -77,7 +78,8 @@ ISSUES = [
                            "level": "info"}, "created@99 resolved:ann@160"),
 ]
 
-# TYPE: the activity's name, the hook's action, resolution_type.
+# TYPE: the activity's name, the hook's action, resolution_type. An unresolved of
+# what was not resolved sends no hook.
 KINDS = {
     "resolved": ("set_resolved", "resolved", "now"),
     "resolved-by-age": ("set_resolved_by_age", "resolved", "autoresolve"),
@@ -91,7 +93,7 @@ KINDS = {
     "unresolved": ("set_unresolved", "unresolved", None),
     "regression": ("set_regression", "unresolved", None),
     "escalating": ("set_escalating", "unresolved", None),
-    "ongoing": ("auto_set_ongoing", "unresolved", None),
+    "ongoing": ("auto_set_ongoing", None, None),
     "ignored": ("set_ignored", "ignored", None),
     "ignored-until": ("set_ignored", "ignored", None),
     "ignored-escalating": ("set_ignored", "ignored", None),
@@ -118,6 +120,11 @@ SUBSTATUS = {"unresolved": "ongoing", "regression": "regressed",
              "ignored": "archived_forever",
              "ignored-until": "archived_until_condition_met",
              "ignored-escalating": "archived_until_escalating"}
+STATUS = {"set_resolved": "resolved", "set_resolved_by_age": "resolved",
+          "set_resolved_in_release": "resolved",
+          "set_resolved_in_commit": "resolved", "set_unresolved": "unresolved",
+          "set_regression": "unresolved", "set_escalating": "unresolved",
+          "auto_set_ongoing": "unresolved", "set_ignored": "ignored"}
 DETAILS = {"resolved-by-age": {"autoResolved": True},
            "resolved-in-release": {"inRelease": "shop@1.5.0"},
            "resolved-in-next": {"inNextRelease": True},
@@ -139,6 +146,9 @@ class Move:
         self.at = base + int(float(minute) * MINUTE)
         self.user = PEOPLE.get(who)
         self.id = str(unique())
+        self.type, self.action, self.resolution = KINDS.get(
+            self.kind, (None, None, None))
+        self.status = STATUS.get(self.type)
 
     def activity(self):
         data = DATA.get(self.kind, {})
@@ -149,7 +159,7 @@ class Move:
             person = PEOPLE[self.whom]
             data = {"assignee": person["id"], "assigneeType": "user",
                     "assigneeEmail": person["email"]}
-        return {"id": self.id, "user": self.user, "type": KINDS[self.kind][0],
+        return {"id": self.id, "user": self.user, "type": self.type,
                 "data": data, "dateCreated": iso(self.at)}
 
 
@@ -160,6 +170,11 @@ class Issue:
         self.title, self.more = title, dict(more)
         self.release = self.more.pop("release", release)
         self.created, self.moves = moves[0].at, moves[1:]
+        status = "unresolved"
+        for move in self.moves:
+            if move.type == "set_unresolved" and status != "resolved":
+                move.action = None
+            status = move.status or status
         self.gone = False
 
     def state(self, at):
@@ -172,9 +187,8 @@ class Issue:
         for move in self.moves:
             if move.at > at:
                 break
-            action = KINDS[move.kind][1]
-            if action in ("resolved", "unresolved", "ignored"):
-                out["status"] = action
+            if move.status:
+                out["status"] = move.status
                 out["statusDetails"] = DETAILS.get(move.kind, {})
                 out["substatus"] = SUBSTATUS.get(move.kind)
             elif move.kind == "unassigned":
@@ -201,7 +215,7 @@ class Issue:
             yield self.created, "issue", envelope(
                 "created", {"issue": self.state(self.created)}, installation)
         for move in self.moves:
-            _, action, resolution = KINDS[move.kind]
+            action, resolution = move.action, move.resolution
             if action is None:
                 continue
             data = {"issue": self.state(move.at)}
