@@ -52,7 +52,10 @@ static const char *const ledger_statements[SQL_COUNT] = {
 	    " WHERE w.origin = 'hook' ORDER BY w.id DESC LIMIT 100000)"
 	    " WHERE sent < ?1",
 	[SQL_HOOKS] =
-	    "SELECT w.action, " SENT_MS " FROM outbox o INDEXED BY outbox_issue"
+	    "SELECT w.action, " SENT_MS ", CASE WHEN w.action = 'assigned'"
+	    " AND json_valid(CAST(w.body AS TEXT)) THEN json_extract("
+	    "CAST(w.body AS TEXT), '$.data.assignee.id') END"
+	    " FROM outbox o INDEXED BY outbox_issue"
 	    " CROSS JOIN webhook w ON w.id = o.webhook_id"
 	    " WHERE o.issue_id = ?1 AND o.source_type GLOB 'issue.*'"
 	    /* Before the first hook came nobody knew the installation. */
@@ -205,6 +208,12 @@ ledger_knows_release(struct ledger *l, struct span issue, bool *known)
 	return f;
 }
 
+static void
+ledger_copy(char *out, size_t size, struct span s)
+{
+	snprintf(out, size, "%.*s", (int)s.len, s.len > 0 ? s.at : "");
+}
+
 static enum fault
 ledger_read_hooks(struct ledger *l, struct span issue, size_t *count)
 {
@@ -218,10 +227,11 @@ ledger_read_hooks(struct ledger *l, struct span issue, size_t *count)
 	db_bind_int(l->look, SQL_HOOKS, 3, HOOKS_MAX);
 	while ((f = db_step(l->look, SQL_HOOKS, &row)) == FAULT_NONE && row) {
 		struct match_hook *h = &l->hooks[(*count)++];
-		struct span action = db_text(l->look, SQL_HOOKS, 0);
 
-		snprintf(h->action, sizeof(h->action), "%.*s",
-		    (int)action.len, action.len > 0 ? action.at : "");
+		ledger_copy(h->action, sizeof(h->action),
+		    db_text(l->look, SQL_HOOKS, 0));
+		ledger_copy(h->assignee, sizeof(h->assignee),
+		    db_text(l->look, SQL_HOOKS, 2));
 		h->at = db_int(l->look, SQL_HOOKS, 1);
 		h->used = false;
 	}
@@ -344,14 +354,12 @@ ledger_find_run(struct ledger *l, const char *selection, int64_t at,
 	db_bind_int(l->look, SQL_RUN_FIND, 2, at);
 	f = db_step(l->look, SQL_RUN_FIND, found);
 	if (*found) {
-		struct span cursor = db_text(l->look, SQL_RUN_FIND, 4);
-
 		run->id = db_int(l->look, SQL_RUN_FIND, 0);
 		run->since = db_int(l->look, SQL_RUN_FIND, 1);
 		run->until = db_int(l->look, SQL_RUN_FIND, 2);
 		run->list = db_int(l->look, SQL_RUN_FIND, 3);
-		snprintf(run->cursor, sizeof(run->cursor), "%.*s",
-		    (int)cursor.len, cursor.len > 0 ? cursor.at : "");
+		ledger_copy(run->cursor, sizeof(run->cursor),
+		    db_text(l->look, SQL_RUN_FIND, 4));
 		run->rows = db_int(l->look, SQL_RUN_FIND, 5);
 	}
 	db_finish(l->look, SQL_RUN_FIND);

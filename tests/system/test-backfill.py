@@ -518,6 +518,27 @@ def _():
                      "'issue.resolved'"), [(3,)])
 
 
+@tap.test("one that was lost is not taken for the next one, which came")
+def _():
+    world = World(SentryApi(Story(base(), [
+        ("handed", {}, "created@5 assigned:ann:ann@179.5"
+         " assigned:ann:bob@180.5"),
+        ("back and forth", {}, "created@5 resolved:ann@178.5"
+         " regression@179.5 resolved:bob@180.2")])))
+    world.run()
+    got = [(json.loads(body)["action"], int(sent) * 1000)
+           for body, sent in world.rows(
+               "SELECT CAST(body AS TEXT), hook_timestamp FROM webhook "
+               "WHERE origin = 'backfill' ORDER BY 2, 1")]
+    first = world.api.story.base // 1000
+    equal([(action, round((sent // 1000 - first) / 60, 1))
+           for action, sent in got],
+          [("resolved", 178.5), ("assigned", 179.5), ("unresolved", 179.5)])
+    body, = world.rows("SELECT CAST(body AS TEXT) FROM webhook WHERE origin ="
+                       " 'backfill' AND action = 'assigned'")
+    equal(json.loads(body[0])["data"]["assignee"]["id"], 71)
+
+
 @tap.test("hooks that Sentry sent again ten minutes later came")
 def _():
     api = SentryApi(Story(base(), ALONE))

@@ -172,6 +172,13 @@ changes(void)
 		{ ISSUE, "[" AT("2", "unassigned", "20:10:00", "") ","
 		    AT("3", "set_resolved_in_pull_request", "20:20:00", "")
 		    "," AT("4", "note", "20:20:00", "") "]", "created -" },
+		{ ISSUE, "[" AT("2", "set_ignored", "20:10:00", "") ","
+		    AT("3", "set_unresolved", "20:20:00", "") ","
+		    AT("4", "set_resolved", "20:30:00", "") ","
+		    AT("5", "auto_set_ongoing", "20:31:00", "") ","
+		    AT("6", "set_regression", "20:40:00", "") ","
+		    AT("7", "set_unresolved", "20:50:00", "") "]",
+		    "created ignored - resolved - unresolved -" },
 		{ ISSUE, "[7,null,[],{},\"x\",{\"type\":\"set_resolved\"},"
 		    "{\"type\":\"set_resolved\",\"id\":\"1\","
 		    "\"dateCreated\":\"soon\"},{\"type\":7,\"id\":\"1\","
@@ -308,7 +315,7 @@ matches(void)
 		    { { "created", 0 } }, { HOOK("created", 86400) }, "1" },
 		{ "a hook stands for one change",
 		    { { "resolved", 0 }, { "resolved", 60 } },
-		    { HOOK("resolved", 61) }, "10" },
+		    { HOOK("resolved", 61) }, "01" },
 		{ "one that was sent again is not taken from its own change",
 		    { { "resolved", 0 }, { "resolved", 600 } },
 		    { HOOK("resolved", 601) }, "01" },
@@ -316,6 +323,15 @@ matches(void)
 		    { HOOK("resolved", 61), HOOK("resolved", 2) }, "11" },
 		{ "archived is ignored",
 		    { { "ignored", 0 } }, { HOOK("archived", 1) }, "1" },
+		{ "one that was lost before one that came",
+		    { { "resolved", 0 }, { "resolved", 90 } },
+		    { HOOK("resolved", 91) }, "01" },
+		{ "one that was lost before one that came late",
+		    { { "resolved", 0 }, { "resolved", 510 } },
+		    { HOOK("resolved", 690) }, "01" },
+		{ "the nearest pair is taken first, then what is left",
+		    { { "resolved", 0 }, { "resolved", 60 } },
+		    { HOOK("resolved", 59), HOOK("resolved", 100) }, "11" },
 		{ "what sends no hook did not come",
 		    { { NULL, 0 }, { "assigned", 0 } },
 		    { HOOK("assigned", 1) }, "01" },
@@ -340,6 +356,38 @@ matches(void)
 		for (size_t k = 0; k < l.count; k++)
 			good &= came[k] == (rows[i].came[k] == '1');
 		ok(good, "%s", rows[i].what);
+	}
+}
+
+static void
+assignees(void)
+{
+	static const struct {
+		const char	*first, *second, *hook, *came, *what;
+	} rows[] = {
+		{ "71", "72", "72", "01", "whom it assigns says which it is" },
+		{ "71", "72", "", "10", "where that is not known, time does" },
+		{ "71", "71", "72", "00", "one for another is another" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct match_hook hook = HOOK("assigned", 40);
+		bool came[CHANGES_MAX + 1];
+		struct fixture f;
+		char json[400];
+
+		snprintf(json, sizeof(json), "[" AT("2", "assigned",
+		    "20:56:30", ",\"data\":{\"assignee\":\"%s\"}") ","
+		    AT("3", "assigned", "20:57:30",
+		    ",\"data\":{\"assignee\":\"%s\"}") "]", rows[i].first,
+		    rows[i].second);
+		snprintf(hook.assignee, sizeof(hook.assignee), "%s",
+		    rows[i].hook);
+		fixture_open(&f, "{}", json);
+		match_hooks(came, &f.list, &hook, 1);
+		ok(came[0] == (rows[i].came[0] == '1') &&
+		    came[1] == (rows[i].came[1] == '1'), "%s", rows[i].what);
+		fixture_close(&f);
 	}
 }
 
@@ -383,6 +431,7 @@ main(void)
 	many_changes();
 	bodies();
 	matches();
+	assignees();
 	failure_logs();
 	return tap_done();
 }
