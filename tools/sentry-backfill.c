@@ -69,11 +69,11 @@ tell_database_fault(const struct backfill_options *o, const struct ledger *l)
 
 /* ---- the window ---- */
 
-/* From the oldest failure that no backfill has covered; where the log was full,
+/* From the oldest failure that no run of this selection has covered; where the log was full,
  * from the last hook that came before it. 0: there is none. */
 static enum fault
 since_failures(struct ledger *l, const struct failures *failures,
-    int64_t *since)
+    const char *selection, int64_t *since)
 {
 	enum fault f = FAULT_NONE;
 	int64_t before = 0;
@@ -82,7 +82,7 @@ since_failures(struct ledger *l, const struct failures *failures,
 
 	*since = 0;
 	for (i = 0; i < failures->count && covered && f == FAULT_NONE; i++)
-		f = ledger_covered(l, failures->at[i], &covered);
+		f = ledger_covered(l, selection, failures->at[i], &covered);
 	if (f != FAULT_NONE || covered)
 		return f;
 	*since = failures->at[i - 1] - BEFORE_MS;
@@ -96,7 +96,7 @@ since_failures(struct ledger *l, const struct failures *failures,
 /* *none: nothing has failed that was not fetched. */
 static int
 choose_window(struct backfill *b, const struct backfill_options *o,
-    struct ledger_run *run, bool *none)
+    const char *selection, struct ledger_run *run, bool *none)
 {
 	static struct failures failures;
 	char why[BACKFILL_WHY];
@@ -112,8 +112,8 @@ choose_window(struct backfill *b, const struct backfill_options *o,
 			return tell_refusal(r, why);
 		backfill_report_failures(&failures);
 	}
-	if (o->is_auto && since_failures(b->ledger, &failures, &run->since) !=
-	    FAULT_NONE)
+	if (o->is_auto && since_failures(b->ledger, &failures, selection,
+	    &run->since) != FAULT_NONE)
 		return tell_database_fault(o, b->ledger);
 	*none = run->since == 0;
 	if (!*none && run->since >= run->until)
@@ -165,7 +165,7 @@ run_as_planned(struct backfill *b, const struct backfill_options *o)
 	if (!o->dry_run && ledger_find_run(b->ledger, selection,
 	    clock_wall_ms() - RESUME_MS, &cut, &found) != FAULT_NONE)
 		return tell_database_fault(o, b->ledger);
-	if ((status = choose_window(b, o, &run, &none)) != 0)
+	if ((status = choose_window(b, o, selection, &run, &none)) != 0)
 		return status;
 	if (none && !found) {
 		puts("nothing has failed that was not fetched");

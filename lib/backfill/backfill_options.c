@@ -202,11 +202,10 @@ void
 backfill_options_selection(const struct backfill_options *o,
     char out[BACKFILL_SELECTION])
 {
-	snprintf(out, BACKFILL_SELECTION, "--org %s --base-url %s "
-	    "--since %s%s%s --horizon %u%s%s --observe %s", o->org, o->base,
-	    o->since,
+	snprintf(out, BACKFILL_SELECTION, "--since %s%s%s --horizon %u "
+	    "--org %s --base-url %s%s%s --observe %s", o->since,
 	    o->until == NULL ? "" : " --until ",
-	    o->until == NULL ? "" : o->until, o->horizon,
+	    o->until == NULL ? "" : o->until, o->horizon, o->org, o->base,
 	    o->installation == NULL ? "" : " --installation ",
 	    o->installation == NULL ? "" : o->installation, o->observe);
 }

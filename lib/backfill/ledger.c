@@ -41,6 +41,9 @@ enum {
 	" THEN 1000 * CAST(w.hook_timestamp AS INTEGER)" \
 	" ELSE w.received_at END"
 
+/* A selection without its window, with which it begins. */
+#define SCOPE(s)	"substr(" s ", instr(" s ", '--horizon '))"
+
 static const char *const ledger_statements[SQL_COUNT] = {
 	[SQL_INSTALLATIONS] =
 	    "SELECT DISTINCT installation FROM (SELECT installation"
@@ -75,7 +78,8 @@ static const char *const ledger_statements[SQL_COUNT] = {
 	    " done_at = CASE WHEN ?5 THEN ?6 END WHERE id = ?1",
 	[SQL_RUN_COVERED] =
 	    "SELECT 1 FROM backfill WHERE done_at IS NOT NULL"
-	    " AND since <= ?1 AND until >= ?1 LIMIT 1",
+	    " AND since <= ?1 AND until >= ?1 AND " SCOPE("selection") " = "
+	    SCOPE("?2") " LIMIT 1",
 };
 
 static_assert(SQL_COUNT <= DB_STATEMENTS_MAX, "raise DB_STATEMENTS_MAX");
@@ -400,12 +404,14 @@ ledger_save_run(struct ledger *l, const struct ledger_run *run, bool done)
 }
 
 enum fault
-ledger_covered(struct ledger *l, int64_t ms, bool *covered)
+ledger_covered(struct ledger *l, const char *selection, int64_t ms,
+    bool *covered)
 {
 	int64_t n;
 	enum fault f;
 
 	db_bind_int(l->look, SQL_RUN_COVERED, 1, ms);
+	db_bind_text(l->look, SQL_RUN_COVERED, 2, span_of(selection));
 	f = ledger_number(l, SQL_RUN_COVERED, &n);
 	*covered = n > 0;
 	return f;

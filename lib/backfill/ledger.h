@@ -76,8 +76,9 @@ enum fault	ledger_begin_run(struct ledger *, const char *selection,
 		    struct ledger_run *) __attribute__((warn_unused_result));
 enum fault	ledger_save_run(struct ledger *, const struct ledger_run *,
 		    bool done) __attribute__((warn_unused_result));
-/* Whether a run that is done had this time in its window. */
-enum fault	ledger_covered(struct ledger *, int64_t ms, bool *covered)
-		    __attribute__((warn_unused_result));
+/* Whether a run that is done had this time in its window, and was else of the
+ * same selection. */
+enum fault	ledger_covered(struct ledger *, const char *selection,
+		    int64_t ms, bool *covered) __attribute__((warn_unused_result));
 
 #endif

@@ -577,6 +577,21 @@ def _():
     equal(len(world.rows("SELECT 1 FROM backfill")), 1)
 
 
+@tap.test("--since auto counts as fetched what a run like it has fetched")
+def _():
+    world = alone()
+    auto = "--since", "auto", "--app", sentryapi.APP
+    world.run("--observe", "issue.assigned")
+    world.run("--horizon", "89", since=auto)
+    equal(world.filed(), 2)
+    shell_ok(world.worker.db, "DELETE FROM backfill; DELETE FROM outbox; "
+             "DELETE FROM webhook WHERE origin = 'backfill'")
+    world.run("--until", "60s")     # another window of the same
+    equal(world.filed(), 2)
+    done = world.run(since=auto)
+    assert "nothing has failed that was not fetched" in done.stdout
+
+
 @tap.test("an app's log that may not be read says which permission is missing")
 def _():
     world = alone()
@@ -813,8 +828,8 @@ def _():
     story = Story(base(), [(str(m), {}, f"created@{m}") for m in (70, 170)])
     world = World(SentryApi(story))
     cut = story.base + 90 * MINUTE
-    selection = (f"--org {sentryapi.ORG} --base-url {world.api.url} --since "
-                 f"5h --horizon 90 --observe {OBSERVE}")
+    selection = (f"--since 5h --horizon 90 --org {sentryapi.ORG} "
+                 f"--base-url {world.api.url} --observe {OBSERVE}")
     shell_ok(world.worker.db, "INSERT INTO backfill (at, selection, since,"
                f" until) VALUES ({int(time.time() * 1000)}, '{selection}', "
                f"{story.base}, {cut})")
