@@ -16,6 +16,7 @@
 #include "base/clock.h"
 
 #define ANSWER_MAX	33554432	/* bytes; a page of issues has < 1 MB */
+#define VALUES_MAX	500000		/* about; each may take some 800 bytes */
 #define CONNECT_MS	10000L
 #define TRIES_MAX	6		/* of what fails */
 #define TRY_FIRST_MS	250		/* doubled with each try */
@@ -197,12 +198,29 @@ api_printable(char *s)
 			*s = '?';
 }
 
+/* About how many values there are, at most: before each but the first stands
+ * one of these. Those within strings count as well. */
+static size_t
+api_count_values(struct span s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.len; i++)
+		n += s.at[i] == ',' || s.at[i] == '[' || s.at[i] == '{';
+	return n;
+}
+
 /* Whatever stands there, as a member of an object: json.h reads no other. */
 static enum api_result
 api_parse(struct api_answer *a, char why[API_WHY])
 {
 	int rc;
 
+	if (api_count_values(text_view(&a->body)) > VALUES_MAX) {
+		snprintf(why, API_WHY, "an answer of more than %d values",
+		    VALUES_MAX);
+		return API_REFUSED;
+	}
 	text_str(&a->body, "}");
 	rc = a->body.broken ? -1 : json_open(&a->root, text_view(&a->body));
 	if (rc == 0) {
