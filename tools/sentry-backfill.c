@@ -124,9 +124,10 @@ choose_window(struct backfill *b, const struct backfill_options *o,
 
 /* ---- the run ---- */
 
+/* *incomplete: it is done, but something had to be left out. */
 static int
 run_window(struct backfill *b, struct ledger_run *run, const char *selection,
-    const struct backfill_options *o)
+    const struct backfill_options *o, bool *incomplete)
 {
 	char why[BACKFILL_WHY];
 	enum backfill_result r;
@@ -138,6 +139,8 @@ run_window(struct backfill *b, struct ledger_run *run, const char *selection,
 	r = backfill_run(b, run, why);
 	if (r == BACKFILL_DONE) {
 		backfill_report_result(&b->count, o->dry_run);
+		*incomplete |= b->count.refused + b->count.bare +
+		    b->count.large > 0;
 		return 0;
 	}
 	/* Where pages were wrong, so may be the place: from the beginning. */
@@ -157,7 +160,7 @@ run_as_planned(struct backfill *b, const struct backfill_options *o)
 {
 	struct ledger_run run = { 0 }, cut = { 0 };
 	char selection[BACKFILL_SELECTION];
-	bool found = false, none;
+	bool found = false, incomplete = false, none;
 	int64_t oldest = 0;
 	int status;
 
@@ -179,11 +182,14 @@ run_as_planned(struct backfill *b, const struct backfill_options *o)
 	    "came?", "nothing was fetched"))
 		return 1;
 	if (found) {
-		status = run_window(b, &cut, selection, o);
-		if (status != 0 || none || run.until - cut.until < REACHES_MS)
-			return status;
+		status = run_window(b, &cut, selection, o, &incomplete);
+		if (status == 0 && !none &&
+		    run.until - cut.until >= REACHES_MS)
+			found = false;
 	}
-	return run_window(b, &run, selection, o);
+	if (!found)
+		status = run_window(b, &run, selection, o, &incomplete);
+	return status == 0 && incomplete ? 1 : status;
 }
 
 static int

@@ -104,7 +104,8 @@ backfill_tag(struct json event, const char *name)
 	return SPAN_NONE;
 }
 
-/* Of the newest event, if there still is one. */
+/* Of the newest event, if there still is one. Nothing waits for it: without it
+ * the hooks have no release. */
 static enum backfill_result
 backfill_release(struct backfill *b, struct span issue, struct api_answer *a,
     struct ledger_release *release, char why[BACKFILL_WHY])
@@ -125,9 +126,10 @@ backfill_release(struct backfill *b, struct span issue, struct api_answer *a,
 	r = api_get(b->api, a, path, SCOPE_EVENTS, said);
 	if (r == API_GONE)
 		return BACKFILL_DONE;
-	if (r != API_GOOD)
+	if (r == API_STOPPED)
 		return backfill_api_fault(r, "an issue's newest event", said,
 		    why);
+	b->count.bare += r != API_GOOD;
 	release->release = facts_release(a->value);
 	release->environment = backfill_tag(a->value, "environment");
 	(void)timestamp_read_ms(&release->at,
@@ -136,13 +138,15 @@ backfill_release(struct backfill *b, struct span issue, struct api_answer *a,
 }
 
 static void
-backfill_count_missing(struct backfill *b, const struct change_list *list,
-    const bool missing[])
+backfill_count_filed(struct backfill *b, const struct change_list *list,
+    const bool filed[])
 {
-	for (size_t i = 0; i < list->count; i++)
-		for (int k = 0; missing[i] && k < BACKFILL_KINDS; k++)
+	for (size_t i = 0; i < list->count; i++) {
+		b->count.filed += filed[i];
+		for (int k = 0; filed[i] && k < BACKFILL_KINDS; k++)
 			b->count.kind[k] += strcmp(list->change[i].action,
 			    kind_names[k]) == 0;
+	}
 }
 
 /* What the list shows of the issue, and its activities: compared, and filed. */
@@ -155,19 +159,26 @@ backfill_changes(struct backfill *b, struct ledger_run *run, struct json issue,
 	struct ledger_release release;
 	struct api_answer a = { 0 };
 	enum backfill_result r;
-	unsigned n;
+	unsigned n, large = 0;
 	enum fault f = ledger_compare(b->ledger, run, id, list, missing, &n);
 
 	if (f != FAULT_NONE)
 		return backfill_db_fault(b, f, why);
 	b->count.missing += n;
-	backfill_count_missing(b, list, missing);
+	if (b->dry_run)
+		backfill_count_filed(b, list, missing);
 	if (n == 0 || b->dry_run)
 		return BACKFILL_DONE;
 	r = backfill_release(b, id, &a, &release, why);
-	if (r == BACKFILL_DONE && (f = ledger_file(b->ledger, run, issue, list,
-	    &release, &n)) != FAULT_NONE)
-		r = backfill_db_fault(b, f, why);
+	if (r == BACKFILL_DONE) {
+		f = ledger_file(b->ledger, run, issue, list, &release, missing,
+		    &large);
+		if (f != FAULT_NONE)
+			r = backfill_db_fault(b, f, why);
+		else
+			backfill_count_filed(b, list, missing);
+		b->count.large += large;
+	}
 	api_answer_release(&a);
 	return r;
 }
@@ -189,6 +200,9 @@ backfill_issue(struct backfill *b, struct ledger_run *run, struct json issue,
 	r = api_get(b->api, &a, path, SCOPE_EVENTS, said);
 	if (r == API_GONE) {
 		b->count.vanished++;
+	} else if (r == API_REFUSED && (a.headers.status == 400 ||
+	    a.headers.status == 403 || a.headers.status == 200)) {
+		b->count.refused++;
 	} else if (r != API_GOOD) {
 		result = backfill_api_fault(r, "an issue's activities", said,
 		    why);

@@ -20,7 +20,11 @@ struct backfill_count {
 	uint64_t	issues;		/* looked at */
 	uint64_t	hits;		/* of how many, as Sentry counts */
 	uint64_t	missing;	/* hooks that did not come */
-	uint64_t	kind[BACKFILL_KINDS];
+	uint64_t	filed;		/* or would be, in a dry run; and of */
+	uint64_t	kind[BACKFILL_KINDS];	/* which kinds */
+	uint64_t	refused;	/* issues that Sentry does not show */
+	uint64_t	bare;		/* events that it does not show */
+	uint64_t	large;		/* hooks that are too large */
 	uint64_t	vanished;	/* issues that were gone then */
 	uint64_t	hidden;		/* with activities that are not shown */
 	uint64_t	strange;	/* answers that are of no known form */
@@ -48,7 +52,8 @@ enum backfill_result	backfill_failures(struct backfill *, const char *app,
 			    __attribute__((warn_unused_result));
 
 /* Goes through all issues, from where the run is to the end, and keeps with the
- * run how far it is. */
+ * run how far it is. An issue that cannot be read is counted, and the others go
+ * on. */
 enum backfill_result	backfill_run(struct backfill *, struct ledger_run *,
 			    char why[BACKFILL_WHY])
 			    __attribute__((warn_unused_result));

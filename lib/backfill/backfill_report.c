@@ -114,7 +114,7 @@ backfill_report_result(const struct backfill_count *c, bool dry_run)
 {
 	backfill_report_end_bar();
 	printf("%" PRIu64 " issues, %" PRIu64 " hooks %s\n", c->issues,
-	    c->missing, dry_run ? "would be filed" : "filed");
+	    c->filed, dry_run ? "would be filed" : "filed");
 	for (int k = 0; k < BACKFILL_KINDS; k++)
 		if (c->kind[k] > 0)
 			printf("  issue.%-11s%9" PRIu64 "\n",
@@ -122,6 +122,16 @@ backfill_report_result(const struct backfill_count *c, bool dry_run)
 	if (c->vanished > 0)
 		printf("note: %" PRIu64 " issues were gone when they were "
 		    "asked for\n", c->vanished);
+	if (c->refused > 0)
+		printf("warning: %" PRIu64 " issues were left out: Sentry "
+		    "refuses to show what happened\nto them, or it cannot be "
+		    "read\n", c->refused);
+	if (c->bare > 0)
+		printf("warning: of %" PRIu64 " issues the newest event could "
+		    "not be read: their hooks\nmay lack a release\n", c->bare);
+	if (c->large > 0)
+		printf("warning: %" PRIu64 " hooks are longer than %d bytes "
+		    "and not filed\n", c->large, LEDGER_BODY_MAX);
 	if (c->hidden > 0)
 		printf("warning: of %" PRIu64 " issues Sentry shows the last "
 		    "100 activities alone:\nolder ones in the window are not "

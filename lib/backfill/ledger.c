@@ -18,6 +18,7 @@
 #define BUSY_STEP_MS	20
 #define UUID_BYTES	64
 #define HOOKS_MAX	4096	/* of one issue that are compared */
+#define TRANSACTION_BYTES	4194304	/* of bodies; then others may write */
 
 struct ledger {
 	struct db		*put, *look;
@@ -268,13 +269,23 @@ ledger_compare(struct ledger *l, const struct ledger_run *run,
 
 /* ---- filing ---- */
 
+/* An issue's changes on their way into the database. */
+struct ledger_filing {
+	struct json			 issue;
+	const struct change_list	*list;
+	const struct ledger_release	*release;
+	size_t				 next;	/* of the list */
+	bool				*filed;
+	unsigned			 large;
+};
+
 /* Its time is the change's: by it the next run finds it. Its key is the one
  * that any hook of a creation has, and for other changes the number of their
  * activity. */
 static enum fault
-ledger_put(struct ledger *l, struct json issue, const struct change *c,
-    bool *is_new)
+ledger_put(struct ledger *l, struct ledger_filing *p, size_t i, size_t *bytes)
 {
+	const struct change *c = &p->list->change[i];
 	struct text body = { 0 }, id = { 0 };
 	char seconds[24];
 	struct hook h = { .received_at = clock_wall_ms(),
@@ -284,8 +295,13 @@ ledger_put(struct ledger *l, struct json issue, const struct change *c,
 	struct stored stored = { 0 };
 	enum fault f = FAULT_MEMORY;
 
-	*is_new = false;
-	hook_body(&body, issue, c, l->rules.installation);
+	hook_body(&body, p->issue, c, l->rules.installation);
+	if (body.len > LEDGER_BODY_MAX) {
+		p->large++;
+		text_release(&body);
+		return FAULT_NONE;
+	}
+	*bytes += body.len;
 	if (c->id.len > 0) {
 		text_str(&id, "activity-");
 		text_span(&id, c->id);
@@ -301,49 +317,57 @@ ledger_put(struct ledger *l, struct json issue, const struct change *c,
 	if (r != NULL)
 		f = store_put(l->put, &r->hook, &r->observation, FROM_REQUEST,
 		    &stored);
-	*is_new = f == FAULT_NONE && !stored.duplicate;
+	p->filed[i] = f == FAULT_NONE && r != NULL && !stored.duplicate;
 	received_drop(r);
 	text_release(&id);
 	return f;
 }
 
+/* One transaction's share: until it is large, or all are filed. */
 static enum fault
-ledger_put_all(struct ledger *l, const struct ledger_run *run,
-    struct json issue, const struct change_list *list,
-    const struct ledger_release *release, unsigned *count)
+ledger_put_some(struct ledger *l, struct ledger_run *run,
+    struct ledger_filing *p)
 {
-	struct span id = json_get_scalar(issue, "id");
-	bool missing[CHANGES_MAX + 1], is_new;
+	struct span id = json_get_scalar(p->issue, "id");
+	bool missing[CHANGES_MAX + 1];
+	size_t bytes = 0;
 	unsigned n;
-	enum fault f = ledger_compare(l, run, id, list, missing, &n);
+	enum fault f = ledger_compare(l, run, id, p->list, missing, &n);
 
 	l->blamed = f == FAULT_NONE ? l->put : l->look;
 	if (f == FAULT_NONE && n > 0)
-		f = store_put_issue_release(l->put, id, release->release,
-		    release->environment, release->at);
-	for (size_t i = 0; i < list->count && f == FAULT_NONE; i++)
-		if (missing[i]) {
-			f = ledger_put(l, issue, &list->change[i], &is_new);
-			*count += is_new;
-		}
+		f = store_put_issue_release(l->put, id, p->release->release,
+		    p->release->environment, p->release->at);
+	while (p->next < p->list->count && f == FAULT_NONE &&
+	    bytes < TRANSACTION_BYTES) {
+		size_t i = p->next++;
+
+		if (missing[i])
+			f = ledger_put(l, p, i, &bytes);
+		run->rows += p->filed[i];
+	}
 	return f;
 }
 
 enum fault
 ledger_file(struct ledger *l, struct ledger_run *run, struct json issue,
     const struct change_list *list, const struct ledger_release *release,
-    unsigned *count)
+    bool filed[], unsigned *large)
 {
-	enum fault f = ledger_begin(l, l->put);
+	struct ledger_filing p = { .issue = issue, .list = list,
+	    .release = release, .filed = filed };
+	int64_t rows = run->rows;
+	enum fault f = FAULT_NONE;
 
-	*count = 0;
-	if (f != FAULT_NONE)
-		return f;
-	f = ledger_put_all(l, run, issue, list, release, count);
-	if ((f = ledger_end(l->put, f)) != FAULT_NONE || *count == 0)
-		return f;
-	run->rows += *count;
-	return ledger_save_run(l, run, false);
+	for (size_t i = 0; i < list->count; i++)
+		filed[i] = false;
+	while (p.next < list->count && f == FAULT_NONE) {
+		if ((f = ledger_begin(l, l->put)) == FAULT_NONE)
+			f = ledger_end(l->put, ledger_put_some(l, run, &p));
+	}
+	*large = p.large;
+	return f != FAULT_NONE || run->rows == rows ? f :
+	    ledger_save_run(l, run, false);
 }
 
 /* ---- runs ---- */

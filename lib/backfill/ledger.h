@@ -61,12 +61,16 @@ enum fault	ledger_compare(struct ledger *, const struct ledger_run *,
 enum fault	ledger_knows_release(struct ledger *, struct span issue,
 		    bool *known) __attribute__((warn_unused_result));
 
-/* Compares once more and files what is missing, in one transaction with the
- * issue's release, if there is one to learn. *count says how many were new. */
+#define LEDGER_BODY_MAX	8388608	/* bytes, as the worker's --max-body */
+
+/* Compares once more and files what is missing, with the issue's release, if
+ * there is one to learn: in one transaction, or, where the bodies are large, in
+ * some. Sets filed[i] for each change that is filed; *large says how many
+ * bodies were longer than LEDGER_BODY_MAX, and are not. */
 enum fault	ledger_file(struct ledger *, struct ledger_run *,
 		    struct json issue, const struct change_list *,
-		    const struct ledger_release *, unsigned *count)
-		    __attribute__((warn_unused_result));
+		    const struct ledger_release *, bool filed[],
+		    unsigned *large) __attribute__((warn_unused_result));
 
 /* The newest run of this selection that was cut since `at`: *found. */
 enum fault	ledger_find_run(struct ledger *, const char *selection,
