@@ -277,25 +277,35 @@ backfill_get_page(struct backfill *b, const struct ledger_run *run,
 	return r;
 }
 
-/* What tells a page from the one before it. */
+/* What tells a page from others: that of page 1, 2, 4, 8 and so on. */
 struct page_mark {
 	char		id[ID_DIGITS_MAX + 1];	/* its first issue's */
+	char		cursor[LEDGER_CURSOR];	/* of the next page */
 	unsigned	empty;			/* pages in a row */
+	uint64_t	pages;			/* so far */
 };
 
-/* Whether the pages lead on: a cursor may be wrong, and lead back for ever. */
+/* Whether the pages lead on: a cursor may be wrong, and lead back for ever.
+ * Each page is compared with the last one that is marked: pages that come again
+ * do so within thrice their number (Brent, An improved Monte Carlo
+ * factorization algorithm, 1980). */
 static bool
-backfill_leads_on(struct page_mark *mark, const struct ledger_run *run,
-    const struct api_answer *a)
+backfill_leads_on(struct page_mark *mark, const struct api_answer *a)
 {
 	struct span id = json_get_scalar(json_at(a->value, 0), "id");
-	bool again = json_count(a->value) > 0 && span_is(id, mark->id);
+	bool again = mark->pages > 0 &&
+	    ((id.len > 0 && span_is(id, mark->id)) ||
+	    strcmp(a->headers.cursor, mark->cursor) == 0);
 
 	mark->empty = json_count(a->value) == 0 ? mark->empty + 1 : 0;
-	snprintf(mark->id, sizeof(mark->id), "%.*s", (int)id.len,
-	    id.len > 0 ? id.at : "");
-	return !again && mark->empty < EMPTY_PAGES_MAX &&
-	    strcmp(a->headers.cursor, run->cursor) != 0;
+	mark->pages++;
+	if ((mark->pages & (mark->pages - 1)) == 0) {
+		snprintf(mark->id, sizeof(mark->id), "%.*s", (int)id.len,
+		    id.len > 0 ? id.at : "");
+		snprintf(mark->cursor, sizeof(mark->cursor), "%s",
+		    a->headers.cursor);
+	}
+	return !again && mark->empty < EMPTY_PAGES_MAX;
 }
 
 /* Notes where the next page is, or the next list. */
@@ -331,7 +341,7 @@ backfill_next_page(struct backfill *b, struct ledger_run *run,
 		return backfill_api_fault(r, what, said, why);
 	if (run->cursor[0] == '\0')
 		b->count.hits += (uint64_t)a->headers.hits;
-	if (!backfill_leads_on(mark, run, a) && a->headers.more)
+	if (!backfill_leads_on(mark, a) && a->headers.more)
 		return backfill_api_fault(API_REFUSED, what,
 		    "its pages lead back to themselves", why);
 	result = backfill_page(b, run, a->value, why);
