@@ -23,6 +23,7 @@
 #include "base/args.h"
 #include "base/clock.h"
 #include "base/environment.h"
+#include "base/process_guard.h"
 
 #define EXIT_TEMPFAIL	75	/* EX_TEMPFAIL of sysexits.h */
 #define PATIENCE_S	12	/* from a signal to the end */
@@ -51,20 +52,23 @@ stop_on_signal(int sig)
 
 /* The exit status of what did not work out. */
 static int
-tell_refusal(enum backfill_result r, const char *why)
+tell_refusal(const struct backfill_options *o, enum backfill_result r,
+    const char *why)
 {
 	backfill_report_end_bar();
-	args_error("%s%s", why, r == BACKFILL_LATER ?
-	    "; the same command goes on where it was" : "");
+	args_error("%s%s", why, r != BACKFILL_LATER ? "" : o->dry_run ?
+	    "; the same command looks again, from the beginning" :
+	    "; the same command goes on where it was");
 	return r == BACKFILL_LATER ? EXIT_TEMPFAIL : 1;
 }
 
 static int
-tell_database_fault(const struct backfill_options *o, const struct ledger *l)
+tell_database_fault(const struct backfill_options *o, enum fault f,
+    const char *why)
 {
 	backfill_report_end_bar();
-	args_error("%s: %s", o->db, ledger_why(l));
-	return 1;
+	args_error("%s: %s (%s)", o->db, fault_name(f), why);
+	return f == FAULT_BUSY ? EXIT_TEMPFAIL : 1;
 }
 
 /* ---- the window ---- */
@@ -101,6 +105,7 @@ choose_window(struct backfill *b, const struct backfill_options *o,
 	static struct failures failures;
 	char why[BACKFILL_WHY];
 	enum backfill_result r;
+	enum fault f = FAULT_NONE;
 
 	*none = false;
 	run->since = o->since_ms;
@@ -109,12 +114,14 @@ choose_window(struct backfill *b, const struct backfill_options *o,
 	if (o->app != NULL) {
 		r = backfill_failures(b, o->app, &failures, why);
 		if (r != BACKFILL_DONE)
-			return tell_refusal(r, why);
+			return tell_refusal(o, r, why);
 		backfill_report_failures(&failures);
 	}
-	if (o->is_auto && since_failures(b->ledger, &failures, selection,
-	    &run->since) != FAULT_NONE)
-		return tell_database_fault(o, b->ledger);
+	if (o->is_auto)
+		f = since_failures(b->ledger, &failures, selection,
+		    &run->since);
+	if (f != FAULT_NONE)
+		return tell_database_fault(o, f, ledger_why(b->ledger));
 	*none = run->since == 0;
 	if (!*none && run->since >= run->until)
 		args_usage("the window is empty: --until (by default two "
@@ -131,11 +138,13 @@ run_window(struct backfill *b, struct ledger_run *run, const char *selection,
 {
 	char why[BACKFILL_WHY];
 	enum backfill_result r;
+	enum fault f = FAULT_NONE;
 
 	b->count = (struct backfill_count){ 0 };
-	if (!o->dry_run && run->id == 0 &&
-	    ledger_begin_run(b->ledger, selection, run) != FAULT_NONE)
-		return tell_database_fault(o, b->ledger);
+	if (!o->dry_run && run->id == 0)
+		f = ledger_begin_run(b->ledger, selection, run);
+	if (f != FAULT_NONE)
+		return tell_database_fault(o, f, ledger_why(b->ledger));
 	r = backfill_run(b, run, why);
 	if (r == BACKFILL_DONE) {
 		backfill_report_result(&b->count, o->dry_run);
@@ -143,14 +152,14 @@ run_window(struct backfill *b, struct ledger_run *run, const char *selection,
 		    b->count.large > 0;
 		return 0;
 	}
-	/* Where pages were wrong, so may be the place: from the beginning. */
+	/* Where pages were wrong, so may be the place: from the beginning. A
+	 * database that fails here has failed before: one line is enough. */
 	if (r == BACKFILL_FAILED && run->id > 0) {
 		run->list = 0;
 		run->cursor[0] = '\0';
-		if (ledger_save_run(b->ledger, run, false) != FAULT_NONE)
-			(void)tell_database_fault(o, b->ledger);
+		(void)ledger_save_run(b->ledger, run, false);
 	}
-	return tell_refusal(r, why);
+	return tell_refusal(o, r, why);
 }
 
 /* A run that was cut goes on, in its own window; the new one is next where it
@@ -162,20 +171,23 @@ run_as_planned(struct backfill *b, const struct backfill_options *o)
 	char selection[BACKFILL_SELECTION];
 	bool found = false, incomplete = false, none;
 	int64_t oldest = 0;
+	enum fault f = FAULT_NONE;
 	int status;
 
 	backfill_options_selection(o, selection);
-	if (!o->dry_run && ledger_find_run(b->ledger, selection,
-	    clock_wall_ms() - RESUME_MS, &cut, &found) != FAULT_NONE)
-		return tell_database_fault(o, b->ledger);
+	if (!o->dry_run)
+		f = ledger_find_run(b->ledger, selection,
+		    clock_wall_ms() - RESUME_MS, &cut, &found);
+	if (f != FAULT_NONE)
+		return tell_database_fault(o, f, ledger_why(b->ledger));
 	if ((status = choose_window(b, o, selection, &run, &none)) != 0)
 		return status;
 	if (none && !found) {
 		puts("nothing has failed that was not fetched");
 		return 0;
 	}
-	if (ledger_oldest(b->ledger, &oldest) != FAULT_NONE)
-		return tell_database_fault(o, b->ledger);
+	if ((f = ledger_oldest(b->ledger, &oldest)) != FAULT_NONE)
+		return tell_database_fault(o, f, ledger_why(b->ledger));
 	backfill_report_plan(o, found ? &cut : &run,
 	    ledger_installation(b->ledger), oldest);
 	if (!o->dry_run && !args_confirm(o->yes, "Fetch and file what never "
@@ -204,6 +216,7 @@ open_and_run(const struct backfill_options *o)
 	    .dry_run = o->dry_run, .progress = backfill_report_progress };
 	char why[LEDGER_WHY];
 	bool several;
+	enum fault f;
 	int status = 1;
 
 	if (access(o->db, F_OK) != 0) {
@@ -211,14 +224,13 @@ open_and_run(const struct backfill_options *o)
 		    errno == ENOENT ? "; sentry-webhooks makes it" : "");
 		return 1;
 	}
-	if (ledger_open(&b.ledger, o->db, &rules, why) != FAULT_NONE) {
-		args_error("%s: %s", o->db, why);
-		return 1;
-	}
+	if ((f = ledger_open(&b.ledger, o->db, &rules, why)) != FAULT_NONE)
+		return tell_database_fault(o, f, why);
 	if ((b.api = api_open(&config)) == NULL)
 		args_error("out of memory");
-	else if (ledger_find_installation(b.ledger, &several) != FAULT_NONE)
-		status = tell_database_fault(o, b.ledger);
+	else if ((f = ledger_find_installation(b.ledger, &several)) !=
+	    FAULT_NONE)
+		status = tell_database_fault(o, f, ledger_why(b.ledger));
 	else if (several)
 		args_error("hooks of several installations came of late: "
 		    "--installation says which one this is");
@@ -237,6 +249,7 @@ main(int argc, char *argv[])
 	struct sigaction last = { .sa_handler = exit_on_alarm };
 	int status;
 
+	process_guard_cores();
 	backfill_options_read(&o, argc, argv);
 	sigaction(SIGTERM, &act, NULL);
 	sigaction(SIGINT, &act, NULL);

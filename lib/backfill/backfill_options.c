@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "base/args.h"
 #include "base/credential.h"
@@ -167,7 +168,12 @@ static void
 backfill_options_token(struct backfill_options *o)
 {
 	const char *why;
+	struct stat st;
 
+	/* open() of a FIFO would wait for its writer. */
+	if (stat(o->token_file, &st) == 0 && !S_ISREG(st.st_mode))
+		args_usage("%s: the token is read from a regular file alone",
+		    o->token_file);
 	if ((o->token = credential_read(o->token_file, &why)) == NULL)
 		args_usage("%s: there is no token in this file: %s",
 		    o->token_file, why);

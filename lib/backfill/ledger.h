@@ -79,7 +79,7 @@ enum fault	ledger_find_run(struct ledger *, const char *selection,
 enum fault	ledger_begin_run(struct ledger *, const char *selection,
 		    struct ledger_run *) __attribute__((warn_unused_result));
 enum fault	ledger_save_run(struct ledger *, const struct ledger_run *,
-		    bool done) __attribute__((warn_unused_result));
+		    bool done);
 /* Whether a run that is done had this time in its window, and was else of the
  * same selection. */
 enum fault	ledger_covered(struct ledger *, const char *selection,

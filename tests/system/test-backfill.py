@@ -2,6 +2,7 @@
 """sentry-backfill against a stand-in of Sentry's API: it files what never came,
 nothing else, and nothing twice; and what it does when that API limits, fails,
 lies or is cut off."""
+import itertools
 import json
 import os
 import re
@@ -213,6 +214,8 @@ USAGE = [
                            "--base-url", "https://sentry.io@example.com"]),
     ("a token with a blank", ["--org", "x", "--token-file", "BLANK",
                               "--since", "2h"]),
+    ("a token in a FIFO", ["--org", "x", "--token-file", "FIFO", "--since",
+                           "2h"]),
     ("an empty token", ["--org", "x", "--token-file", "EMPTY", "--since",
                         "2h"]),
     ("no such token", ["--org", "x", "--token-file", "/nowhere", "--since",
@@ -232,6 +235,7 @@ def _(_, words):
     files = {"T": "token", "BLANK": "a b", "EMPTY": "\n\n"}
     for name, text in files.items():
         write_file(os.path.join(folder, name), text)
+    os.mkfifo(os.path.join(folder, "FIFO"))
     done = subprocess.run(WRAPPER + [PROGRAM, *words], cwd=folder,
                           stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, env=clean_environment())
@@ -274,6 +278,15 @@ def _():
     equal((world.filed(), world.rows("SELECT count(*) FROM backfill")),
           (0, [(0,)]))
     equal(world.api.paths("latest"), [])
+
+
+@tap.test("--dry-run that is cut says that it begins again")
+def _():
+    world = alone()
+    world.api.always.append(("activities", Answer(500)))
+    done = world.run(yes=("--dry-run",), status=75)
+    assert "from the beginning" in done.stderr, done.stderr
+    assert "goes on" not in done.stderr, done.stderr
 
 
 @tap.test("without a database it says who makes it")
@@ -613,6 +626,16 @@ def link(cursor):
     return {"Link": f'<u>; rel="next"; results="true"; cursor="{cursor}"'}
 
 
+def turn(period):
+    """Pages that come again after so many."""
+    numbers = itertools.count()
+
+    def answer():
+        n = next(numbers) % period
+        return Answer(200, [{"id": str(7 + n)}], link(f"0:{n}:0"))
+    return answer
+
+
 ISSUE_PATH = r"/issues/\?"
 BROKEN = [
     ("a token that is not taken", 1, "event:read",
@@ -638,6 +661,8 @@ BROKEN = [
     ("a page that stays", 1, "lead back",
      (ISSUE_PATH, lambda: Answer(200, [{"id": "7"}],
                                  link(f"0:{unique()}:0")))),
+    ("a cursor of two turns", 1, "lead back", (ISSUE_PATH, turn(2))),
+    ("a cursor of seven turns", 1, "lead back", (ISSUE_PATH, turn(7))),
     ("empty pages for ever", 1, "lead back",
      (ISSUE_PATH, lambda: Answer(200, [], link(f"0:{unique()}:0")))),
     ("33 MB", 1, "more than 32 MB",
@@ -855,6 +880,8 @@ def _():
         process = start_process(world.argv("--since", "5h", "--yes"), stdout=f,
                           stderr=f, env=clean_environment())
     until(lambda: "waiting 300 s" in open(out).read())
+    with open(f"/proc/{process.pid}/limits") as f:
+        assert re.search(r"Max core file size +(0|1) +(0|1) ", f.read())
     for name in "cmdline", "environ":
         with open(f"/proc/{process.pid}/{name}", "rb") as f:
             assert sentryapi.TOKEN.encode() not in f.read(), name
@@ -886,6 +913,31 @@ def _():
     equal(world.filed(), 2)
     equal(world.rows("SELECT rows, done_at IS NULL FROM backfill ORDER BY id"),
           [(1, 0), (1, 0)])
+
+
+@tap.test("a database that is moved away meanwhile ends it with a line")
+def _():
+    world = World(SentryApi(Story(base()).many(20)))
+    hold = Hold(5)
+    world.api.always.append(("/activities/", hold))
+    path = os.path.join(world.worker.folder, "out")
+    with open(path, "wb") as out:
+        process = start_process(
+            world.argv("--since", "5h", "--yes"), env=clean_environment(),
+            stdout=subprocess.DEVNULL, stderr=out)
+    assert hold.reached.wait(LIMIT)
+    world.worker.stop()
+    os.rename(world.worker.db, world.worker.db + "-moved")
+    hold.release()
+    equal(finish_process(process), 1)
+    with open(path) as f:
+        text = strip_valgrind(f.read())
+    assert text.count("\n") == 1 and "the database" in text, text
+    assert not os.path.exists(world.worker.db)
+    os.rename(world.worker.db + "-moved", world.worker.db)
+    world.worker.start()
+    world.run()
+    equal(world.filed(), 30)
 
 
 @tap.test("while the worker writes, too, nothing is lost")
