@@ -16,7 +16,7 @@
 #include "base/clock.h"
 
 #define ANSWER_MAX	33554432	/* bytes; a page of issues has < 1 MB */
-#define VALUES_MAX	500000		/* about; each may take some 800 bytes */
+#define VALUES_MAX	500000		/* about; each takes up to 800 bytes */
 #define CONNECT_MS	10000L
 #define TRIES_MAX	6		/* of what fails */
 #define TRY_FIRST_MS	250		/* doubled with each try */

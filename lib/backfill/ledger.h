@@ -83,6 +83,7 @@ enum fault	ledger_save_run(struct ledger *, const struct ledger_run *,
 /* Whether a run that is done had this time in its window, and was else of the
  * same selection. */
 enum fault	ledger_covered(struct ledger *, const char *selection,
-		    int64_t ms, bool *covered) __attribute__((warn_unused_result));
+		    int64_t ms, bool *covered)
+		    __attribute__((warn_unused_result));
 
 #endif

@@ -29,6 +29,7 @@
  * place of its own. `statement` is the index of BACKFILLED_FIND. */
 enum fault	backfilled_find(struct db *, unsigned statement,
 		    const struct hook *, const struct observation *,
-		    struct span key, bool *found) __attribute__((warn_unused_result));
+		    struct span key, bool *found)
+		    __attribute__((warn_unused_result));
 
 #endif

@@ -290,72 +290,73 @@ bodies(void)
 #define HOOK(name, seconds) \
 	{ .action = name, .at = NOW + INT64_C(1000) * (seconds) }
 
+static const struct {
+	const char		*what;
+	struct { const char *action; int64_t s; } change[4];
+	struct match_hook	hook[4];
+	const char		*came;	/* a digit for each change */
+} match_rows[] = {
+	{ "within two minutes it is the same",
+	    { { "resolved", 0 } }, { HOOK("resolved", 119) }, "1" },
+	{ "two minutes early, too",
+	    { { "resolved", 0 } }, { HOOK("resolved", -119) }, "1" },
+	{ "more than that before is another",
+	    { { "resolved", 0 } }, { HOOK("resolved", -121) }, "0" },
+	{ "ten minutes later it was sent again",
+	    { { "resolved", 0 } }, { HOOK("resolved", 600) }, "1" },
+	{ "an hour later is another",
+	    { { "resolved", 0 } }, { HOOK("resolved", 3600) }, "0" },
+	{ "another action is another",
+	    { { "resolved", 0 } }, { HOOK("assigned", 0) }, "0" },
+	{ "an issue is created once",
+	    { { "created", 0 } }, { HOOK("created", 86400) }, "1" },
+	{ "a hook stands for one change",
+	    { { "resolved", 0 }, { "resolved", 60 } },
+	    { HOOK("resolved", 61) }, "01" },
+	{ "one that was sent again is not taken from its own change",
+	    { { "resolved", 0 }, { "resolved", 600 } },
+	    { HOOK("resolved", 601) }, "01" },
+	{ "both came", { { "resolved", 0 }, { "resolved", 60 } },
+	    { HOOK("resolved", 61), HOOK("resolved", 2) }, "11" },
+	{ "archived is ignored",
+	    { { "ignored", 0 } }, { HOOK("archived", 1) }, "1" },
+	{ "one that was lost before one that came",
+	    { { "resolved", 0 }, { "resolved", 90 } },
+	    { HOOK("resolved", 91) }, "01" },
+	{ "one that was lost before one that came late",
+	    { { "resolved", 0 }, { "resolved", 510 } },
+	    { HOOK("resolved", 690) }, "01" },
+	{ "the nearest pair is taken first, then what is left",
+	    { { "resolved", 0 }, { "resolved", 60 } },
+	    { HOOK("resolved", 59), HOOK("resolved", 100) }, "11" },
+	{ "what sends no hook did not come",
+	    { { NULL, 0 }, { "assigned", 0 } },
+	    { HOOK("assigned", 1) }, "01" },
+};
+
 static void
 matches(void)
 {
-	static const struct {
-		const char		*what;
-		struct { const char *action; int64_t s; } change[4];
-		struct match_hook	hook[4];
-		const char		*came;	/* a digit for each change */
-	} rows[] = {
-		{ "within two minutes it is the same",
-		    { { "resolved", 0 } }, { HOOK("resolved", 119) }, "1" },
-		{ "two minutes early, too",
-		    { { "resolved", 0 } }, { HOOK("resolved", -119) }, "1" },
-		{ "more than that before is another",
-		    { { "resolved", 0 } }, { HOOK("resolved", -121) }, "0" },
-		{ "ten minutes later it was sent again",
-		    { { "resolved", 0 } }, { HOOK("resolved", 600) }, "1" },
-		{ "an hour later is another",
-		    { { "resolved", 0 } }, { HOOK("resolved", 3600) }, "0" },
-		{ "another action is another",
-		    { { "resolved", 0 } }, { HOOK("assigned", 0) }, "0" },
-		{ "an issue is created once",
-		    { { "created", 0 } }, { HOOK("created", 86400) }, "1" },
-		{ "a hook stands for one change",
-		    { { "resolved", 0 }, { "resolved", 60 } },
-		    { HOOK("resolved", 61) }, "01" },
-		{ "one that was sent again is not taken from its own change",
-		    { { "resolved", 0 }, { "resolved", 600 } },
-		    { HOOK("resolved", 601) }, "01" },
-		{ "both came", { { "resolved", 0 }, { "resolved", 60 } },
-		    { HOOK("resolved", 61), HOOK("resolved", 2) }, "11" },
-		{ "archived is ignored",
-		    { { "ignored", 0 } }, { HOOK("archived", 1) }, "1" },
-		{ "one that was lost before one that came",
-		    { { "resolved", 0 }, { "resolved", 90 } },
-		    { HOOK("resolved", 91) }, "01" },
-		{ "one that was lost before one that came late",
-		    { { "resolved", 0 }, { "resolved", 510 } },
-		    { HOOK("resolved", 690) }, "01" },
-		{ "the nearest pair is taken first, then what is left",
-		    { { "resolved", 0 }, { "resolved", 60 } },
-		    { HOOK("resolved", 59), HOOK("resolved", 100) }, "11" },
-		{ "what sends no hook did not come",
-		    { { NULL, 0 }, { "assigned", 0 } },
-		    { HOOK("assigned", 1) }, "01" },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0;
+	    i < sizeof(match_rows) / sizeof(match_rows[0]); i++) {
 		static struct change_list l;
 		struct match_hook hooks[4];
 		bool came[CHANGES_MAX + 1];
 		size_t n = 0;
 		bool good = true;
 
-		memcpy(hooks, rows[i].hook, sizeof(hooks));
+		memcpy(hooks, match_rows[i].hook, sizeof(hooks));
 		while (n < 4 && hooks[n].action[0] != '\0')
 			n++;
-		l.count = strlen(rows[i].came);
+		l.count = strlen(match_rows[i].came);
 		for (size_t k = 0; k < l.count; k++)
 			l.change[k] = (struct change){
-			    .action = rows[i].change[k].action,
-			    .at = NOW + 1000 * rows[i].change[k].s };
+			    .action = match_rows[i].change[k].action,
+			    .at = NOW + 1000 * match_rows[i].change[k].s };
 		match_hooks(came, &l, hooks, n);
 		for (size_t k = 0; k < l.count; k++)
-			good &= came[k] == (rows[i].came[k] == '1');
-		ok(good, "%s", rows[i].what);
+			good &= came[k] == (match_rows[i].came[k] == '1');
+		ok(good, "%s", match_rows[i].what);
 	}
 }
 
