@@ -18,6 +18,7 @@
 #include "base/credential.h"
 #include "base/environment.h"
 #include "base/log.h"
+#include "base/process_guard.h"
 #include "deliver/deliver.h"
 #include "deliver/deliver_lock.h"
 #include "deliver_options.h"
@@ -242,6 +243,7 @@ main(int argc, char *argv[])
 	enum deliver_lock lock = DELIVER_LOCK_OURS;
 	int status;
 
+	process_guard_cores();	/* the sink's key would be in one */
 	deliver_options_read(&o, argc, argv);
 	catch_signals();
 	umask(0027);

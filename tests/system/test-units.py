@@ -635,13 +635,23 @@ def unlocked_secrets_are_said():
     assert "secret-file" in said, said          # it was read again
 
 
-@tap.test("a worker that crashes leaves no core")
+def core_limits(process):
+    with open(f"/proc/{process.pid}/limits", encoding="ascii") as f:
+        return re.search(r"^Max core file size +(\S+) +(\S+)", f.read(),
+                         re.M).groups()
+
+
+@tap.test("a worker or a deliverer that crashes leaves no core")
 def crash_leaves_no_core():
     w = Worker()
-    with open(f"/proc/{w.process.pid}/limits", encoding="ascii") as f:
-        limits = re.search(r"^Max core file size +(\S+) +(\S+)", f.read(),
-                           re.M)
-    equal(limits.groups(), ("1", "1"))
+    equal(core_limits(w.process), ("1", "1"))
+    deliverer = start_process([*WRAPPER, DELIVER, "--db", w.db],
+                              env=clean_environment({
+                                  "SENTRY_DELIVER_TO": "http://127.0.0.1:1/"}),
+                              stderr=subprocess.DEVNULL)
+    until(lambda: core_limits(deliverer) == ("1", "1"))
+    deliverer.terminate()
+    equal(finish_process(deliverer), 0)
 
 
 tap.run()
