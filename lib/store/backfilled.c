@@ -47,6 +47,9 @@ backfilled_find(struct db *d, unsigned statement, const struct hook *h,
 	db_bind_text(d, statement, 5,
 	    observation_get(o, OBSERVED_INSTALLATION));
 	db_bind_blob(d, statement, 6, key);
+	db_bind_int(d, statement, 7, sent);
+	db_bind_blob(d, statement, 8, h->body);
+	db_bind_text(d, statement, 9, h->request_id);
 	f = db_run(d, statement);
 	*found = f == FAULT_NONE && db_changes(d) > 0;
 	return f;

@@ -138,7 +138,8 @@ CREATE TABLE outbox (
 	webhook_id	INTEGER NOT NULL UNIQUE REFERENCES webhook (id),
 	-- 'sentry-' and webhook.dedupe_key in hex: every host gives the same
 	-- id, and it is unique without an index of its own. A row that was
-	-- replayed with a new id has -r2, -r3 ... at its end.
+	-- replayed with a new id has -r2, -r3 ... at its end. A backfilled row
+	-- keeps the id that it had before its hook came.
 	event_id	TEXT NOT NULL,
 	created_at	INTEGER NOT NULL,	-- webhook.received_at
 	workspace_id	TEXT,

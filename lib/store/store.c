@@ -37,7 +37,8 @@ static const char *const statements[STATEMENTS] = {
 	    " ON CONFLICT (dedupe_key) DO NOTHING",
 	[SQL_SEEN] =
 	    "UPDATE webhook SET seen = seen + 1 WHERE dedupe_key = ?1"
-	    " AND NOT (?4 AND received_at = ?2 AND request_id IS ?3)"
+	    " AND NOT (?4 AND request_id IS ?3"
+	    " AND (received_at = ?2 OR origin = 'backfill'))"
 	    " RETURNING origin = 'hook' AND body <> ?5",
 	[SQL_OUTBOX] =
 	    "INSERT INTO outbox (webhook_id, event_id, created_at,"
@@ -140,9 +141,9 @@ event_key(char key[DEDUPE_KEY_BYTES], const struct observation *o)
 }
 
 static enum fault
-put_webhook(struct db *d, const struct hook *h, const struct observation *o)
+put_webhook(struct db *d, const struct hook *h, const struct observation *o,
+    struct span key)
 {
-	char key[DEDUPE_KEY_BYTES];
 	const struct span text[] = {
 		observation_get(o, OBSERVED_RESOURCE),
 		observation_get(o, OBSERVED_ACTION),
@@ -154,7 +155,7 @@ put_webhook(struct db *d, const struct hook *h, const struct observation *o)
 	db_bind_int(d, SQL_WEBHOOK, 1, h->received_at);
 	for (int i = 0; i < (int)(sizeof(text) / sizeof(text[0])); i++)
 		db_bind_text(d, SQL_WEBHOOK, 2 + i, text[i]);
-	db_bind_blob(d, SQL_WEBHOOK, 9, event_key(key, o));
+	db_bind_blob(d, SQL_WEBHOOK, 9, key);
 	db_bind_text(d, SQL_WEBHOOK, 10, span_of(outcome_name(o->outcome)));
 	db_bind_blob(d, SQL_WEBHOOK, 11, h->body);
 	db_bind_text(d, SQL_WEBHOOK, 12, span_of(h->backfilled ? "backfill" :
@@ -163,14 +164,13 @@ put_webhook(struct db *d, const struct hook *h, const struct observation *o)
 }
 
 static enum fault
-count_seen(struct db *d, const struct hook *h, const struct observation *o,
+count_seen(struct db *d, const struct hook *h, struct span key,
     enum origin origin, bool *differs)
 {
-	char key[DEDUPE_KEY_BYTES];
 	enum fault f;
 	bool row;
 
-	db_bind_blob(d, SQL_SEEN, 1, event_key(key, o));
+	db_bind_blob(d, SQL_SEEN, 1, key);
 	db_bind_int(d, SQL_SEEN, 2, h->received_at);
 	db_bind_text(d, SQL_SEEN, 3, h->request_id);
 	db_bind_int(d, SQL_SEEN, 4, origin == FROM_SPOOL);
@@ -281,18 +281,19 @@ enum fault
 store_put(struct db *d, const struct hook *h, struct observation *o,
     enum origin origin, struct stored *stored)
 {
-	char key[DEDUPE_KEY_BYTES];
+	char bytes[DEDUPE_KEY_BYTES];
+	struct span key = event_key(bytes, o);
 	enum fault f;
 
 	*stored = (struct stored){ false, false, false };
-	if ((f = backfilled_find(d, SQL_BACKFILLED, h, o, event_key(key, o),
+	if ((f = backfilled_find(d, SQL_BACKFILLED, h, o, key,
 	    &stored->duplicate)) != FAULT_NONE || stored->duplicate)
 		return f;
-	if ((f = put_webhook(d, h, o)) != FAULT_NONE)
+	if ((f = put_webhook(d, h, o, key)) != FAULT_NONE)
 		return f;
 	if (db_changes(d) == 0) {
 		stored->duplicate = true;
-		return count_seen(d, h, o, origin, &stored->differs);
+		return count_seen(d, h, key, origin, &stored->differs);
 	}
 	f = issue_release_find(d, SQL_FIND_RELEASE, INT64_MAX, h, o);
 	if (o->outcome == OUTCOME_OBSERVED && f == FAULT_NONE)

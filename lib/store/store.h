@@ -93,7 +93,8 @@ struct backlog {
 	int64_t	pending, unmapped, acked, dead;		/* rows */
 	/* When the one with the lowest id was received. */
 	int64_t	oldest_pending, oldest_unmapped, oldest_acked, oldest_dead;
-	int64_t	last_hook;		/* when the newest was received */
+	int64_t	last_hook;		/* when the newest one came; 0, too,
+					 * if 1,000 were backfilled since */
 	int64_t	wal_bytes;		/* the log's length */
 	int64_t	user_version;		/* of the schema */
 };
@@ -112,8 +113,8 @@ enum fault	store_count_backlog(struct db *, struct backlog *)
 	"SELECT pending.n, unmapped.n, acked.n, dead.n," \
 	STORE_RECEIVED("pending") "," STORE_RECEIVED("unmapped") "," \
 	STORE_RECEIVED("acked") "," STORE_RECEIVED("dead") "," \
-	" (SELECT received_at FROM webhook WHERE origin = 'hook'" \
-	" ORDER BY id DESC LIMIT 1)," \
+	" (SELECT max(received_at) FROM (SELECT received_at, origin" \
+	" FROM webhook ORDER BY id DESC LIMIT 1000) WHERE origin = 'hook')," \
 	" (SELECT user_version FROM pragma_user_version) FROM " \
 	STORE_STATE("pending") "," STORE_STATE("unmapped") "," \
 	STORE_STATE("acked") "," STORE_STATE("dead")

@@ -466,16 +466,47 @@ def _():
     before = world.outbox()
     for at, resource, body in world.api.story.hooks():
         if resource == "issue":
-            for more in ({}, {"idempotency_key": os.urandom(16).hex()}):
-                raw = compact(body)
-                late = 5 * 60 if body["action"] == "created" else 5
-                world.worker.post(raw, signed(
-                    raw, sentry_hook_timestamp=str(at // 1000 + late),
-                    **more))
-                break
+            raw = compact(body)
+            late = 5 * 60 if body["action"] == "created" else 5
+            world.worker.post(raw, signed(
+                raw, sentry_hook_timestamp=str(at // 1000 + late)))
     equal(world.outbox(), before)
     equal(world.rows("SELECT seen FROM webhook WHERE origin = 'backfill'"),
           [(2,), (2,)])
+
+
+def post_last(world, story):
+    """Posts the hook of the story's last change a second late."""
+    at, _, body = story.hooks()[-1]
+    raw = compact(body)
+    equal(world.worker.post(raw, signed(
+        raw, sentry_hook_timestamp=str(at // 1000 + 1))).status, 200)
+
+
+@tap.test("of two changes within two minutes a late hook is the nearest one")
+def _():
+    world = World(SentryApi(Story(base(), [
+        ("alone", {}, "created@70 resolved:ann@80 regression@80.5 "
+                      "resolved:bob@81")])))
+    world.run()
+    before = world.outbox()
+    post_last(world, world.api.story)
+    equal(world.outbox(), before)
+    equal(world.rows("SELECT seen FROM webhook WHERE action = 'resolved' "
+                     "ORDER BY hook_timestamp"), [(1,), (2,)])
+
+
+@tap.test("a late hook for another assignee is no backfilled one")
+def _():
+    world = World(SentryApi(Story(base(), [
+        ("alone", {}, "created@70 assigned:ann:ann@80")])))
+    world.run()
+    equal(len(world.outbox()), 2)
+    other = Story(world.api.story.base, [
+        ("alone", {}, "created@70 assigned:ann:bob@80.5")])
+    other.issues[0].id = world.api.story.issues[0].id
+    post_last(world, other)
+    equal(len(world.outbox()), 3)
 
 
 @tap.table("delivered twice, {}, a late hook is no second one", [
