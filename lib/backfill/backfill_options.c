@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 #include "base/args.h"
 #include "base/credential.h"
@@ -90,10 +89,12 @@ static const char *
 backfill_options_base(const char *name, const char *s)
 {
 	char *base = args_join(s, "");
-	size_t n = strlen(base);
+	size_t n = strlen(base), scheme = strncasecmp(s, "https://", 8) == 0 ?
+	    8 : strncasecmp(s, "http://", 7) == 0 ? 7 : 0;
 
-	if ((strncasecmp(s, "http://", 7) != 0 &&
-	    strncasecmp(s, "https://", 8) != 0) || strpbrk(s, "@?#") != NULL)
+	/* Of https:/// the host would be the first part of the path. */
+	if (scheme == 0 || strchr("/:", s[scheme]) != NULL ||
+	    strpbrk(s, "@?#") != NULL)
 		args_usage("%s wants http(s)://HOST, without a user or a query",
 		    name);
 	while (n > 0 && base[n - 1] == '/')
@@ -168,12 +169,7 @@ static void
 backfill_options_token(struct backfill_options *o)
 {
 	const char *why;
-	struct stat st;
 
-	/* open() of a FIFO would wait for its writer. */
-	if (stat(o->token_file, &st) == 0 && !S_ISREG(st.st_mode))
-		args_usage("%s: the token is read from a regular file alone",
-		    o->token_file);
 	if ((o->token = credential_read(o->token_file, &why)) == NULL)
 		args_usage("%s: there is no token in this file: %s",
 		    o->token_file, why);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -11,11 +12,13 @@ char *
 credential_read(const char *path, const char **why)
 {
 	char buf[CREDENTIAL_BYTES + 1], *line;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	int fd = file_open_regular(AT_FDCWD, path, 0, &st);
 	ssize_t n = fd < 0 ? -1 : file_read(fd, buf, CREDENTIAL_BYTES);
 	struct span trimmed;
 
-	*why = n < 0 ? strerror(errno) : "out of memory";
+	*why = n >= 0 ? "out of memory" : errno == EINVAL ?
+	    "it is no regular file" : strerror(errno);
 	if (fd >= 0)
 		close(fd);
 	if (n < 0)

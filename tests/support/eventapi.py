@@ -236,6 +236,11 @@ class EventApi:
     def good(events, status=200):
         return json.dumps({"ids": ids_of(events), "status": status})
 
+    def never_answers(self, word):
+        """Requests with an event whose id has this word in it."""
+        self.misdeed = lambda events: "never" if any(
+            word in e["id"] for e in events) else None
+
     def act(self, s, events, misdeed, path, sizes=None, broken=False):
         if misdeed is None or (misdeed in TAKES and
                                any(map(self.poison, events))):

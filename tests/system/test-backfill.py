@@ -212,6 +212,11 @@ USAGE = [
                                "2h", "--base-url", "file:///etc/passwd"]),
     ("a URL with a user", ["--org", "x", "--token-file", "T", "--since", "2h",
                            "--base-url", "https://sentry.io@example.com"]),
+    ("a URL without a host", ["--org", "x", "--token-file", "T", "--since",
+                              "2h", "--base-url", "https://"]),
+    ("a URL with a path alone", ["--org", "x", "--token-file", "T",
+                                 "--since", "2h", "--base-url",
+                                 "https:///api"]),
     ("a token with a blank", ["--org", "x", "--token-file", "BLANK",
                               "--since", "2h"]),
     ("a token in a FIFO", ["--org", "x", "--token-file", "FIFO", "--since",
@@ -332,14 +337,19 @@ def _():
                     "HAVING count(*) = 1)"))}
     want, got = events(never), events(world)
     differ = {}
-    for key in want.keys() & got.keys():
-        assert got[key]["metadata"].pop("backfilled", True)
+    filed = {tuple(row) for row in world.rows(
+        "SELECT source_id, source_type FROM outbox o JOIN webhook w "
+        "ON w.id = o.webhook_id WHERE origin = 'backfill'")}
+    compared = want.keys() & got.keys() & filed
+    for key in compared:
+        assert got[key]["metadata"].pop("backfilled") is True
         if got[key] != want[key]:
             differ[key] = [(k, got[key].get(k), want[key].get(k))
                            for k in want[key] if got[key].get(k)
                            != want[key].get(k)]
     equal(differ, {})
     assert len(want) >= 5, want
+    assert len(compared) >= 4, compared
 
 
 @tap.test("what the list of observed actions leaves out is not filed")

@@ -62,12 +62,20 @@ def exit_status(what, count, columns):
     api.stop()
 
 
+@tap.test("a FIFO in place of a file with the URL is refused, not waited for")
+def fifo_is_no_credential():
+    path = os.path.join(Scratch.new("fifo"), "to")
+    os.mkfifo(path)
+    status, run = run_once(Outbox(), "--to-file", path)
+    equal(status, 64)
+    assert "no regular file" in run.log(), run.log()
+
+
 @tap.test("SIGTERM writes what was acknowledged, though another request "
           "hangs")
 def sigterm_writes_fates():
     api = EventApi()
-    api.misdeed = lambda events: "never" if any(
-        "slow" in e["id"] for e in events) else None
+    api.never_answers("slow")
     outbox = Outbox()
     outbox.fill(1, "slow")
     d = Deliverer(outbox, "--batch", "1", to=api.url)
