@@ -73,8 +73,8 @@ tell_database_fault(const struct backfill_options *o, enum fault f,
 
 /* ---- the window ---- */
 
-/* From the oldest failure that no run of this selection has covered; where the log was full,
- * from the last hook that came before it. 0: there is none. */
+/* From the oldest failure that no run of this selection has covered; where the
+ * log was full, from the last hook that came before it. 0: there is none. */
 static enum fault
 since_failures(struct ledger *l, const struct failures *failures,
     const char *selection, int64_t *since)

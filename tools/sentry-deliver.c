@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <libgen.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -50,21 +49,6 @@ on_signal(int sig)
 	(void)sig;
 	stop = 1;
 	alarm(STOP_LIMIT_S);
-}
-
-/* Prints a line; returns the exit status. */
-__attribute__((format(printf, 1, 2)))
-static int
-print_failure(const char *format, ...)
-{
-	va_list ap;
-
-	fputs("sentry-deliver: ", stderr);
-	va_start(ap, format);
-	vfprintf(stderr, format, ap);
-	va_end(ap);
-	fputs("\n", stderr);
-	return 1;
 }
 
 /* ---- the sink ---- */
@@ -210,7 +194,7 @@ deliver_rows(const struct deliver_options *o)
 	struct log l;
 
 	if ((config.sink = open_sink(o, why)) == NULL) {
-		(void)print_failure("%s: %s", o->to_name, why);
+		args_error("%s: %s", o->to_name, why);
 		return deliver_options_kind(o) == DELIVER_HTTP ? EXIT_USAGE :
 		    1;
 	}
@@ -241,19 +225,19 @@ main(int argc, char *argv[])
 	static struct deliver_options o;
 	char why[DELIVER_LOCK_WHY];
 	enum deliver_lock lock = DELIVER_LOCK_OURS;
-	int status;
+	int status = 1;
 
 	process_guard_cores();	/* the sink's key would be in one */
 	deliver_options_read(&o, argc, argv);
 	catch_signals();
 	umask(0027);
 	if (access(o.db, F_OK) != 0)
-		status = print_failure("%s: %s%s", o.db, strerror(errno),
+		args_error("%s: %s%s", o.db, strerror(errno),
 		    errno == ENOENT ? "; sentry-webhooks makes it" : "");
 	else if ((lock = deliver_lock_take(o.db, why)) == DELIVER_LOCK_OURS)
 		status = deliver_rows(&o);
 	else
-		status = print_failure("%s", why);
+		args_error("%s", why);
 	if (lock == DELIVER_LOCK_ANOTHERS)
 		status = EXIT_TEMPFAIL;
 	deliver_options_release(&o);
