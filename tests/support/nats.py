@@ -91,6 +91,11 @@ class Client:
     """One connection. what: user=..., pass=...; tls: an SSL context."""
 
     def __init__(self, server, tls=None, **what):
+        self.server, self.tls, self.what = server, tls, what
+        self.connect()
+
+    def connect(self):
+        server, tls = self.server, self.tls
         self.socket = socket.create_connection(("127.0.0.1", server.port),
                                                LIMIT)
         self.sid, self.buffer, self.early = 0, b"", []
@@ -99,8 +104,8 @@ class Client:
         if tls:
             self.socket = tls.wrap_socket(self.socket,
                                           server_hostname="127.0.0.1")
-        what.update(verbose=False, pedantic=False, headers=True,
-                    no_responders=True)
+        what = {**self.what, "verbose": False, "pedantic": False,
+                "headers": True, "no_responders": True}
         self.send(b"CONNECT " + json.dumps(what).encode() + b"\r\nPING\r\n")
         line = self.line()
         assert line == b"PONG", line
@@ -217,6 +222,10 @@ class Client:
                 return self.read_once(name)
             except TimeoutError:
                 pass            # in a cluster a consumer may lose its leader
+            except ConnectionError:
+                # The server gives up a reader that is slow beside other work.
+                self.socket.close()
+                self.connect()
         raise TimeoutError(f"no consumer of {name} gets to the end")
 
     def read_once(self, name):
