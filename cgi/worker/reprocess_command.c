@@ -36,15 +36,16 @@ reprocess_draw_bar(const struct reprocess *r, const char *what,
     int64_t *drawn_at)
 {
 	int64_t all, done = reprocess_done(r, &all), now = clock_ms();
-	int filled = all > 0 ? (int)(done * BAR_WIDTH / all) : BAR_WIDTH;
+	/* Of ids, which somebody may have set as high as they go. */
+	double share = all > 0 ? (double)done / (double)all : 1;
 
 	if (!isatty(STDERR_FILENO) ||
 	    (done < all && now - *drawn_at < BAR_MS))
 		return;
 	*drawn_at = now;
-	fprintf(stderr, "\r%-9s [%-*.*s] %3d %%", what, BAR_WIDTH, filled,
-	    "########################################",
-	    all > 0 ? (int)(done * 100 / all) : 100);
+	fprintf(stderr, "\r%-9s [%-*.*s] %3d %%", what, BAR_WIDTH,
+	    (int)(share * BAR_WIDTH),
+	    "########################################", (int)(share * 100));
 	if (done >= all)
 		fputs("\r\033[K", stderr);
 }

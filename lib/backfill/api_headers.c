@@ -62,8 +62,7 @@ static bool
 api_headers_cursor_good(struct span s)
 {
 	for (size_t i = 0; i < s.len; i++)
-		if (memchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV"
-		    "WXYZ0123456789:._-", s.at[i], 66) == NULL)
+		if (!ascii_is_name(s.at[i]) && s.at[i] != ':')
 			return false;
 	return s.len > 0 && s.len <= API_CURSOR_MAX;
 }

@@ -16,7 +16,6 @@
 #include "backfill/backfill.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/timestamp.h"
 #include "base/ascii.h"

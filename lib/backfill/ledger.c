@@ -138,15 +138,6 @@ ledger_begin(struct ledger *l, struct db *d)
 	return f;
 }
 
-/* Ends the transaction by `f`. The log is kept short, as no worker may be there
- * to do so. */
-static enum fault
-ledger_end(struct db *d, enum fault f)
-{
-	f = db_end(d, f);
-	return f == FAULT_NONE ? db_checkpoint(d, false) : f;
-}
-
 /* ---- looking ---- */
 
 struct span
@@ -363,7 +354,8 @@ ledger_file(struct ledger *l, struct ledger_run *run, struct json issue,
 		filed[i] = false;
 	while (p.next < list->count && f == FAULT_NONE) {
 		if ((f = ledger_begin(l, l->put)) == FAULT_NONE)
-			f = ledger_end(l->put, ledger_put_some(l, run, &p));
+			f = db_end_and_checkpoint(l->put,
+			    ledger_put_some(l, run, &p));
 	}
 	*large = p.large;
 	return f != FAULT_NONE || run->rows == rows ? f :
@@ -408,7 +400,7 @@ ledger_begin_run(struct ledger *l, const char *selection,
 	db_bind_int(l->look, SQL_RUN_BEGIN, 4, run->until);
 	f = db_run(l->look, SQL_RUN_BEGIN);
 	run->id = db_last_id(l->look);
-	return ledger_end(l->look, f);
+	return db_end_and_checkpoint(l->look, f);
 }
 
 enum fault
@@ -424,7 +416,7 @@ ledger_save_run(struct ledger *l, const struct ledger_run *run, bool done)
 	db_bind_int(l->look, SQL_RUN_SAVE, 4, run->rows);
 	db_bind_int(l->look, SQL_RUN_SAVE, 5, done);
 	db_bind_int(l->look, SQL_RUN_SAVE, 6, clock_wall_ms());
-	return ledger_end(l->look, db_run(l->look, SQL_RUN_SAVE));
+	return db_end_and_checkpoint(l->look, db_run(l->look, SQL_RUN_SAVE));
 }
 
 enum fault

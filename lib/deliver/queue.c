@@ -258,15 +258,6 @@ write_fate(struct db *d, const struct row *r, int64_t now, const char *sink)
 	return db_run(d, which);
 }
 
-/* Commits a transaction, or rolls it back after a fault. Empties the database's
- * log if need be: there may be no worker that does so. */
-static enum fault
-end_transaction(struct db *d, enum fault f)
-{
-	f = db_end(d, f);
-	return f == FAULT_NONE ? db_checkpoint(d, false) : f;
-}
-
 enum fault
 queue_write_fates(struct db *d, const struct row *r, int64_t now,
     const char *sink)
@@ -277,7 +268,7 @@ queue_write_fates(struct db *d, const struct row *r, int64_t now,
 		return f;
 	for (; r != NULL && f == FAULT_NONE; r = r->next)
 		f = write_fate(d, r, now, sink);
-	return end_transaction(d, f);
+	return db_end_and_checkpoint(d, f);
 }
 
 /* ---- confirming ---- */
@@ -326,7 +317,7 @@ queue_confirm(struct db *d, const struct queue_acked *a, unsigned count,
 		db_bind_int(d, which, 4, a[i].due_at);
 		f = db_run(d, which);
 	}
-	return end_transaction(d, f);
+	return db_end_and_checkpoint(d, f);
 }
 
 enum fault
@@ -358,7 +349,7 @@ queue_requeue(struct db *d, const char *stream, const char *sink,
 	db_bind_int(d, SQL_REQUEUE, 5, limit);
 	f = db_run(d, SQL_REQUEUE);
 	*count = (unsigned)db_changes(d);
-	return end_transaction(d, f);
+	return db_end_and_checkpoint(d, f);
 }
 
 /* ---- pruning ---- */
@@ -434,7 +425,7 @@ queue_prune(struct db *d, struct queue_prune_place *place, int64_t before,
 	/* A row's id is not above its hook's. So if rows come first, and then
 	 * both tables in turn, a hook has lost its row when it is looked at. */
 	f = prune_table(d, next.hooks, &next, before, now, span, deleted);
-	if ((f = end_transaction(d, f)) != FAULT_NONE)
+	if ((f = db_end_and_checkpoint(d, f)) != FAULT_NONE)
 		return f;
 	*end = next.ended[0] && next.ended[1];
 	if (!next.ended[!next.hooks])

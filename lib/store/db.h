@@ -65,6 +65,11 @@ enum fault	db_begin(struct db *) __attribute__((warn_unused_result));
 enum fault	db_end(struct db *, enum fault f)
 		    __attribute__((warn_unused_result));
 
+/* The same, and then db_checkpoint(d, false): for programs that may run without
+ * a worker, which else keeps the log short. */
+enum fault	db_end_and_checkpoint(struct db *, enum fault f)
+		    __attribute__((warn_unused_result));
+
 /* Ends a transaction that was to change nothing. */
 void		db_rollback(struct db *);
 

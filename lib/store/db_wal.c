@@ -111,3 +111,10 @@ db_wal_bytes(const struct db *d)
 {
 	return db_files_log_bytes(sql_path(d->db), NULL);
 }
+
+enum fault
+db_end_and_checkpoint(struct db *d, enum fault f)
+{
+	f = db_end(d, f);
+	return f == FAULT_NONE ? db_checkpoint(d, false) : f;
+}
