@@ -1285,10 +1285,6 @@ def activity_alert_body(s):
     ]
 
 
-def bullets(values):
-    return [filled_line("- %s", v) for v in values]
-
-
 def steps(values):
     """Texts, or titles with descriptions."""
     return [either("- %s", first_filled(v, get(v, "title")),

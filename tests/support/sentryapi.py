@@ -19,8 +19,6 @@ from hooks import INSTALLATION, compact, envelope, event_alert, issue, unique
 MINUTE = 60000
 TOKEN = "sntrys_0123456789abcdef"
 ORG, APP = "example", "memory"
-PROJECT = {"id": "4509877862268928", "name": "shop", "slug": "shop",
-           "platform": "python"}
 PEOPLE = {
     "ann": {"id": "71", "name": "Ann Example", "username": "ann@example.com",
             "email": "ann@example.com"},

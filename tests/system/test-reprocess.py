@@ -8,7 +8,8 @@ import subprocess
 import time
 
 from database import map_everything, shell_ok
-from environment import FULL, PROGRAM, WRAPPER, clean_environment
+from environment import (FULL, MEMORY_ERROR, PROGRAM, WRAPPER,
+                         clean_environment)
 from expect import equal, until
 from hammer import Hammer, no_answer_but_200
 from hooks import compact, event_alert, issue, signed
@@ -33,6 +34,7 @@ def reprocess(db, *options, status=0, **env):
     done = run_program("--reprocess", "--db", db, *options, env={
         "SENTRY_WEBHOOKS_OBSERVE": WIDE, **env})
     equal(done.returncode, status, done.stdout + done.stderr)
+    assert not MEMORY_ERROR.search(done.stderr), done.stderr
     return done.stdout, done.stderr
 
 
@@ -128,17 +130,23 @@ def ignored_hooks_are_observed():
 
 
 @tap.table("a selection by {} takes these alone", [
-    ("project", ["--project", "SHOP-1"], 10),
-    ("its number", ["--project", "4509877862268928"], 20),
-    ("outcome", ["--outcome", "ignored"], 20),
-    ("action", ["--action", "resolved"], 0),
-    ("time", ["--since", "1h"], 20),
-    ("an earlier time", ["--until", "2026-01-10T20:56:00Z"], 0)])
-def selection_takes_these_alone(_name, options, wanted):
+    ("project", ["--project", "SHOP-1"], 20, 10),
+    ("its number", ["--project", "4509877862268999"], 1, 1),
+    ("outcome", ["--outcome", "ignored"], 21, 21),
+    ("resource", ["--resource", "event_alert"], 10, 0),
+    ("action", ["--action", "created"], 20, 0),
+    ("an action that never came", ["--action", "resolved"], 0, 0),
+    ("time", ["--since", "1h"], 50, 20),
+    ("an earlier time", ["--until", "1h"], 1, 1)])
+def selection_takes_these_alone(_name, options, selected, wanted):
     w = Worker()
     story(w)
-    out, _ = reprocess(w.db, *options, "--dry-run", status=wanted == 0)
-    equal(number(out, "new observations"), wanted)
+    post(w, issue("unresolved", project="4509877862268999"))
+    shell_ok(w.db, "UPDATE webhook SET received_at = received_at - 7200000 "
+             "WHERE id = (SELECT max(id) FROM webhook)")
+    out, _ = reprocess(w.db, *options, "--dry-run", status=selected == 0)
+    equal((number(out, "hooks selected"), number(out, "new observations")),
+          (selected, wanted))
 
 
 @tap.test("rows that older rules made are replaced where that is asked for: "
@@ -157,6 +165,7 @@ def old_rows_are_replaced():
     out, _ = reprocess(w.db, "--all", "--dry-run")
     assert "3 not yet delivered (--update replaces them), 2 delivered " \
         "(--new-id sends them anew)" in out, out
+    equal(number(out, "tried before"), 3)
     equal(number(out, "    title"), 5)
     equal(number(out, "    metadata.gone"), 5)
     equal(number(out, "stay as they are"), 1)
@@ -188,6 +197,20 @@ def row_keeps_its_release():
     post(w, event_alert(issue_id="9000", release="shop@1"), "event_alert")
     out, _ = reprocess(w.db, "--all", "--dry-run")
     equal(number(out, "stay as they are"), 4)
+
+
+@tap.test("a hook without a row gets the release of its time, no later one")
+def release_is_that_of_the_time():
+    w = Worker()
+    map_everything(w.db)
+    post(w, issue("unresolved", id="9001"))
+    post(w, event_alert(issue_id="9001", release="shop@1"), "event_alert")
+    post(w, issue("unresolved", id="9001", title="again"))
+    post(w, event_alert(issue_id="9001", release="shop@2"), "event_alert")
+    reprocess(w.db, "--action", "unresolved", "--yes")
+    equal([tuple(r) for r in w.rows(
+        "SELECT release FROM outbox WHERE source_type = 'issue.unresolved' "
+        "ORDER BY webhook_id")], [(None,), ("shop@1",)])
 
 
 @tap.test("a source event that is no object any more counts as changed")
