@@ -25,30 +25,11 @@
 #include "base/environment.h"
 #include "base/process_guard.h"
 
-#define EXIT_TEMPFAIL	75	/* EX_TEMPFAIL of sysexits.h */
 #define PATIENCE_S	12	/* from a signal to the end */
 #define UNTIL_LAG_MS	120000	/* younger hooks may be on their way */
 #define BEFORE_MS	120000	/* a change is older than its failed hook */
 #define RESUME_MS	86400000	/* a cut run that is older is left */
 #define REACHES_MS	300000	/* by less than this no window is longer */
-
-static volatile sig_atomic_t stop;
-
-static void
-exit_on_alarm(int sig)
-{
-	(void)sig;
-	_exit(EXIT_TEMPFAIL);
-}
-
-/* Whatever hangs, a library or a disk, the end does not wait for it. */
-static void
-stop_on_signal(int sig)
-{
-	(void)sig;
-	stop = 1;
-	alarm(PATIENCE_S);
-}
 
 /* The exit status of what did not work out. */
 static int
@@ -208,7 +189,8 @@ static int
 open_and_run(const struct backfill_options *o)
 {
 	struct api_config config = { .base = o->base, .token = o->token,
-	    .ca = o->ca, .timeout_s = o->timeout, .stop = &stop,
+	    .ca = o->ca, .timeout_s = o->timeout,
+	    .stop = process_guard_signals(PATIENCE_S, EXIT_TEMPFAIL),
 	    .waits = backfill_report_wait };
 	struct ledger_rules rules = { o->observe, o->redact,
 	    span_of(o->installation) };
@@ -245,17 +227,10 @@ int
 main(int argc, char *argv[])
 {
 	static struct backfill_options o;
-	struct sigaction act = { .sa_handler = stop_on_signal };
-	struct sigaction last = { .sa_handler = exit_on_alarm };
 	int status;
 
 	process_guard_cores();
 	backfill_options_read(&o, argc, argv);
-	sigaction(SIGTERM, &act, NULL);
-	sigaction(SIGINT, &act, NULL);
-	sigaction(SIGHUP, &act, NULL);
-	sigaction(SIGALRM, &last, NULL);
-	signal(SIGPIPE, SIG_IGN);
 	umask(0027);
 	environment_warn_unknown();
 	status = open_and_run(&o);

@@ -25,31 +25,13 @@
 #include "sink/nats_sink.h"
 #include "sink/print_sink.h"
 
-#define EXIT_TEMPFAIL	75	/* EX_TEMPFAIL of sysexits.h */
-#define STOP_LIMIT_S	12	/* from the signal to the end; deliver_run()
-				 * needs 10 at most if nothing hangs */
+/* From the signal to the end. deliver_run() needs 10 s at most if nothing
+ * hangs. Else fates that are not written are lost, and those rows are sent
+ * again. */
+#define STOP_LIMIT_S	12
 #define REQUEST_BYTES	(1 << 20)	/* of a request of several events */
 #define NATS_WINDOW_ROWS	2000	/* not acknowledged, at most */
 #define MS_PER_DAY	86400000
-
-static volatile sig_atomic_t stop;
-
-/* A library or a disk hangs: fates that are not written are lost, and those
- * rows are sent again. */
-static void
-on_alarm(int sig)
-{
-	(void)sig;
-	_exit(1);
-}
-
-static void
-on_signal(int sig)
-{
-	(void)sig;
-	stop = 1;
-	alarm(STOP_LIMIT_S);
-}
 
 /* ---- the sink ---- */
 
@@ -188,7 +170,8 @@ deliver_rows(const struct deliver_options *o)
 		.max_attempts = o->max_attempts,
 		.settle_ms = (int64_t)o->settle_s * 1000,
 		.keep_ms = (int64_t)o->keep_days * MS_PER_DAY,
-		.metrics = o->metrics, .stop = &stop,
+		.metrics = o->metrics,
+		.stop = process_guard_signals(STOP_LIMIT_S, 1),
 	};
 	char why[SINK_WHY] = "";
 	struct log l;
@@ -207,18 +190,6 @@ deliver_rows(const struct deliver_options *o)
 	return deliver_run(&config);
 }
 
-static void
-catch_signals(void)
-{
-	struct sigaction end = { .sa_handler = on_signal };
-	struct sigaction last = { .sa_handler = on_alarm };
-
-	sigaction(SIGTERM, &end, NULL);
-	sigaction(SIGINT, &end, NULL);
-	sigaction(SIGALRM, &last, NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
-
 int
 main(int argc, char *argv[])
 {
@@ -229,7 +200,6 @@ main(int argc, char *argv[])
 
 	process_guard_cores();	/* the sink's key would be in one */
 	deliver_options_read(&o, argc, argv);
-	catch_signals();
 	umask(0027);
 	if (access(o.db, F_OK) != 0)
 		args_error("%s: %s%s", o.db, strerror(errno),

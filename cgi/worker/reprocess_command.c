@@ -7,7 +7,6 @@
  * the same command goes on from there. */
 #include "worker/reprocess_command.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,20 +14,14 @@
 #include "base/args.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/process_guard.h"
 #include "base/timestamp.h"
 #include "store/reprocess.h"
 
 #define BAR_MS		200	/* between two turns of the bar */
 #define BAR_WIDTH	40	/* characters */
 
-static volatile sig_atomic_t interrupted;
-
-static void
-reprocess_note_signal(int signal)
-{
-	(void)signal;
-	interrupted = 1;
-}
+static const volatile sig_atomic_t *interrupted;
 
 /* Only a person wants to see how it moves. */
 static void
@@ -61,7 +54,7 @@ reprocess_run(const struct reprocess_options *o, struct reprocess_count *c,
 
 	if (f != FAULT_NONE)
 		return f;
-	while (f == FAULT_NONE && !end && !interrupted) {
+	while (f == FAULT_NONE && !end && !*interrupted) {
 		f = reprocess_next(r, c, &end);
 		reprocess_draw_bar(r, o->write ? "writing" : "observing",
 		    &drawn_at);
@@ -134,9 +127,9 @@ reprocess_write_rows(struct reprocess_options *o)
 		args_error("%s: %s", o->db, why);
 		return 1;
 	}
-	if (interrupted)
+	if (*interrupted)
 		args_error("interrupted; the same command goes on from here");
-	return interrupted;
+	return *interrupted;
 }
 
 static void
@@ -196,7 +189,7 @@ reprocess_plan_and_write(const struct options *o, struct reprocess_options *r)
 		args_error("%s: %s", o->serve.db, why);
 		return 1;
 	}
-	if (interrupted) {
+	if (*interrupted) {
 		args_error("interrupted; nothing was written");
 		return 1;
 	}
@@ -217,7 +210,6 @@ reprocess_plan_and_write(const struct options *o, struct reprocess_options *r)
 int
 reprocess_command(const struct options *o)
 {
-	const struct sigaction noted = { .sa_handler = reprocess_note_signal };
 	struct text words = { 0 };
 	struct reprocess_options r = {
 		.db = o->serve.db,
@@ -231,8 +223,7 @@ reprocess_command(const struct options *o)
 	};
 	int status = 1;
 
-	sigaction(SIGINT, &noted, NULL);
-	sigaction(SIGTERM, &noted, NULL);
+	interrupted = process_guard_signals(0, 0);
 	reprocess_write_words(&words, o);
 	r.words = text_view(&words);
 	if (!words.broken)

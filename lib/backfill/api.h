@@ -18,7 +18,7 @@ struct api_config {
 	const char	*ca;		/* certificates to trust, or NULL for
 					 * the system's */
 	unsigned	 timeout_s;	/* of one request, from end to end */
-	volatile sig_atomic_t	*stop;	/* not 0: end soon */
+	const volatile sig_atomic_t *stop;	/* not 0: end soon */
 	/* Called before a wait: for so long, and why. */
 	void		(*waits)(int64_t ms, const char *why);
 };

@@ -12,6 +12,45 @@
 #define OTHERS		(S_IROTH | S_IWOTH | S_IXOTH)
 #define ALL_MODES	07777	/* st_mode without the type of the file */
 
+/* What process_guard_signals() sets up; a handler has no argument. */
+static volatile sig_atomic_t signal_came;
+static unsigned signal_limit_s;
+static int signal_status;
+
+static void
+note_signal(int sig)
+{
+	(void)sig;
+	signal_came = 1;
+	alarm(signal_limit_s);
+}
+
+static void
+exit_on_alarm(int sig)
+{
+	(void)sig;
+	_exit(signal_status);
+}
+
+const volatile sig_atomic_t *
+process_guard_signals(unsigned limit_s, int status)
+{
+	const struct sigaction note = { .sa_handler = note_signal };
+	const struct sigaction end = { .sa_handler = exit_on_alarm };
+	struct sigaction before;
+
+	signal_limit_s = limit_s;
+	signal_status = status;
+	sigaction(SIGALRM, &end, NULL);
+	sigaction(SIGTERM, &note, NULL);
+	sigaction(SIGINT, &note, NULL);
+	if (sigaction(SIGHUP, NULL, &before) == 0 &&
+	    before.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &note, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return &signal_came;
+}
+
 /* systemd (since 248) sets SYSTEMD_EXEC_PID to the number of the process that
  * it starts. Children of that process inherit the variable, but have other
  * numbers. */

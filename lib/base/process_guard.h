@@ -3,9 +3,11 @@
 #ifndef PROCESS_GUARD_H
 #define PROCESS_GUARD_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
+#define EXIT_TEMPFAIL	75	/* EX_TEMPFAIL of sysexits.h */
 #define EXIT_NOPERM	77	/* EX_NOPERM of sysexits.h */
 
 /* Whether this process may run as its user. Root is refused, unless `allowed`,
@@ -20,6 +22,13 @@ bool	process_guard_root(const char *db, bool allowed,
 /* Turns core dumps off, those that the kernel pipes to a program as well: they
  * would hold secrets and personal data. Debuggers are not affected. */
 void	process_guard_cores(void);
+
+/* From now on SIGTERM, SIGINT and SIGHUP (unless nohup has it ignored) set the
+ * flag that this returns. A program that then needs more than `limit_s` seconds
+ * to end, since a library or a disk hangs, ends with `status`; 0: it has no
+ * limit. SIGPIPE is ignored. */
+const volatile sig_atomic_t	*process_guard_signals(unsigned limit_s,
+				    int status);
 
 /* The permissions (bits of 07) that other users have on the file at `path`; 0
  * for none, or if there is no file. */

@@ -4,6 +4,7 @@ database, its exit."""
 import glob
 import json
 import os
+import signal
 import subprocess
 import time
 
@@ -368,6 +369,25 @@ def no_transaction():
     equal(out.strip(), "0|0|0", "the checkpoint")
     d.kill()
     api.stop()
+
+
+@tap.table("a terminal that hangs up {}", [
+    ("ends it as SIGTERM does", []),
+    ("is nothing to it under nohup", ["nohup"])])
+def terminal_hangs_up(_name, before):
+    outbox = Outbox()
+    d = Deliverer(outbox, to="-")
+    d.stop()
+    d.argv = before + d.argv
+    d.start()
+    outbox.fill(1)
+    d.reaches({"delivered": 1})
+    d.process.send_signal(signal.SIGHUP)
+    if before:
+        outbox.fill(1)
+        d.reaches({"delivered": 2})
+        d.process.terminate()
+    equal(d.wait(), 0)
 
 
 @tap.test("an idle deliverer makes few system calls")
