@@ -7,15 +7,13 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "backfill/hook_body.h"
 #include "base/clock.h"
 #include "hook/observe_list.h"
 #include "store/received.h"
 
-#define BUSY_MS		60000	/* others write for moments only */
-#define BUSY_STEP_MS	20
+#define LOCK_WAIT_S	60	/* others write for moments only */
 #define UUID_BYTES	64
 #define HOOKS_MAX	4096	/* of one issue that are compared */
 #define TRANSACTION_BYTES	4194304	/* of bodies; then others may write */
@@ -124,18 +122,11 @@ ledger_why(const struct ledger *l)
 	return db_why(l->blamed);
 }
 
-/* Others write for moments, one after another. */
 static enum fault
 ledger_begin(struct ledger *l, struct db *d)
 {
-	int64_t end = clock_ms() + BUSY_MS;
-	enum fault f;
-
 	l->blamed = d;
-	while ((f = db_begin(d)) == FAULT_BUSY && clock_ms() < end)
-		nanosleep(&(struct timespec){
-		    .tv_nsec = BUSY_STEP_MS * 1000000L }, NULL);
-	return f;
+	return db_insist(d, db_begin, LOCK_WAIT_S);
 }
 
 /* ---- looking ---- */

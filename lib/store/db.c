@@ -274,6 +274,19 @@ db_begin(struct db *d)
 }
 
 enum fault
+db_insist(struct db *d, enum fault attempt(struct db *), unsigned seconds)
+{
+	int64_t until = clock_ms() + (int64_t)seconds * 1000;
+	enum fault f;
+
+	/* Each attempt waits BUSY_MS for the lock; others get their turn in
+	 * between. */
+	while ((f = attempt(d)) == FAULT_BUSY && clock_ms() < until)
+		db_wait_for_lock();
+	return f;
+}
+
+enum fault
 db_end(struct db *d, enum fault f)
 {
 	return sql_end(d->db, f);

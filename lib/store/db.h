@@ -57,6 +57,11 @@ const char	*db_sqlite_version(void);
  * be the file's. */
 enum fault	db_begin(struct db *) __attribute__((warn_unused_result));
 
+/* Calls db_begin(), or another function, until its result is no FAULT_BUSY, for
+ * `seconds` at most: the lock may be another's for moments, again and again. */
+enum fault	db_insist(struct db *, enum fault attempt(struct db *),
+		    unsigned seconds) __attribute__((warn_unused_result));
+
 /* Ends the transaction by `f`, the result of its statements: FAULT_NONE
  * commits, anything else rolls back, and so does a commit that fails. Returns
  * `f`, or the commit's fault. FAULT_NONE means that the transaction is on

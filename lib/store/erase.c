@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "hook/observation.h"
@@ -21,8 +20,7 @@
 #include "store/spool_file.h"
 
 #define BATCH_ROWS	32	/* hooks looked at, and erased, at once */
-#define LOCK_TRIES	100	/* while another process has the lock */
-#define LOCK_TRY_MS	20	/* between two of them */
+#define LOCK_WAIT_S	7	/* while another process has the lock */
 #define ISSUE_ID_SIZE	64	/* bytes with the NUL; Sentry's have 20 */
 
 enum statement {
@@ -60,20 +58,6 @@ erase_open(struct db **d, const char *path, char why[DB_WHY])
 		db_close(*d);
 		*d = NULL;
 	}
-	return f;
-}
-
-/* Calls `attempt` again and again while another process has the lock, for two
- * seconds at most. */
-static enum fault
-retry_while_busy(struct db *d, enum fault (*attempt)(struct db *))
-{
-	enum fault f;
-	int tries = 0;
-
-	while ((f = attempt(d)) == FAULT_BUSY && ++tries < LOCK_TRIES)
-		nanosleep(&(struct timespec){ .tv_nsec = LOCK_TRY_MS *
-		    1000000L }, NULL);
 	return f;
 }
 
@@ -257,7 +241,7 @@ delete_match(struct db *d, const struct erase_match *m)
 static enum fault
 delete_matches(struct db *d, const struct erase_match *matches, unsigned count)
 {
-	enum fault f = retry_while_busy(d, db_begin);
+	enum fault f = db_insist(d, db_begin, LOCK_WAIT_S);
 
 	if (f != FAULT_NONE)
 		return f;
@@ -282,7 +266,7 @@ erase_hooks(struct db *d, const struct erase_target *target, int64_t *cursor,
 enum fault
 erase_traces(struct db *d)
 {
-	return retry_while_busy(d, db_wipe_log);
+	return db_insist(d, db_wipe_log, LOCK_WAIT_S);
 }
 
 /* ---- the spool ---- */

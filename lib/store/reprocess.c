@@ -16,7 +16,7 @@
 
 #define BATCH		64	/* hooks observed, and rows written, at once */
 #define WINDOW		4096	/* ids looked at in one reading */
-#define BUSY_TRIES	100	/* for the write lock, of some 50 ms each */
+#define LOCK_WAIT_S	5	/* while another process has the lock */
 
 enum statement { SQL_LAST, SQL_AFTER, SQL_NEXT, SQL_RELEASE, STATEMENTS };
 
@@ -410,20 +410,10 @@ write_item(struct reprocess *r, const struct item *item, int64_t now,
 }
 
 static enum fault
-reprocess_begin(struct db *d)
-{
-	enum fault f = FAULT_BUSY;
-
-	for (int i = 0; i < BUSY_TRIES && f == FAULT_BUSY; i++)
-		f = db_begin(d);
-	return f;
-}
-
-static enum fault
 write_items(struct reprocess *r, struct reprocess_count *c)
 {
 	int64_t now = clock_wall_ms(), rows = 0;
-	enum fault f = reprocess_begin(r->writing);
+	enum fault f = db_insist(r->writing, db_begin, LOCK_WAIT_S);
 	bool written;
 
 	if (f != FAULT_NONE)
@@ -448,10 +438,9 @@ write_and_rest(struct reprocess *r, struct reprocess_count *c)
 	int64_t from = clock_us(), took;
 	enum fault f = write_items(r, c);
 
-	/* Where no worker keeps the log short; a reader may prevent it. */
-	if (f == FAULT_NONE && (f = db_checkpoint(r->writing, true)) ==
-	    FAULT_BUSY)
-		f = FAULT_NONE;
+	/* Where no worker keeps the log short. */
+	if (f == FAULT_NONE)
+		f = db_checkpoint(r->writing, true);
 	took = clock_us() - from;
 	nanosleep(&(struct timespec){ .tv_sec = took / 1000000,
 	    .tv_nsec = took % 1000000 * 1000 }, NULL);
