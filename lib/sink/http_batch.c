@@ -1,5 +1,6 @@
 #include "sink/http_batch.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 void
@@ -197,32 +198,33 @@ http_group_free(struct http_group *g)
 	free(g);
 }
 
-void
-http_group_set_fate(struct http_group *g, struct row **to, enum fate fate,
-    int64_t after_ms, struct span why)
+/* Moves the first `count` rows, or all that are there, to the list *to. */
+static void
+group_take(struct http_group *g, struct row **to, unsigned count,
+    enum fate fate, int64_t after_ms, struct span why)
 {
 	struct row *r;
 
-	while ((r = g->rows) != NULL) {
+	while ((r = g->rows) != NULL && count-- > 0) {
 		g->rows = r->next;
+		g->count--;
 		row_set_fate(r, fate, why);
 		r->after_ms = after_ms;
 		r->next = *to;
 		*to = r;
 	}
+}
+
+void
+http_group_set_fate(struct http_group *g, struct row **to, enum fate fate,
+    int64_t after_ms, struct span why)
+{
+	group_take(g, to, UINT_MAX, fate, after_ms, why);
 	free(g);
 }
 
 void
 http_group_deliver(struct http_group *g, struct row **to, unsigned count)
 {
-	for (; count > 0; count--) {
-		struct row *r = g->rows;
-
-		g->rows = r->next;
-		g->count--;
-		row_set_fate(r, FATE_DELIVERED, span_of(""));
-		r->next = *to;
-		*to = r;
-	}
+	group_take(g, to, count, FATE_DELIVERED, 0, span_of(""));
 }
