@@ -2,7 +2,6 @@
 
 #include <assert.h>
 
-#include "base/ascii.h"
 #include "base/log.h"
 #include "page_css.h"
 #include "page/views.h"
@@ -16,8 +15,6 @@
  * 3. page_overview() or page_row() write the frame, and views.h what is in it.
  *    If the database cannot be read, page_unavailable() replaces it all.
  */
-
-#define DIGITS_MAX	18	/* of a row's number: it fits into an int64_t */
 
 /* The browser loads nothing but the style sheet (?style), runs no script, shows
  * the page in no frame, and tells other sites nothing of it. */
@@ -37,16 +34,10 @@ page_number(struct span query, const char *name, int64_t *n)
 {
 	size_t len = strlen(name);
 
-	*n = 0;
-	if (query.len <= len || query.len > len + DIGITS_MAX ||
-	    memcmp(query.at, name, len) != 0)
+	if (query.len < len || memcmp(query.at, name, len) != 0)
 		return false;
-	for (size_t i = len; i < query.len; i++) {
-		if (!ascii_is_digit(query.at[i]))
-			return false;
-		*n = *n * 10 + (query.at[i] - '0');
-	}
-	return true;
+	query = span_behind(query, len);
+	return span_take_number(&query, INT64_MAX, n) && query.len == 0;
 }
 
 /* ---- the frame ---- */

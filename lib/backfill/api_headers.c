@@ -1,24 +1,21 @@
 #include "backfill/api_headers.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <strings.h>
 
-#include "base/ascii.h"
-
 #define LIMITED		429	/* the status of too many requests */
+#define NUMBER_MAX	(INT64_MAX / 100000)	/* larger ones mean nothing */
 #define UNTOLD_WAIT_MS	5000	/* where it comes without saying how long */
 
-/* Digits at the front, as a number; -1 where there are none or too many. */
+/* The number that the text begins with; 0 without one. */
 static int64_t
-api_headers_number(struct span s)
+api_headers_number(struct span s, int64_t most)
 {
-	int64_t n = 0;
-	size_t i;
+	int64_t n;
 
-	for (i = 0; i < s.len && ascii_is_digit(s.at[i]); i++)
-		if ((n = n * 10 + (s.at[i] - '0')) > INT64_MAX / 100000)
-			return -1;
-	return i > 0 ? n : -1;
+	s = span_trimmed(s);
+	return span_take_number(&s, most, &n) ? n : 0;
 }
 
 /* Whether the line is this header's; then *value is what it says. */
@@ -99,27 +96,19 @@ void
 api_headers_read(struct api_headers *h, struct span line)
 {
 	struct span value;
-	int64_t n;
 
 	if (line.len >= 5 && memcmp(line.at, "HTTP/", 5) == 0) {
-		const char *space = memchr(line.at, ' ', line.len);
-
 		*h = (struct api_headers){ 0 };
-		if (space != NULL)
-			h->status = (int)api_headers_number((struct span){
-			    space + 1,
-			    (size_t)(line.at + line.len - space) - 1 });
+		(void)span_take_word(&line, ' ');
+		h->status = (int)api_headers_number(line, INT_MAX);
 	} else if (api_headers_is(line, "link", &value)) {
 		api_headers_link(h, value);
 	} else if (api_headers_is(line, "x-hits", &value)) {
-		n = api_headers_number(value);
-		h->hits = n > 0 ? n : 0;
+		h->hits = api_headers_number(value, NUMBER_MAX);
 	} else if (api_headers_is(line, "retry-after", &value)) {
-		n = api_headers_number(value);
-		h->retry_after_s = n > 0 ? n : 0;
+		h->retry_after_s = api_headers_number(value, NUMBER_MAX);
 	} else if (api_headers_is(line, "x-sentry-rate-limit-reset", &value)) {
-		n = api_headers_number(value);
-		h->reset_s = n > 0 ? n : 0;
+		h->reset_s = api_headers_number(value, NUMBER_MAX);
 	} else if (api_headers_is(line, "x-sentry-rate-limit-remaining",
 	    &value)) {
 		h->used_up = span_is(value, "0");

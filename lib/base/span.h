@@ -4,7 +4,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
+
+#include "base/ascii.h"
 
 /* `at` is NULL where there is no text at all, which is not the same as an
  * empty text. The bytes belong to somebody else and may hold NULs. */
@@ -49,6 +52,24 @@ static inline struct span
 span_behind(struct span s, size_t n)
 {
 	return (struct span){ s.at + n, s.len - n };
+}
+
+/* Takes decimal digits off the front, as a number. False: there are none, or
+ * the number is above `most`. */
+static inline bool
+span_take_number(struct span *s, int64_t most, int64_t *n)
+{
+	const char *first = s->at;
+	int digit;
+
+	for (*n = 0; s->len > 0 && ascii_is_digit(s->at[0]);
+	    *s = span_behind(*s, 1)) {
+		digit = s->at[0] - '0';
+		if (digit > most || *n > (most - digit) / 10)
+			return false;
+		*n = *n * 10 + digit;
+	}
+	return s->at != first;
 }
 
 /* ---- white space, words, lines ---- */

@@ -139,17 +139,12 @@ bool
 timestamp_seconds(struct timestamp *when, struct span s)
 {
 	struct span fraction = { NULL, 0 };
-	int64_t seconds = 0;
+	int64_t seconds;
 	size_t i;
 
 	when->iso[0] = '\0';
-	for (i = 0; i < s.len && ascii_is_digit(s.at[i]); i++) {
-		if ((seconds = seconds * 10 + (s.at[i] - '0')) > LAST_SECOND)
-			return false;
-	}
-	if (i == 0)
+	if (!span_take_number(&s, LAST_SECOND, &seconds))
 		return false;
-	s = span_behind(s, i);
 	if (s.len > 0 && (!take_one_of(&s, ".") ||
 	    (fraction = take_fraction(&s)).len == 0 || s.len > 0))
 		return false;

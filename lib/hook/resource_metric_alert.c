@@ -50,17 +50,15 @@ static bool
 metric_alert_sent_now(const struct hook *hook)
 {
 	struct span s = hook->timestamp;
-	int64_t sent = 0, late;
-	size_t i, point;
+	int64_t sent, late;
 	struct timestamp m;
 
-	if (!timestamp_seconds(&m, s))
+	if (!timestamp_seconds(&m, s) ||
+	    !span_take_number(&s, INT64_MAX, &sent))
 		return false;
-	for (point = 0; point < s.len && s.at[point] != '.'; point++)
-		sent = sent * 10 + (s.at[point] - '0');
-	for (i = 1; i <= 3; i++)
-		sent = sent * 10 + (point + i < s.len ?
-		    s.at[point + i] - '0' : 0);
+	/* What is left is a point and digits, or nothing. */
+	for (size_t i = 1; i <= 3; i++)
+		sent = sent * 10 + (i < s.len ? s.at[i] - '0' : 0);
 	late = hook->received_at - sent;
 	return late >= -DAY_MS && late <= DAY_MS;
 }

@@ -1,25 +1,17 @@
 #include "store/backfilled.h"
 
-#include "base/ascii.h"
-
 #define SAME_S		120	/* between a change and the hook of it */
 #define CREATED_LATE_S	86400	/* the same where the issue was created */
-#define SECONDS_DIGITS	10	/* of a hook's timestamp, until 2286 */
+#define SENT_MAX	9999999999	/* seconds; in 2286 */
 
 /* When Sentry sent the hook, in seconds; -1 if it does not say. */
 static int64_t
 backfilled_sent(const struct hook *h)
 {
-	int64_t sent = 0;
+	struct span s = h->timestamp;
+	int64_t sent;
 
-	if (h->timestamp.len == 0 || h->timestamp.len > SECONDS_DIGITS)
-		return -1;
-	for (size_t i = 0; i < h->timestamp.len; i++) {
-		if (!ascii_is_digit(h->timestamp.at[i]))
-			return -1;
-		sent = sent * 10 + (h->timestamp.at[i] - '0');
-	}
-	return sent;
+	return span_take_number(&s, SENT_MAX, &sent) && s.len == 0 ? sent : -1;
 }
 
 enum fault

@@ -3,7 +3,6 @@
 #include "hook/signature.h"
 
 #define FORM_LINE	"sentry-webhooks spool 1\n"	/* and its version */
-#define NUMBER_DIGITS	18	/* as many always fit into an int64_t */
 
 static void
 add_value(struct text *t, const char *name, struct span value)
@@ -42,14 +41,7 @@ spool_file_format(struct text *t, const struct hook *h)
 static bool
 parse_number(struct span s, int64_t *n)
 {
-	if (s.len == 0 || s.len > NUMBER_DIGITS)
-		return false;
-	for (*n = 0; s.len > 0; s.at++, s.len--) {
-		if (s.at[0] < '0' || s.at[0] > '9')
-			return false;
-		*n = *n * 10 + (s.at[0] - '0');
-	}
-	return true;
+	return span_take_number(&s, INT64_MAX, n) && s.len == 0;
 }
 
 static bool
