@@ -13,29 +13,27 @@
 #include "base/log.h"
 
 /*
- * keyring_borrow() goes these steps, in the thread of each request:
+ * keyring_refresh(), in the thread of each request, but in one at a time:
  *
- * 1. keyring_refresh(), in one thread at a time: is the file still the one
- *    that was read (keyring_same_file())? If not, keyring_read_file() reads it,
- *    and keyring_replace() puts the new set in place of the old.
- * 2. The loan takes a reference to the set that is in place. The old one is
- *    freed with its last loan.
+ * 1. Is the file still the one that was read (keyring_same_file())?
+ * 2. If not, keyring_read_file() reads it, and what looks like a mistake is
+ *    logged.
+ * 3. keyring_replace() puts the new secrets in place of the old.
  */
 
 #define KEY_FILE_MAX	65536	/* bytes of a secrets file */
 
-/* Secrets, shared by all loans of them. */
+enum source { FROM_LIST, FROM_FILE, SOURCES };
+
 struct key_set {
-	struct secrets	*secrets;
-	int64_t		*used;	/* atomic: ms, when each was last used */
-	int		 refs;	/* atomic */
+	struct secrets	*secrets;	/* NULL: none, or not read yet */
+	int64_t		 used[SECRETS_MAX];	/* atomic: ms; 0: not yet */
 };
 
 struct keyring {
-	struct key_set	*list;		/* NULL: the environment has none */
+	pthread_rwlock_t lock;		/* guards `set`; written for a swap */
+	struct key_set	 set[SOURCES];
 	const char	*path;		/* of the file, or NULL */
-	pthread_mutex_t	 lock;		/* guards `file` */
-	struct key_set	*file;		/* NULL: not read yet */
 	/* Guards all below: held by the thread that looks at the file. The
 	 * others do not wait for it, but use the set that is there. */
 	pthread_mutex_t	 refreshing;
@@ -44,34 +42,6 @@ struct keyring {
 	bool		 missing;	/* it was logged that it is missing */
 	bool		 unlocked;	/* ... that memory cannot be locked */
 };
-
-/* One reference. Takes over the secrets in any case. NULL without memory. */
-static struct key_set *
-key_set_new(struct secrets *secrets)
-{
-	struct key_set *k = calloc(1, sizeof(*k));
-
-	/* One more than needed: for none calloc() might return NULL. */
-	if (k == NULL || (k->used = calloc(secrets_count(secrets) + 1,
-	    sizeof(*k->used))) == NULL) {
-		free(k);
-		secrets_free(secrets);
-		return NULL;
-	}
-	k->secrets = secrets;
-	k->refs = 1;
-	return k;
-}
-
-static void
-key_set_drop(struct key_set *k)
-{
-	if (k == NULL || __atomic_sub_fetch(&k->refs, 1, __ATOMIC_ACQ_REL) > 0)
-		return;
-	secrets_free(k->secrets);
-	free(k->used);
-	free(k);
-}
 
 static bool
 keyring_same_time(struct timespec a, struct timespec b)
@@ -169,23 +139,20 @@ key_set_copy_used(struct key_set *to, const struct key_set *from)
 		for (size_t j = 0; j < secrets_count(from->secrets); j++)
 			if (strcmp(secrets_name(to->secrets, i),
 			    secrets_name(from->secrets, j)) == 0)
-				to->used[i] = __atomic_load_n(&from->used[j],
-				    __ATOMIC_RELAXED);
+				to->used[i] = from->used[j];
 }
 
 static void
 keyring_replace(struct keyring *k, struct secrets *secrets)
 {
-	struct key_set *set = key_set_new(secrets), *before = k->file;
+	struct key_set before, set = { .secrets = secrets };
 
-	if (set == NULL)
-		return;
-	if (before != NULL)
-		key_set_copy_used(set, before);
-	pthread_mutex_lock(&k->lock);
-	k->file = set;
-	pthread_mutex_unlock(&k->lock);
-	key_set_drop(before);
+	pthread_rwlock_wrlock(&k->lock);
+	before = k->set[FROM_FILE];
+	key_set_copy_used(&set, &before);
+	k->set[FROM_FILE] = set;
+	pthread_rwlock_unlock(&k->lock);
+	secrets_free(before.secrets);
 }
 
 static void
@@ -201,8 +168,9 @@ keyring_log_unreadable(struct keyring *k, int e)
 /* Reads the file if it has changed. The secrets of before stay in use if the
  * new file has none (it may be half written), or a line that is no secret. */
 static void
-keyring_refresh(struct keyring *k)
+keyring_look_at_file(struct keyring *k)
 {
+	size_t before = secrets_count(k->set[FROM_FILE].secrets);
 	struct secrets *set;
 	struct stat st;
 	bool again = k->known;
@@ -225,8 +193,8 @@ keyring_refresh(struct keyring *k)
 		keyring_log(k, "warning", "secret-file", "this line is not "
 		    "understood: write `secret` or `name secret`, of 8 "
 		    "characters at least", secrets_bad_line(set));
-	if (k->file != NULL && secrets_count(k->file->secrets) > 0 &&
-	    (secrets_count(set) == 0 || secrets_bad_line(set) > 0)) {
+	if (before > 0 && (secrets_count(set) == 0 ||
+	    secrets_bad_line(set) > 0)) {
 		keyring_log(k, "warning", "secret-file",
 		    secrets_count(set) == 0 ?
 		    "there is no secret in it: the ones it held before stay "
@@ -241,13 +209,22 @@ keyring_refresh(struct keyring *k)
 	keyring_replace(k, set);
 }
 
+void
+keyring_refresh(struct keyring *k)
+{
+	if (k->path == NULL || pthread_mutex_trylock(&k->refreshing) != 0)
+		return;
+	keyring_look_at_file(k);
+	pthread_mutex_unlock(&k->refreshing);
+}
+
 /* The list never changes. */
 static int
 keyring_read_list(struct keyring *k, const char *list)
 {
 	struct secrets *set = secrets_read(span_of(list), SECRETS_LIST);
 
-	if (set == NULL || (k->list = key_set_new(set)) == NULL)
+	if ((k->set[FROM_LIST].secrets = set) == NULL)
 		return -1;
 	if (secrets_bad_line(set) > 0)
 		log_say("warning", "secret-list", "SENTRY_CLIENT_SECRET: a "
@@ -262,18 +239,23 @@ struct keyring *
 keyring_open(const char *list, const char *file)
 {
 	struct keyring *k = calloc(1, sizeof(*k));
+	pthread_rwlockattr_t attr;
 
 	if (k == NULL)
 		return NULL;
-	pthread_mutex_init(&k->lock, NULL);
+	/* Many readers, one after another, would else keep a writer out. */
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr,
+	    PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&k->lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
 	pthread_mutex_init(&k->refreshing, NULL);
 	k->path = file;
 	if (list != NULL && keyring_read_list(k, list) != 0) {
 		keyring_close(k);
 		return NULL;
 	}
-	if (file != NULL)
-		keyring_refresh(k);
+	keyring_refresh(k);
 	return k;
 }
 
@@ -282,118 +264,90 @@ keyring_close(struct keyring *k)
 {
 	if (k == NULL)
 		return;
-	key_set_drop(k->file);
-	key_set_drop(k->list);
+	for (int i = 0; i < SOURCES; i++)
+		secrets_free(k->set[i].secrets);
 	pthread_mutex_destroy(&k->refreshing);
-	pthread_mutex_destroy(&k->lock);
+	pthread_rwlock_destroy(&k->lock);
 	free(k);
-}
-
-void
-keyring_borrow(struct keyring *k, struct keyring_loan *loan)
-{
-	*loan = (struct keyring_loan){ { k->list, NULL } };
-	if (k->path == NULL)
-		return;
-	if (pthread_mutex_trylock(&k->refreshing) == 0) {
-		keyring_refresh(k);
-		pthread_mutex_unlock(&k->refreshing);
-	}
-	pthread_mutex_lock(&k->lock);
-	if (k->file != NULL)
-		__atomic_add_fetch(&k->file->refs, 1, __ATOMIC_RELAXED);
-	loan->set[1] = k->file;
-	pthread_mutex_unlock(&k->lock);
-}
-
-void
-keyring_release(struct keyring_loan *loan)
-{
-	key_set_drop(loan->set[1]);
-}
-
-static size_t
-key_set_count(const struct key_set *k)
-{
-	return k == NULL ? 0 : secrets_count(k->secrets);
-}
-
-size_t
-keyring_loan_count(const struct keyring_loan *loan)
-{
-	return key_set_count(loan->set[0]) + key_set_count(loan->set[1]);
 }
 
 size_t
 keyring_count(struct keyring *k)
 {
-	struct keyring_loan loan;
 	size_t n;
 
-	keyring_borrow(k, &loan);
-	n = keyring_loan_count(&loan);
-	keyring_release(&loan);
+	pthread_rwlock_rdlock(&k->lock);
+	n = secrets_count(k->set[FROM_LIST].secrets) +
+	    secrets_count(k->set[FROM_FILE].secrets);
+	pthread_rwlock_unlock(&k->lock);
 	return n;
 }
 
-const char *
-keyring_loan_name(const struct keyring_loan *loan, size_t i, int64_t *used_at)
+static void
+key_set_copy_name(char name[SECRET_NAME_MAX + 1], const struct key_set *set,
+    size_t i)
 {
-	size_t first = key_set_count(loan->set[0]);
-	const struct key_set *k = loan->set[i >= first];
+	const char *s = secrets_name(set->secrets, i);
 
-	i -= i >= first ? first : 0;
-	*used_at = __atomic_load_n(&k->used[i], __ATOMIC_RELAXED);
-	return secrets_name(k->secrets, i);
+	memcpy(name, s, strlen(s) + 1);
 }
 
-void
-keyring_loan_used(const struct keyring_loan *loan, const char *name,
-    int64_t now_ms)
+bool
+keyring_secret(struct keyring *k, size_t i, char name[SECRET_NAME_MAX + 1],
+    int64_t *used_at)
 {
-	for (int which = 0; which < 2; which++) {
-		const struct key_set *k = loan->set[which];
+	struct key_set *set = &k->set[FROM_LIST];
+	bool found;
 
-		for (size_t i = 0; i < key_set_count(k); i++)
-			if (secrets_name(k->secrets, i) == name)
-				__atomic_store_n(&k->used[i], now_ms,
-				    __ATOMIC_RELAXED);
+	pthread_rwlock_rdlock(&k->lock);
+	if (i >= secrets_count(set->secrets)) {
+		i -= secrets_count(set->secrets);
+		set = &k->set[FROM_FILE];
 	}
+	if ((found = i < secrets_count(set->secrets))) {
+		key_set_copy_name(name, set, i);
+		*used_at = __atomic_load_n(&set->used[i], __ATOMIC_RELAXED);
+	}
+	pthread_rwlock_unlock(&k->lock);
+	return found;
 }
 
 enum signature
-keyring_loan_check(const struct keyring_loan *loan, struct span header,
-    struct span body, const char **name)
+keyring_check(struct keyring *k, struct span header, struct span body,
+    int64_t now_ms, char name[SECRET_NAME_MAX + 1])
 {
-	enum signature result = SIGNATURE_INVALID;
+	enum signature one, result = SIGNATURE_INVALID;
+	size_t which;
 
-	*name = NULL;
+	pthread_rwlock_rdlock(&k->lock);
 	/* Both sets, always: the time must not tell which one matched. */
-	for (int i = 0; i < 2; i++) {
-		const struct key_set *k = loan->set[i];
-		enum signature one;
-		size_t which;
-
-		if (k == NULL)
+	for (struct key_set *set = k->set; set < k->set + SOURCES; set++) {
+		if (set->secrets == NULL)
 			continue;
-		one = signature_check(k->secrets, header, body, &which);
-		if (one == SIGNATURE_VALID)
-			*name = secrets_name(k->secrets, which);
+		one = signature_check(set->secrets, header, body, &which);
+		if (one == SIGNATURE_VALID) {
+			key_set_copy_name(name, set, which);
+			__atomic_store_n(&set->used[which], now_ms,
+			    __ATOMIC_RELAXED);
+		}
 		if (result != SIGNATURE_VALID)
 			result = one;
 	}
+	pthread_rwlock_unlock(&k->lock);
 	return result;
 }
 
 const char *
-keyring_loan_guess(const struct keyring_loan *loan, struct span header,
-    struct span body, const struct json *root)
+keyring_guess(struct keyring *k, struct span header, struct span body,
+    const struct json *root)
 {
 	const char *guess = NULL;
 
-	for (int i = 0; i < 2 && guess == NULL; i++)
-		if (key_set_count(loan->set[i]) > 0)
-			guess = signature_guess(loan->set[i]->secrets, header,
+	pthread_rwlock_rdlock(&k->lock);
+	for (int i = 0; i < SOURCES && guess == NULL; i++)
+		if (secrets_count(k->set[i].secrets) > 0)
+			guess = signature_guess(k->set[i].secrets, header,
 			    body, root);
+	pthread_rwlock_unlock(&k->lock);
 	return guess;
 }

@@ -7,7 +7,6 @@
 #include "hook/signature.h"
 
 struct keyring;
-struct key_set;
 
 /* `list` is the value of SENTRY_CLIENT_SECRET, `file` a path that outlives the
  * keyring; either may be NULL, and both may be given. NULL without memory. A
@@ -16,35 +15,26 @@ struct key_set;
 struct keyring	*keyring_open(const char *list, const char *file);
 void		 keyring_close(struct keyring *);
 
-/* The secrets that count now, borrowed: those of the list and of the file. A
- * change of the file does not touch them until keyring_release(). */
-struct keyring_loan {
-	struct key_set	*set[2];	/* of list, of file; or NULL */
-};
-void	keyring_borrow(struct keyring *, struct keyring_loan *);
-void	keyring_release(struct keyring_loan *);
+/* Reads the file again if it has changed. If another thread is just doing that,
+ * this one does not wait: what follows uses the secrets of before. */
+void		 keyring_refresh(struct keyring *);
 
 /* How many secrets there are now. */
-size_t	keyring_count(struct keyring *);
-size_t	keyring_loan_count(const struct keyring_loan *);
+size_t		 keyring_count(struct keyring *);
 
 /* The name of the i-th, and when a hook was last signed with it (ms since
- * 1970; 0: not since the start). */
-const char	*keyring_loan_name(const struct keyring_loan *, size_t i,
-		    int64_t *used_at);
+ * 1970; 0: not since the start). False: there are not as many. */
+bool		 keyring_secret(struct keyring *, size_t i,
+		    char name[SECRET_NAME_MAX + 1], int64_t *used_at);
 
-/* signature_check() with all of them; *name is the matching secret's. */
-enum signature	keyring_loan_check(const struct keyring_loan *,
-		    struct span header, struct span body, const char **name);
-
-/* Notes that a hook was signed with the secret that keyring_loan_check() has
- * named. */
-void		keyring_loan_used(const struct keyring_loan *,
-		    const char *name, int64_t now_ms);
+/* signature_check() with all of them. If it is valid, `name` becomes that of
+ * the secret, which was used at now_ms. */
+enum signature	keyring_check(struct keyring *, struct span header,
+		    struct span body, int64_t now_ms,
+		    char name[SECRET_NAME_MAX + 1]);
 
 /* signature_guess() with all of them. */
-const char	*keyring_loan_guess(const struct keyring_loan *,
-		    struct span header, struct span body,
-		    const struct json *root);
+const char	*keyring_guess(struct keyring *, struct span header,
+		    struct span body, const struct json *root);
 
 #endif

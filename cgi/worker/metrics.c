@@ -126,20 +126,19 @@ metrics_may_be_secret(const char *name)
 
 /* Two of one name, in the environment and in the file, are one here. */
 static void
-metrics_write_secrets(struct text *t, const struct keyring_loan *keys)
+metrics_write_secrets(struct text *t, struct keyring *keys)
 {
 	static const char name[] =
 	    "sentry_webhooks_secret_last_used_timestamp_seconds";
-	size_t count = keyring_loan_count(keys);
+	char is[SECRET_NAME_MAX + 1], other[SECRET_NAME_MAX + 1];
+	int64_t at, last, first;
 
 	prometheus_head(t, name, "gauge", "When a hook was last signed with "
 	    "this secret; 0: not since the start.");
-	for (size_t i = 0; i < count; i++) {
-		int64_t at, last, first = 1;
-		const char *is = keyring_loan_name(keys, i, &last);
-
-		for (size_t j = 0; j < count; j++) {
-			if (strcmp(keyring_loan_name(keys, j, &at), is) != 0)
+	for (size_t i = 0; keyring_secret(keys, i, is, &last); i++) {
+		first = 1;
+		for (size_t j = 0; keyring_secret(keys, j, other, &at); j++) {
+			if (strcmp(other, is) != 0)
 				continue;
 			first &= j >= i;
 			last = at > last ? at : last;
@@ -222,7 +221,7 @@ metrics_write_backlog(struct text *t, const struct backlog *b, int64_t now)
 
 void
 metrics_write(struct text *t, const struct writer_status *w,
-    const struct spool *spool, const struct keyring_loan *keys,
+    const struct spool *spool, struct keyring *keys,
     const struct backlog *b, int64_t now_ms)
 {
 	metrics_write_process(t);

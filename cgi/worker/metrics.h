@@ -39,7 +39,7 @@ int64_t	metrics_last_hook(const struct backlog *);
 /* Appends all metrics in Prometheus' text format; without those of the backlog
  * where that is NULL. */
 void	metrics_write(struct text *, const struct writer_status *,
-	    const struct spool *, const struct keyring_loan *,
+	    const struct spool *, struct keyring *,
 	    const struct backlog *, int64_t now_ms);
 
 #endif

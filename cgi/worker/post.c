@@ -90,18 +90,16 @@ post_answer_of_signature(enum signature s)
 static enum answer
 post_body_length(struct span s, size_t limit, size_t *length)
 {
-	*length = 0;
-	if (s.len == 0)
-		return ANSWER_BAD_REQUEST;
+	bool fits;
+	int64_t n;
+
 	for (size_t i = 0; i < s.len; i++)
 		if (!ascii_is_digit(s.at[i]))
 			return ANSWER_BAD_REQUEST;
-	for (size_t i = 0; i < s.len; i++) {
-		*length = *length * 10 + (size_t)(s.at[i] - '0');
-		if (*length > limit)
-			return ANSWER_TOO_LARGE;
-	}
-	return ANSWER_RECEIVED;
+	fits = span_take_number(&s, (int64_t)limit, &n);
+	*length = (size_t)n;
+	return fits ? ANSWER_RECEIVED : s.len > 0 ? ANSWER_TOO_LARGE :
+	    ANSWER_BAD_REQUEST;
 }
 
 static enum answer
@@ -127,26 +125,21 @@ static enum answer
 post_verify(struct post *x)
 {
 	struct span signature = x->hook.signature;
-	struct keyring_loan keys;
-	const char *name;
+	struct keyring *keys = x->service->keyring;
 	enum answer a = ANSWER_NO_SECRET;
 
-	keyring_borrow(x->service->keyring, &keys);
-	if (keyring_loan_count(&keys) > 0)
+	keyring_refresh(keys);
+	if (keyring_count(keys) > 0)
 		a = post_answer_of_signature(signature_form(signature));
 	if (a == ANSWER_RECEIVED)
 		a = post_read_body(x);
 	if (a == ANSWER_RECEIVED)
-		a = post_answer_of_signature(keyring_loan_check(&keys,
-		    signature, x->hook.body, &name));
+		a = post_answer_of_signature(keyring_check(keys, signature,
+		    x->hook.body, x->hook.received_at, x->secret));
 	if (a == ANSWER_RECEIVED) {
-		keyring_loan_used(&keys, name, x->hook.received_at);
 		metrics_hook(x->hook.received_at);
-		/* The name lives no longer than the loan. */
-		memcpy(x->secret, name, strlen(name) + 1);
 		x->hook.secret_name = span_of(x->secret);
 	}
-	keyring_release(&keys);
 	return a;
 }
 

@@ -142,6 +142,7 @@ status_ready(struct service *s, struct text *t)
 	    &why);
 	status_write_part(&parts, ",\"spool\":", status_spool_fault(s->spool),
 	    &why);
+	keyring_refresh(s->keyring);
 	status_write_part(&parts, ",\"secret\":",
 	    keyring_count(s->keyring) > 0 ? NULL : "none-configured", &why);
 	text_str(t, why == NULL ? "{\"status\":\"ready\"" :
@@ -173,12 +174,10 @@ void
 status_metrics(struct service *s, struct text *t)
 {
 	struct writer_status w = status_writer(s);
-	struct keyring_loan keys;
 	struct backlog b;
 	bool counted = status_backlog(s, &b) == FAULT_NONE && b.pending >= 0;
 
-	keyring_borrow(s->keyring, &keys);
-	metrics_write(t, &w, s->spool, &keys, counted ? &b : NULL,
+	keyring_refresh(s->keyring);
+	metrics_write(t, &w, s->spool, s->keyring, counted ? &b : NULL,
 	    clock_wall_ms());
-	keyring_release(&keys);
 }

@@ -31,12 +31,12 @@ verify_read(struct text *t, const char *file)
 }
 
 static const char *
-verify_guess(const struct keyring_loan *keys, struct span signature,
+verify_guess(struct keyring *keys, struct span signature,
     struct span body)
 {
 	struct json root;
 	bool json = json_open(&root, body) == 0;
-	const char *guess = keyring_loan_guess(keys, signature, body,
+	const char *guess = keyring_guess(keys, signature, body,
 	    json ? &root : NULL);
 
 	json_close(&root);
@@ -46,17 +46,17 @@ verify_guess(const struct keyring_loan *keys, struct span signature,
 }
 
 static int
-verify_print(const struct keyring_loan *keys, struct span signature,
+verify_print(struct keyring *keys, struct span signature,
     struct span body)
 {
-	const char *name;
+	char name[SECRET_NAME_MAX + 1];
 
-	if (keyring_loan_count(keys) == 0) {
+	if (keyring_count(keys) == 0) {
 		args_error("no secret is configured: set "
 		    "SENTRY_CLIENT_SECRET or --secret-file");
 		return 1;
 	}
-	switch (keyring_loan_check(keys, signature, body, &name)) {
+	switch (keyring_check(keys, signature, body, 0, name)) {
 	case SIGNATURE_VALID:
 		printf("valid: signed with the secret `%s'\n", name);
 		return 0;
@@ -75,14 +75,11 @@ int
 verify_body(struct keyring *keyring, const char *signature, const char *file)
 {
 	struct text body = { 0 };
-	struct keyring_loan keys;
 	int status = 1;
 
-	keyring_borrow(keyring, &keys);
 	if (verify_read(&body, file) == 0)
-		status = verify_print(&keys, span_of(signature), (struct span){
-		    body.at == NULL ? "" : body.at, body.len });
-	keyring_release(&keys);
+		status = verify_print(keyring, span_of(signature),
+		    (struct span){ body.at == NULL ? "" : body.at, body.len });
 	text_release(&body);
 	return status;
 }

@@ -6,8 +6,6 @@
 
 #include "base/ascii.h"
 
-#define SECRETS_MAX	64	/* secrets; more than a rotation ever needs */
-
 /* What some editors put before UTF-8 (U+FEFF). It is no part of a secret. */
 #define BYTE_ORDER_MARK	"\xef\xbb\xbf"
 

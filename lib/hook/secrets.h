@@ -6,6 +6,7 @@
 
 #include "base/span.h"
 
+#define SECRETS_MAX	64	/* in a set; more than a rotation ever needs */
 #define SECRET_MIN	8	/* bytes; a shorter one is a slip */
 #define SECRET_MAX	512	/* bytes; Sentry's have 64 */
 #define SECRET_NAME_MAX	64	/* bytes of a secret's name */
