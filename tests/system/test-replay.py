@@ -778,6 +778,22 @@ def wait_gives_up():
     equal(o.rows("SELECT state FROM outbox WHERE id = 3"), [("pending",)])
 
 
+@tap.test("--wait gives up over more rows than it looks at at once, too, some "
+          "of them acknowledged")
+def wait_gives_up_over_many():
+    o = ReplayOutbox()
+    o.fill(20100, size=100, state="dead")
+    p = start_process(o.argv("--all", "--yes", "--wait", "--patience", "3"),
+                      env=o.env(), stdout=subprocess.DEVNULL,
+                      stderr=subprocess.PIPE, text=True)
+    until(lambda: o.states() == {"pending": 20100})
+    o.do("UPDATE outbox SET state = 'acked', sink = 'nats:S@1', "
+         "sink_seq = id, due_at = 1 WHERE id <= 10")
+    said = p.communicate(timeout=LIMIT)[1]
+    equal(finish_process(p), 1)
+    assert "nothing has moved for 3 s: 20100 rows still" in said, said
+
+
 @tap.test("Ctrl-C ends the waiting at once; the rows stay in the queue")
 def interrupt_of_wait():
     for shell in SHELLS:
