@@ -51,7 +51,7 @@ def sanitized():
 SLOW = 20 if WRAPPER else 4 if sanitized() else 1
 # The longest wait for anything, in seconds. A test that passes never waits so
 # long, however busy the machine is.
-LIMIT = 120 if SLOW == 1 and not FULL else 600
+LIMIT = 300 if SLOW == 1 and not FULL else 600
 
 
 def clean_environment(extra=None):
