@@ -23,22 +23,17 @@ is_html(struct span type, struct span body)
 	    begins_with(body, "<!doctype html") || begins_with(body, "<html");
 }
 
-static long
-inngest_status(long status, struct json root, unsigned sent)
+/* Whether it says that all events that were sent were taken. */
+static bool
+inngest_took_all(struct json root, unsigned sent)
 {
-	struct json own = json_get(root, "status");
-	bool good = own.kind == JSON_INT && span_is(json_scalar(own), "200");
+	struct json status = json_get(root, "status");
+	bool good = status.kind == JSON_INT &&
+	    span_is(json_scalar(status), "200");
 
-	if (own.kind == JSON_INT && !good) {
-		status = strtol(json_scalar(own).at, NULL, 10);
-		return status < 300 || status > 599 ? HTTP_RESPONSE_STRANGE :
-		    status;
-	}
-	if (json_truthy(json_get(root, "error")))
-		return HTTP_RESPONSE_STRANGE;
-	return good || (sent > 0 &&
-	    json_count(json_get(root, "ids")) == sent) ? status :
-	    HTTP_RESPONSE_FOREIGN;
+	return !json_truthy(json_get(root, "error")) && (good ||
+	    (status.kind != JSON_INT && sent > 0 &&
+	    json_count(json_get(root, "ids")) == sent));
 }
 
 long
@@ -54,7 +49,8 @@ http_response_status(long status, struct span type, struct span body,
 		return is_html(type, body) ? HTTP_RESPONSE_FOREIGN : status;
 	if ((rc = json_open(&root, body)) != 0)
 		return rc < 0 ? HTTP_RESPONSE_STRANGE : HTTP_RESPONSE_FOREIGN;
-	status = inngest_status(status, root, sent);
+	if (!inngest_took_all(root, sent))
+		status = HTTP_RESPONSE_FOREIGN;
 	json_close(&root);
 	return status;
 }

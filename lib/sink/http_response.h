@@ -4,17 +4,17 @@
 
 #include "base/text.h"
 
-/* Statuses for an answer of 2xx that is no success. STRANGE: the server's words
- * make no sense (it is tried again, like a 502). FOREIGN: it is no event API
- * that answers here, but a web page, say (like a 404: the URL is wrong). */
+/* Statuses for an answer of 2xx that is no success. STRANGE: it cannot be read,
+ * for want of memory, or for its status line (it is tried again, like a 502).
+ * FOREIGN: it is not the answer of an event API, but a web page, say (like a
+ * 404: the sink is misconfigured, and no row pays). */
 #define HTTP_RESPONSE_STRANGE	502l
 #define HTTP_RESPONSE_FOREIGN	404l
 
 /* Returns the status that an answer stands for. That is its own status, unless
  * it is 2xx and the body is not an event API's:
- * - If `inngest`, the body must be JSON that has "status": 200, or as many
- *   "ids" as there were events (`sent`), and no "error". If its "status" is
- *   another one, that is returned.
+ * - If `inngest`, the body must be JSON that has "status": 200, or, without a
+ *   number there, as many "ids" as there were events (`sent`), and no "error".
  * - Elsewhere the body may be anything but HTML, by `type`, the Content-Type,
  *   or by its first bytes. */
 long	http_response_status(long status, struct span type, struct span body,

@@ -51,12 +51,14 @@ main(void)
 	stands_for(200, "text/html", "<html>", true, HTTP_RESPONSE_FOREIGN);
 	stands_for(200, "", "{\"status\":20", true, HTTP_RESPONSE_FOREIGN);
 	stands_for(200, "", "[200]", true, HTTP_RESPONSE_FOREIGN);
-	stands_for(200, "", "{\"status\":400}", true, 400);
-	stands_for(200, "", "{\"status\":201}", true, HTTP_RESPONSE_STRANGE);
+	/* Its own words are no success: no row may pay, let alone be dead. */
+	stands_for(200, "", "{\"status\":400}", true, HTTP_RESPONSE_FOREIGN);
+	stands_for(200, "", "{\"ids\":[\"1\",\"2\"],\"status\":500}", true,
+	    HTTP_RESPONSE_FOREIGN);
 	stands_for(200, "", "{\"status\":99999999999999999999}", true,
-	    HTTP_RESPONSE_STRANGE);
+	    HTTP_RESPONSE_FOREIGN);
 	stands_for(200, "", "{\"status\":200,\"error\":\"no\"}", true,
-	    HTTP_RESPONSE_STRANGE);
+	    HTTP_RESPONSE_FOREIGN);
 	stands_for(401, "", "{\"status\":200}", true, 401);
 	stands_for(303, "", "", true, 303);
 	stands_for(204, "", "", false, 204);
