@@ -33,14 +33,15 @@ CREATE TABLE workspace_map (
 	store_id	TEXT NOT NULL DEFAULT 'default',
 	note		TEXT,	-- your own; no program reads it
 	CONSTRAINT "workspace_id must not be empty"
-		CHECK (trim(workspace_id) <> ''),
+		CHECK (trim(workspace_id, char(9, 10, 13, 32)) <> ''),
 	CONSTRAINT "store_id must not be empty"
-		CHECK (trim(store_id) <> ''),
+		CHECK (trim(store_id, char(9, 10, 13, 32)) <> ''),
 	CONSTRAINT "installation must be the uuid of an installation, or NULL"
 		CHECK (installation <> ''
 		    AND installation NOT GLOB '*[^-0-9A-Za-z_.:]*'),
 	CONSTRAINT "project_id must be Sentry's number of the project, or NULL (is it a slug? then use project_slug)"
-		CHECK (project_id <> '' AND project_id NOT GLOB '*[^0-9]*'),
+		CHECK (project_id <> '' AND project_id NOT GLOB '*[^0-9]*'
+		    AND project_id NOT GLOB '0*'),
 	CONSTRAINT "project_slug must be a slug or a GLOB pattern that can match one, or NULL"
 		CHECK (project_slug <> ''
 		    AND project_slug NOT GLOB '*[^]a-zA-Z0-9_.*?^[-]*'

@@ -565,6 +565,7 @@ def store_of_workspace():
 NEVER = [
     ("an empty workspace_id", "workspace_id", ""),
     ("a blank workspace_id", "workspace_id", " "),
+    ("a workspace_id of a tab", "workspace_id", "\t"),
     ("an empty installation", "installation", ""),
     ("an installation with a blank", "installation", " " + I),
     ("an empty project_id", "project_id", ""),
@@ -573,6 +574,7 @@ NEVER = [
     ("a negative project_id", "project_id", "-1"),
     ("a project_id with a fraction", "project_id", "1.5"),
     ("a project_id with a blank", "project_id", " 12"),
+    ("a project_id that begins with 0", "project_id", "0111"),
     ("an empty project_slug", "project_slug", ""),
     ("a project_slug with a blank before", "project_slug", " shop"),
     ("a project_slug with a blank after", "project_slug", "shop "),
