@@ -95,7 +95,6 @@ metric_alert_title(struct text *t, const struct facts *f)
 		{ "critical", "\U0001F534 [Metric Alert Critical]" },
 		{ "warning", "\U0001F7E1 [Metric Alert Warning]" },
 		{ "resolved", "\u2705 [Metric Alert Resolved]" },
-		{ "open", "\u26A0\uFE0F [Metric Alert Open]" },
 		{ NULL, NULL }
 	};
 

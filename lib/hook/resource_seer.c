@@ -18,7 +18,8 @@ seer_find(struct facts *f)
 static struct span
 seer_number(const struct facts *f)
 {
-	return json_get_scalar(f->data, "run_id");
+	return facts_first(json_get_scalar(f->data, "run_id"),
+	    json_get_scalar(f->data, "sentry_run_id"));
 }
 
 static bool

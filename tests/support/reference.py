@@ -700,7 +700,8 @@ class Subject:
         if self.resource == "installation":
             return self.resource, installation_uuid(self.root)
         if self.resource == "seer":
-            return self.resource, filled(get(self.data, "run_id"))
+            return self.resource, filled(get(self.data, "run_id")) or \
+                filled(get(self.data, "sentry_run_id"))
         if self.resource in BUILDS:
             return self.resource, filled(get(self.data, "buildId"))
         number = get(self.issue, "id")
@@ -856,7 +857,6 @@ METRIC_TITLES = {
     "critical": "\U0001f534 [Metric Alert Critical]",
     "warning": "\U0001f7e1 [Metric Alert Warning]",
     "resolved": "\u2705 [Metric Alert Resolved]",
-    "open": "\u26a0\ufe0f [Metric Alert Open]",
 }
 COMMENT_WORDS = {"updated": "Edited", "deleted": "Deleted"}
 INSTALLATION_TITLES = {
