@@ -221,6 +221,18 @@ help_wins_over_rest(int argc, char *argv[])
 			tell_help();
 }
 
+/* The word that getopt_long() has just refused. That is the last one that it
+ * has read; but of a cluster (-yn) it has read a character, and not yet the
+ * word. */
+static const char *
+refused_word(int argc, char *const argv[])
+{
+	bool cluster = optind < argc && argv[optind][0] == '-' &&
+	    argv[optind][1] != '\0' && argv[optind][1] == optopt;
+
+	return printable_word(argv[cluster ? optind : optind - 1]);
+}
+
 /* Sets given[i] for each option that is there, settings[i] and longs[i]. */
 static void
 args_read_options(int argc, char *argv[], const struct setting *settings,
@@ -236,7 +248,7 @@ args_read_options(int argc, char *argv[], const struct setting *settings,
 			    printable_word(argv[optind - 1]));
 		if (c == '?')
 			args_usage("`%s' is no option, or takes no value",
-			    printable_word(argv[optind - 1]));
+			    refused_word(argc, argv));
 		if (c == ARGS_HELP)
 			tell_help();
 		if (c == ARGS_VERSION)

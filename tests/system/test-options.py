@@ -121,6 +121,17 @@ def bad_usage(name, words):
     equal(os.listdir(HERE), [], "left behind")
 
 
+@tap.table("of {} the message names the word, and no other", [
+    ("a cluster of letters behind a name", ["--erase-person", "kai@here",
+                                            "-yn"], "-yn"),
+    ("a cluster alone", ["-yn"], "-yn"), ("a letter", ["-y", "--yes"], "-y")])
+def refused_word_is_named(_, words, named):
+    done = run_program(*words, cwd=HERE)
+    equal(done.returncode, 64)
+    assert f"`{named}' is no option" in done.stderr, done.stderr
+    assert "kai" not in done.stderr, done.stderr
+
+
 @tap.table("{} in the environment exits 64 with one line", [
     ("bad THREADS", {"SENTRY_WEBHOOKS_THREADS": "x"}),
     ("bad MAX_BODY", {"SENTRY_WEBHOOKS_MAX_BODY": "8m"}),
