@@ -35,8 +35,9 @@ enum {
 /* When a hook was sent, in ms. The header is not signed: where it is a day from
  * when the hook came, that counts. */
 #define SENT_MS \
-	"CASE WHEN w.origin = 'backfill' OR abs(1000 *" \
-	" CAST(w.hook_timestamp AS INTEGER) - w.received_at) < 86400000" \
+	"CASE WHEN w.origin = 'backfill' OR CAST(w.hook_timestamp AS INTEGER)" \
+	" BETWEEN w.received_at / 1000 - 86400" \
+	" AND w.received_at / 1000 + 86400" \
 	" THEN 1000 * CAST(w.hook_timestamp AS INTEGER)" \
 	" ELSE w.received_at END"
 
@@ -48,7 +49,9 @@ static const char *const ledger_statements[SQL_COUNT] = {
 	    "SELECT DISTINCT installation FROM (SELECT installation"
 	    " FROM webhook ORDER BY id DESC LIMIT 1000)"
 	    " WHERE installation IS NOT NULL LIMIT 2",
-	[SQL_OLDEST] = "SELECT received_at FROM webhook ORDER BY id LIMIT 1",
+	[SQL_OLDEST] =
+	    "SELECT received_at FROM webhook WHERE origin = 'hook'"
+	    " ORDER BY id LIMIT 1",
 	[SQL_LAST_BEFORE] =
 	    "SELECT max(sent) FROM (SELECT " SENT_MS " AS sent FROM webhook w"
 	    " WHERE w.origin = 'hook' ORDER BY w.id DESC LIMIT 100000)"
@@ -61,7 +64,7 @@ static const char *const ledger_statements[SQL_COUNT] = {
 	    " CROSS JOIN webhook w ON w.id = o.webhook_id"
 	    " WHERE o.issue_id = ?1 AND o.source_type GLOB 'issue.*'"
 	    /* Before the first hook came nobody knew the installation. */
-	    " AND (w.installation IS ?2 OR w.installation IS NULL)"
+	    " AND (?4 OR w.installation IS ?2 OR w.installation IS NULL)"
 	    " ORDER BY w.id DESC LIMIT ?3",
 	[SQL_RELEASE] =
 	    "SELECT 1 FROM issue_release WHERE issue_id = ?1 LIMIT 1",
@@ -212,6 +215,9 @@ ledger_read_hooks(struct ledger *l, struct span issue, size_t *count)
 	db_bind_text(l->look, SQL_HOOKS, 2,
 	    span_filled(l->rules.installation));
 	db_bind_int(l->look, SQL_HOOKS, 3, HOOKS_MAX);
+	/* One that was found is the one of late: what an integration before it
+	 * got has come, too. */
+	db_bind_int(l->look, SQL_HOOKS, 4, l->uuid[0] != '\0');
 	while ((f = db_step(l->look, SQL_HOOKS, &row)) == FAULT_NONE && row) {
 		struct match_hook *h = &l->hooks[(*count)++];
 
@@ -220,6 +226,8 @@ ledger_read_hooks(struct ledger *l, struct span issue, size_t *count)
 		ledger_copy(h->assignee, sizeof(h->assignee),
 		    db_text(l->look, SQL_HOOKS, 2));
 		h->at = db_int(l->look, SQL_HOOKS, 1);
+		if (h->at < 0)		/* somebody has written that */
+			h->at = 0;
 		h->used = false;
 	}
 	db_finish(l->look, SQL_HOOKS);

@@ -9,16 +9,22 @@
 #include "hook/observation.h"
 #include "hook/pii.h"
 #include "hook/redact.h"
+#include "store/backfilled.h"
 #include "store/issue_release.h"
 #include "store/replay_id.h"
 #include "store/reprocess_compare.h"
 #include "store/store.h"
 
-#define BATCH		64	/* hooks observed, and rows written, at once */
+#define BATCH		64	/* hooks observed, and rows written, at once; */
+#define BATCH_BYTES	1048576	/* less where these have so many bytes: a row
+				 * that is marked is written with its body */
 #define WINDOW		4096	/* ids looked at in one reading */
 #define LOCK_WAIT_S	5	/* while another process has the lock */
 
-enum statement { SQL_LAST, SQL_AFTER, SQL_NEXT, SQL_RELEASE, STATEMENTS };
+enum statement {
+	SQL_LAST, SQL_AFTER, SQL_NEXT, SQL_RELEASE, SQL_BACKFILLED,
+	STATEMENTS
+};
 
 /* Columns of SQL_NEXT. */
 enum column {
@@ -49,6 +55,7 @@ static const char *const statements[STATEMENTS] = {
 	    " AND (?7 IS NULL OR w.outcome = ?7)"
 	    " ORDER BY w.id LIMIT ?8",
 	[SQL_RELEASE] = ISSUE_RELEASE_FIND,
+	[SQL_BACKFILLED] = BACKFILLED_KNOWN,
 };
 static_assert(STATEMENTS <= DB_STATEMENTS_MAX, "raise DB_STATEMENTS_MAX");
 
@@ -85,6 +92,7 @@ struct reprocess {
 	int64_t		 run;		/* of table replay; 0: not yet */
 	struct item	 item[BATCH];
 	unsigned	 items;
+	size_t		 bytes;		/* of the bodies of these hooks */
 };
 
 /* ---- opening ---- */
@@ -130,6 +138,7 @@ release_items(struct reprocess *r)
 		text_release(&r->item[i].old_state);
 	}
 	r->items = 0;
+	r->bytes = 0;
 }
 
 void
@@ -230,6 +239,7 @@ add_item(struct reprocess *r, struct observation *o)
 	struct span old = db_text(r->reading, SQL_NEXT, COL_EVENT_ID);
 	struct span state = db_text(r->reading, SQL_NEXT, COL_STATE);
 
+	r->bytes += db_text(r->reading, SQL_NEXT, COL_BODY).len;
 	*item = (struct item){
 		.webhook = db_int(r->reading, SQL_NEXT, COL_ID),
 		.received_at = db_int(r->reading, SQL_NEXT, COL_RECEIVED),
@@ -251,10 +261,29 @@ add_item(struct reprocess *r, struct observation *o)
 	    item->old_state.broken ? FAULT_MEMORY : FAULT_NONE;
 }
 
+/* A hook without a row gets one; but not where its change was backfilled. */
+static enum fault
+compare_without_row(struct reprocess *r, const struct hook *hook,
+    struct observation *o, struct reprocess_count *c)
+{
+	bool backfilled;
+	enum fault f = backfilled_is_known(r->reading, SQL_BACKFILLED, hook, o,
+	    &backfilled);
+
+	if (f != FAULT_NONE)
+		return f;
+	if (backfilled) {
+		c->without++;
+		return FAULT_NONE;
+	}
+	c->added++;
+	return r->options->write ? add_item(r, o) : FAULT_NONE;
+}
+
 /* What becomes of the hook that stands in SQL_NEXT. */
 static enum fault
-compare_observation(struct reprocess *r, struct observation *o,
-    struct reprocess_count *c)
+compare_observation(struct reprocess *r, const struct hook *hook,
+    struct observation *o, struct reprocess_count *c)
 {
 	const struct reprocess_options *op = r->options;
 	struct span state = db_text(r->reading, SQL_NEXT, COL_STATE);
@@ -266,10 +295,8 @@ compare_observation(struct reprocess *r, struct observation *o,
 		*(state.at == NULL ? &c->without : &c->same) += 1;
 		return FAULT_NONE;
 	}
-	if (state.at == NULL) {
-		c->added++;
-		return allowed ? add_item(r, o) : FAULT_NONE;
-	}
+	if (state.at == NULL)
+		return compare_without_row(r, hook, o, c);
 	f = compare_row(r, o, c, &changes);
 	if (f != FAULT_NONE || !changes) {
 		c->same += f == FAULT_NONE;
@@ -326,7 +353,7 @@ compare_hook(struct reprocess *r, struct reprocess_count *c)
 		f = find_release(r, &hook, &o);
 	if (f == FAULT_NONE && project_is_meant(r, &o)) {
 		c->redacted += is_redacted(body);
-		f = compare_observation(r, &o, c);
+		f = compare_observation(r, &hook, &o, c);
 	}
 	observation_release(&o);
 	text_release(&redacted);
@@ -335,7 +362,8 @@ compare_hook(struct reprocess *r, struct reprocess_count *c)
 
 /* ---- a batch of them ---- */
 
-/* To the next id that there is: somebody may have set one far ahead. */
+/* To the next id that there is: somebody may have set one far ahead. The last
+ * one may be gone by now. */
 static enum fault
 skip_gap(struct reprocess *r)
 {
@@ -344,13 +372,14 @@ skip_gap(struct reprocess *r)
 
 	db_bind_int(r->reading, SQL_AFTER, 1, r->place);
 	f = db_step(r->reading, SQL_AFTER, &row);
-	if (row)
-		r->place = db_int(r->reading, SQL_AFTER, 0) - 1;
+	if (f == FAULT_NONE)
+		r->place = row ? db_int(r->reading, SQL_AFTER, 0) - 1 :
+		    r->last;
 	db_finish(r->reading, SQL_AFTER);
 	return f;
 }
 
-/* Reads and compares up to BATCH hooks. */
+/* Reads and compares some hooks. */
 static enum fault
 next_hooks(struct reprocess *r, struct reprocess_count *c)
 {
@@ -359,8 +388,8 @@ next_hooks(struct reprocess *r, struct reprocess_count *c)
 	int64_t end = r->last - r->place > WINDOW ? r->place + WINDOW :
 	    r->last;
 	unsigned rows = 0;
+	bool full = false, row;
 	enum fault f;
-	bool row;
 
 	db_bind_int(d, SQL_NEXT, 1, r->place);
 	db_bind_int(d, SQL_NEXT, 2, end);
@@ -370,14 +399,15 @@ next_hooks(struct reprocess *r, struct reprocess_count *c)
 	db_bind_text(d, SQL_NEXT, 6, s->action);
 	db_bind_text(d, SQL_NEXT, 7, s->outcome);
 	db_bind_int(d, SQL_NEXT, 8, BATCH);
-	while ((f = db_step(d, SQL_NEXT, &row)) == FAULT_NONE && row) {
-		rows++;
+	while (!full && (f = db_step(d, SQL_NEXT, &row)) == FAULT_NONE &&
+	    row) {
 		r->place = db_int(d, SQL_NEXT, COL_ID);
 		if ((f = compare_hook(r, c)) != FAULT_NONE)
 			break;
+		full = ++rows == BATCH || r->bytes >= BATCH_BYTES;
 	}
 	db_finish(d, SQL_NEXT);
-	if (f == FAULT_NONE && rows < BATCH)
+	if (f == FAULT_NONE && !full)
 		r->place = end;
 	return f == FAULT_NONE && rows == 0 ? skip_gap(r) : f;
 }

@@ -183,9 +183,11 @@ CREATE INDEX outbox_unmapped ON outbox (id) WHERE state = 'unmapped';
 CREATE INDEX outbox_acked ON outbox (sink, due_at, sink_seq)
 	WHERE state = 'acked';
 CREATE INDEX outbox_dead ON outbox (id) WHERE state = 'dead';
--- For the view `release_issue` and sentry-replay --issue. Most hooks are about
--- new issues, which have the highest numbers: they share the last pages.
-CREATE INDEX outbox_issue ON outbox (issue_id) WHERE issue_id IS NOT NULL;
+-- For the view `release_issue`, sentry-replay --issue, and what looks for hooks
+-- about an issue by what they say (backfilled.h). Most hooks are about new
+-- issues, which have the highest numbers: they share the last pages.
+CREATE INDEX outbox_issue ON outbox (issue_id, source_type)
+	WHERE issue_id IS NOT NULL;
 
 -- The releases in which an issue was seen. Hooks about an issue never name the
 -- release; error and event_alert hooks do. What those say is kept here, and a

@@ -52,13 +52,15 @@ static const char *const statements[STATEMENTS] = {
 	 * its way to the sink: it pays an attempt, so that the fate of the old
 	 * words is not written to the new ones. */
 	[SQL_REPLACE] =
-	    "UPDATE outbox SET event_id = ?2, workspace_id = ?4,"
-	    " store_id = ?5, source_type = ?6, source_id = ?7, title = ?8,"
+	    "UPDATE outbox SET event_id = ?2, workspace_id ="
+	    " CASE state WHEN 'dead' THEN coalesce(?4, workspace_id) ELSE ?4"
+	    " END, store_id ="
+	    " CASE state WHEN 'dead' THEN coalesce(?5, store_id) ELSE ?5 END,"
+	    " source_type = ?6, source_id = ?7, title = ?8,"
 	    " occurred_at = ?9, project_id = ?10, project_slug = ?11,"
 	    " issue_id = ?12, short_id = ?13, level = ?14, release = ?15,"
 	    " environment = ?16, source_event = ?17,"
-	    " state = CASE WHEN state = 'dead' AND ?4 NOT NULL THEN 'dead'"
-	    " ELSE ?18 END,"
+	    " state = CASE state WHEN 'dead' THEN 'dead' ELSE ?18 END,"
 	    " attempts = CASE WHEN state = 'pending'"
 	    " OR state = 'unmapped' AND attempts > 0 THEN attempts + 1"
 	    " WHEN state = 'dead' THEN attempts ELSE 0 END,"

@@ -15,7 +15,8 @@ DAY = 86400000      # ms
 # What the columns hold unless a test says otherwise; others are NULL.
 HOOK = {"received_at": None, "resource": "issue", "action": "created",
         "installation": INSTALLATION, "secret_name": "the-secret-name",
-        "request_id": "the-request-id", "dedupe_key": None,
+        "request_id": "the-request-id", "hook_timestamp": None,
+        "dedupe_key": None,
         "outcome": "observed", "body": b"the raw body"}
 ROW = {"event_id": None, "created_at": None, "workspace_id": "ws_1",
        "store_id": "default", "source_type": "issue.created",

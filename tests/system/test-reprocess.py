@@ -187,6 +187,36 @@ def old_rows_are_replaced():
           [(3, 0), (2, 1)])
 
 
+@tap.test("a dead row whose project is no longer mapped is replaced, and stays "
+          "dead")
+def dead_row_stays_dead():
+    w = Worker()
+    map_everything(w.db, "ws_1")
+    post(w, issue("created"))
+    shell_ok(w.db, "DELETE FROM workspace_map; UPDATE outbox SET "
+             "state = 'dead', attempts = 20, title = 'old', project_id = '0'")
+    equal(number(reprocess(w.db, "--all", "--update", "--yes")[0],
+                 "rows written"), 1)
+    equal([tuple(r) for r in w.rows("SELECT state, attempts, workspace_id, "
+                                    "title <> 'old' FROM outbox")],
+          [("dead", 20, "ws_1", 1)])
+
+
+@tap.test("many large hooks are no single transaction")
+def large_hooks_are_parted():
+    w = Worker("--observe", "error.created")
+    map_everything(w.db)
+    for n in range(64):
+        post(w, issue("created", id=str(n), annotations=["x" * 200000]))
+    equal(w.stop(), 0)
+    before = os.path.getsize(w.db + "-wal") \
+        if os.path.exists(w.db + "-wal") else 0
+    out, _ = reprocess(w.db, "--all", "--yes")
+    equal((number(out, "rows written"), before), (64, 0))
+    pages = os.path.getsize(w.db + "-wal") // 8192
+    assert pages < 1000, f"{pages} pages in the log"
+
+
 @tap.test("a row keeps the release that it has, whatever was learned since")
 def row_keeps_its_release():
     w = Worker()

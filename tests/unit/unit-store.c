@@ -4,6 +4,7 @@
 
 #include "../support/shell.h"
 #include "hook/signature.h"
+#include "store/reprocess.h"
 #include "store/store.h"
 #include "../support/tap.h"
 
@@ -163,6 +164,97 @@ prefers(struct db *s)
 	}
 }
 
+/* ---- hooks that were backfilled ---- */
+
+#define BACKFILLED	3000	/* creations within the last day */
+#define SENT		"1768078500"	/* seconds */
+
+static int
+count_steps(void *steps)
+{
+	++*(unsigned *)steps;	/* some thousand each time */
+	return 0;
+}
+
+static enum fault
+put_created(struct db *s, const char *body, struct stored *stored)
+{
+	struct hook h = { .received_at = 1768078500000,
+	    .resource = span_of("issue"), .timestamp = span_of(SENT),
+	    .signature = span_of("0"), .body = span_of(body) };
+	struct observation o;
+	enum fault f;
+
+	if (observation_make(&o, &h, span_of("*")) != 0 ||
+	    db_begin(s) != FAULT_NONE)
+		abort();
+	f = db_end(s, store_put(s, &h, &o, FROM_REQUEST, stored));
+	observation_release(&o);
+	return f;
+}
+
+#define CREATED(id) "{\"action\":\"created\",\"installation\":{" \
+	"\"uuid\":\"u\"},\"data\":{\"issue\":{\"id\":\"" id "\"," \
+	"\"title\":\"T\",\"project\":{\"id\":5,\"slug\":\"Web\"}}}}"
+
+/* With many of them, one hook may not look at all. */
+static void
+finds_backfilled(struct db *s)
+{
+	unsigned steps = 0;
+	struct stored stored;
+	char sql[1200];
+
+	snprintf(sql, sizeof(sql), "BEGIN; WITH RECURSIVE n (i) AS (SELECT 1 "
+	    "UNION ALL SELECT i + 1 FROM n WHERE i < %d) INSERT INTO webhook "
+	    "(id, received_at, resource, action, hook_timestamp, origin, "
+	    "dedupe_key, outcome, body) SELECT 100000 + i, 1, 'issue', "
+	    "'created', '%s', 'backfill', CAST('backfill' || i AS BLOB), "
+	    "'observed', x'7b7d' FROM n; INSERT INTO outbox (webhook_id, "
+	    "event_id, created_at, source_type, source_id, title, occurred_at,"
+	    " issue_id, source_event, state, due_at) SELECT id, 'e' || id, 1, "
+	    "'issue.created', 'issue:' || id, 't', '', CAST(id AS TEXT), "
+	    "'{}', 'unmapped', 1 FROM webhook WHERE id > 100000; COMMIT",
+	    BACKFILLED, SENT);
+	if (!run(sql))
+		abort();
+	db_interrupt(s, count_steps, &steps);
+	ok(put_created(s, CREATED("99"), &stored) == FAULT_NONE &&
+	    !stored.duplicate && steps < 2, "a creation that was not "
+	    "backfilled is kept, without a look at %d that were", BACKFILLED);
+	steps = 0;
+	ok(put_created(s, CREATED("100700"), &stored) == FAULT_NONE &&
+	    stored.duplicate && steps < 2 &&
+	    ask("SELECT seen FROM webhook WHERE id = 100700") == 2,
+	    "one of these is counted there, at once");
+	db_interrupt(s, NULL, NULL);
+}
+
+static void
+reprocesses_without_its_last(void)
+{
+	struct reprocess_options options = { .db = shell_path,
+	    .observe_list = span_of("*") };
+	struct reprocess_count c = { 0 };
+	struct reprocess *r;
+	char why[DB_WHY];
+	bool end = false;
+	unsigned turns = 0;
+
+	if (!run("INSERT INTO webhook (id, received_at, resource, dedupe_key, "
+	    "outcome, body) VALUES (9000000000000000000, 1, '', x'ff', "
+	    "'ignored', x'7b7d')") ||
+	    reprocess_open(&r, &options, why) != FAULT_NONE ||
+	    !run("DELETE FROM webhook WHERE id = 9000000000000000000"))
+		abort();
+	while (!end && turns++ < 1000)
+		if (reprocess_next(r, &c, &end) != FAULT_NONE)
+			abort();
+	ok(end, "hooks are observed again to the end, though the row with the "
+	    "highest id goes meanwhile");
+	reprocess_close(r);
+}
+
 static void
 refuses(const char *columns, const char *values)
 {
@@ -213,6 +305,8 @@ main(void)
 	waits_its_turn(s);
 	sees_another_file(s);
 	prefers(s);
+	finds_backfilled(s);
+	reprocesses_without_its_last();
 	refuses("workspace_id", "''");
 	refuses("workspace_id", "NULL");
 	refuses("project_id, workspace_id", "'backend', 'w'");
