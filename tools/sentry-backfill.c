@@ -103,7 +103,7 @@ choose_window(struct backfill *b, const struct backfill_options *o,
 		    &run->since);
 	if (f != FAULT_NONE)
 		return tell_database_fault(o, f, ledger_why(b->ledger));
-	*none = run->since == 0;
+	*none = run->since == 0 || (o->is_auto && run->since >= run->until);
 	if (!*none && run->since >= run->until)
 		args_usage("the window is empty: --until (by default two "
 		    "minutes ago) is not behind --since");
@@ -235,5 +235,9 @@ main(int argc, char *argv[])
 	environment_warn_unknown();
 	status = open_and_run(&o);
 	free(o.token);
+	if (status == 0 && (fflush(stdout) != 0 || ferror(stdout) != 0)) {
+		args_error("standard output takes nothing: not all was said");
+		status = 1;
+	}
 	return status;
 }

@@ -267,7 +267,7 @@ api_refused(struct api_answer *a, const char *scope, char why[API_WHY])
 	else
 		snprintf(why, API_WHY, "%d%s", status, detail);
 	api_printable(why);
-	return status == 404 ? API_GONE : API_REFUSED;
+	return status == 404 || status == 410 ? API_GONE : API_REFUSED;
 }
 
 static enum api_result

@@ -24,6 +24,7 @@
 #define PATH_MAX_BYTES	1024
 #define ID_DIGITS_MAX	20
 #define EMPTY_PAGES_MAX	20	/* in a row, that say that more come */
+#define BROKEN_MOST	3	/* issues in a row: then it is not they */
 #define SCOPE_EVENTS	"event:read"
 #define SCOPE_APP	"org:read"
 
@@ -182,6 +183,20 @@ backfill_changes(struct backfill *b, struct ledger_run *run, struct json issue,
 	return r;
 }
 
+/* Sentry did not show an issue's activities, as `status` and `r` say. Whether
+ * the others can go on: it may be this issue alone. But a Sentry that fails for
+ * one after the other is down; and a token that is not taken stays so. */
+static bool
+backfill_may_skip(struct backfill *b, enum api_result r, int status)
+{
+	if (r == API_STOPPED || status == 0 || status == 401 || status == 429 ||
+	    (status >= 300 && status < 400))
+		return false;
+	if (r == API_LATER)
+		return ++b->count.broken < BROKEN_MOST;
+	return true;
+}
+
 static enum backfill_result
 backfill_issue(struct backfill *b, struct ledger_run *run, struct json issue,
     char why[BACKFILL_WHY])
@@ -199,15 +214,17 @@ backfill_issue(struct backfill *b, struct ledger_run *run, struct json issue,
 	r = api_get(b->api, &a, path, SCOPE_EVENTS, said);
 	if (r == API_GONE) {
 		b->count.vanished++;
-	} else if (r == API_REFUSED && (a.headers.status == 400 ||
-	    a.headers.status == 403 || a.headers.status == 200)) {
-		b->count.refused++;
 	} else if (r != API_GOOD) {
-		result = backfill_api_fault(r, "an issue's activities", said,
-		    why);
+		if (backfill_may_skip(b, r, a.headers.status))
+			b->count.refused++;
+		else
+			result = backfill_api_fault(r, "an issue's activities",
+			    said, why);
 	} else {
 		struct json activity = json_get(a.value, "activity");
 
+		b->count.shown++;
+		b->count.broken = 0;
 		b->count.strange += activity.kind != JSON_ARRAY;
 		change_list_read(&list, issue, activity);
 		b->count.hidden += list.hidden_before > run->since;
@@ -317,7 +334,15 @@ backfill_turn(struct backfill *b, struct ledger_run *run,
 	snprintf(run->cursor, sizeof(run->cursor), "%s",
 	    h->more ? h->cursor : "");
 	run->list += !h->more;
-	if (b->dry_run)
+	if (run->list >= LISTS && b->count.shown == 0 &&
+	    b->count.vanished + b->count.refused > 0)
+		return backfill_api_fault(b->count.broken > 0 ? API_LATER :
+		    API_REFUSED, "activities", "Sentry shows them of no issue:"
+		    " it may not know them, or the token may not see them",
+		    why);
+	/* Where the last issues failed, a run that is cut now asks for them
+	 * once more. */
+	if (b->dry_run || (b->count.broken > 0 && run->list < LISTS))
 		return BACKFILL_DONE;
 	f = ledger_save_run(b->ledger, run, run->list >= LISTS);
 	return f == FAULT_NONE ? BACKFILL_DONE : backfill_db_fault(b, f, why);

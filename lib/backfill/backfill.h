@@ -25,7 +25,9 @@ struct backfill_count {
 	uint64_t	refused;	/* issues that Sentry does not show */
 	uint64_t	bare;		/* events that it does not show */
 	uint64_t	large;		/* hooks that are too large */
-	uint64_t	vanished;	/* issues that were gone then */
+	uint64_t	vanished;	/* issues that were gone then; */
+	uint64_t	shown;		/* and those of which we know more */
+	unsigned	broken;		/* in a row: Sentry failed for each */
 	uint64_t	hidden;		/* with activities that are not shown */
 	uint64_t	strange;	/* answers that are of no known form */
 };

@@ -116,14 +116,18 @@ change_compare(const void *a, const void *b)
 }
 
 /* Whether set_unresolved ends something else than a resolution: of an issue
- * that is archived it sends the signal issue_unignored, and no hook.
+ * that is archived it sends the signal issue_unignored, and no hook. Where what
+ * was before is hidden, it was a resolution, which is far more common.
  * (src/sentry/issues/status_change.py) */
 static bool
-change_unarchives(const struct change *c, const struct change *before)
+change_unarchives(const struct change *c, const struct change *before,
+    bool hidden)
 {
+	bool known = before != NULL && (before->id.len > 0 || !hidden);
+
 	return span_is(json_string(json_get(c->activity, "type")),
-	    "set_unresolved") &&
-	    (before == NULL || strcmp(before->status, "resolved") != 0);
+	    "set_unresolved") && (known ?
+	    strcmp(before->status, "resolved") != 0 : !hidden);
 }
 
 /* Goes through them once more, to note with each what was so then. */
@@ -135,7 +139,7 @@ change_replay(struct change_list *l)
 	for (size_t i = 0; i < l->count; i++) {
 		struct change *c = &l->change[i];
 
-		if (change_unarchives(c, state))
+		if (change_unarchives(c, state, l->hidden_before > 0))
 			c->action = NULL;
 		if (c->status != NULL)
 			state = c;

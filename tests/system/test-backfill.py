@@ -16,6 +16,7 @@ from environment import (BUILD, LIMIT, MEMORY_ERROR, WRAPPER,
                          clean_environment, strip_valgrind)
 from expect import equal, until
 from hooks import INSTALLATION, PATH, compact, error, issue, signed, unique
+from outbox import Outbox
 from process import finish_process, run_program, start_process
 from scratch import Scratch, write_file
 from tap import Skip, Tap, need_program
@@ -114,7 +115,7 @@ def same(got, want):
 
 
 @tap.test("one issue that was created while nobody listened is filed")
-def _():
+def created_issue_is_filed():
     api = SentryApi(Story(base(), [("alone", {}, "created@70")]))
     world = World(api)
     equal(world.outbox(), [])
@@ -133,7 +134,7 @@ def _():
 
 @tap.test("a worker that was stopped for two hours has the outbox of one that "
           "never was: 530 issues over three pages, a 429 and a kill -9")
-def _():
+def stopped_worker_catches_up():
     api = SentryApi(Story(base(), ISSUES).many(500), page=200)
     never = World(api, stopped=(0, 0))
     api.failed.clear()
@@ -184,7 +185,7 @@ def alone(**how):
 # ---- the command line ----------------------------------------------------
 
 @tap.test("--help tells every option, in 80 columns; --version the package's")
-def _():
+def help_and_version():
     done = subprocess.run(WRAPPER + [PROGRAM, "--help"],
                           capture_output=True, text=True)
     equal(done.returncode, 0)
@@ -235,7 +236,7 @@ USAGE = [
 
 
 @tap.table("{} exits 64 with a line", USAGE)
-def _(_, words):
+def bad_usage(_, words):
     folder = Scratch.new("usage")
     files = {"T": "token", "BLANK": "a b", "EMPTY": "\n\n"}
     for name, text in files.items():
@@ -251,7 +252,7 @@ def _(_, words):
 
 @tap.table("--since {} exits 64", [(x,) for x in (
     "yesterday", "", "2", "-2h", "2026-13-01", "9d9")])
-def _(since):
+def bad_since(since):
     world = alone()
     world.run(since=("--since", since), status=64)
     world.run(since=("--since", "5h", "--until", since), status=64)
@@ -259,14 +260,14 @@ def _(since):
 
 
 @tap.test("an empty window exits 64")
-def _():
+def empty_window():
     world = alone()
     world.run(since=("--since", "2h", "--until", "3h"), status=64)
     world.run(since=("--since", "60s"), status=64)
 
 
 @tap.test("where nobody can be asked it changes nothing, and asks nothing")
-def _():
+def nobody_to_ask():
     world = alone()
     done = world.run(yes=(), status=1)
     assert "say --yes" in done.stderr, done.stderr
@@ -275,7 +276,7 @@ def _():
 
 
 @tap.test("--dry-run says what would be filed, and files nothing")
-def _():
+def dry_run_files_nothing():
     world = alone()
     done = world.run(yes=("--dry-run",))
     assert "2 hooks would be filed" in done.stdout, done.stdout
@@ -286,7 +287,7 @@ def _():
 
 
 @tap.test("--dry-run that is cut says that it begins again")
-def _():
+def cut_dry_run():
     world = alone()
     world.api.always.append(("activities", Answer(500)))
     done = world.run(yes=("--dry-run",), status=75)
@@ -294,8 +295,20 @@ def _():
     assert "goes on" not in done.stderr, done.stderr
 
 
+@tap.test("where nobody can read what is missing, that is no success")
+def output_is_full():
+    world = alone()
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            world.argv("--since", "5h", "--dry-run"), stdout=full,
+            stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+            env=clean_environment(), timeout=LIMIT)
+    equal(done.returncode, 1, done.stderr)
+    assert "standard output" in done.stderr, done.stderr
+
+
 @tap.test("without a database it says who makes it")
-def _():
+def no_database():
     world = alone()
     os.rename(world.worker.db, world.worker.db + "-away")
     done = world.run(status=1)
@@ -306,7 +319,7 @@ def _():
 # ---- what is filed -------------------------------------------------------
 
 @tap.test("the thirty issues: each hook that did not come, and no other")
-def _():
+def thirty_issues():
     api = SentryApi(Story(base(), ISSUES), page=7)
     never = World(api, stopped=(0, 0))
     world = World(api)
@@ -323,7 +336,7 @@ def _():
 
 
 @tap.test("a backfilled hook differs from the real one in its mark alone")
-def _():
+def differs_in_its_mark_alone():
     api = SentryApi(Story(base(), ISSUES))
     never, world = World(api, stopped=(0, 0)), World(api)
     world.run()
@@ -353,7 +366,7 @@ def _():
 
 
 @tap.test("what the list of observed actions leaves out is not filed")
-def _():
+def observe_list_counts():
     api = SentryApi(Story(base(), ISSUES))
     world = World(api)
     world.run("--observe", "issue.created issue.assigned")
@@ -365,7 +378,7 @@ def _():
 
 
 @tap.test("--since and --until are the window")
-def _():
+def since_and_until_are_the_window():
     story = Story(base(), [(str(m), {}, f"created@{m}")
                            for m in (70, 100, 130)])
     world = World(SentryApi(story))
@@ -378,7 +391,7 @@ def _():
 
 
 @tap.test("the newest event teaches a release where nobody knew one")
-def _():
+def release_of_newest_event():
     world = World(SentryApi(Story(base(), [
         ("known", {}, "created@5 resolved:ann@70"),
         ("unknown", {}, "created@65"),
@@ -399,7 +412,7 @@ def _():
 
 
 @tap.test("--redact keeps no address of an end user, as the worker does")
-def _():
+def redact_hides_addresses():
     api = SentryApi(Story(base(), [("alone", {
         "metadata": {"type": "E", "value": "mail eve@example.org"}},
         "created@70")]))
@@ -415,7 +428,7 @@ def _():
 
 
 @tap.test("whose installation it is: the newest hooks', or the one said")
-def _():
+def installation_of_newest_hooks():
     world = alone()
     world.run()
     equal(world.rows("SELECT DISTINCT installation FROM webhook"),
@@ -430,8 +443,36 @@ def _():
                      " AND installation = ?", other), [(3,)])
 
 
+@tap.test("what came under an installation before this one came")
+def installation_made_anew():
+    world = World(SentryApi(Story(base(), [
+        ("old", {}, "created@5 resolved:ann@70")])), stopped=(0, 0))
+    before = world.outbox()
+    new = "11111111-2222-3333-4444-555555555555"
+    Outbox(db=world.worker.db).fill(1000, installation=new)
+    done = world.run()
+    assert f"installation  {new}" in done.stdout, done.stdout
+    equal((world.filed(), len(before)), (0, 2))
+
+
+@tap.test("a change whose hook came and was not observed is one row, with "
+          "--reprocess too")
+def ignored_hook_is_backfilled():
+    story = Story(base(), [("alone", {}, "created@5 resolved:ann@70")])
+    world = World(SentryApi(story), stopped=(0, 0),
+                  options=("--observe", "issue.created"))
+    world.run()
+    done = run_program("--reprocess", "--all", "--yes", "--db",
+                       world.worker.db,
+                       env={"SENTRY_WEBHOOKS_OBSERVE": "issue.*"})
+    equal(done.returncode, 0, done.stdout)
+    equal(world.rows("SELECT source_type, count(*) FROM outbox GROUP BY 1 "
+                     "ORDER BY 1"),
+          [("issue.created", 1), ("issue.resolved", 1)])
+
+
 @tap.test("what was filed before the first hook came is known later on")
-def _():
+def filed_before_first_hook():
     story = Story(base(), [("alone", {}, "created@70 resolved:ann@80"),
                            ("after", {}, "created@190")])
     world = World(SentryApi(story), stopped=(0, 200))
@@ -447,7 +488,7 @@ def _():
 
 
 @tap.test("observed again by the same rules nothing of it changes")
-def _():
+def reprocess_changes_nothing():
     world = World(SentryApi(Story(base(), ISSUES)))
     world.run()
     done = run_program("--reprocess", "--all", "--db", world.worker.db,
@@ -457,7 +498,7 @@ def _():
 
 
 @tap.test("the time of the last hook is that of the last one that came")
-def _():
+def last_hook_is_no_backfilled_one():
     world = alone()
     shell_ok(world.worker.db, "UPDATE webhook SET received_at = 1000000")
     world.run()
@@ -470,7 +511,7 @@ def _():
 # ---- late and skewed -----------------------------------------------------
 
 @tap.test("a hook that comes after all is no second one")
-def _():
+def late_hook_is_no_second_one():
     world = alone()
     world.run()
     before = world.outbox()
@@ -494,7 +535,7 @@ def post_last(world, story):
 
 
 @tap.test("of two changes within two minutes a late hook is the nearest one")
-def _():
+def late_hook_is_the_nearest():
     world = World(SentryApi(Story(base(), [
         ("alone", {}, "created@70 resolved:ann@80 regression@80.5 "
                       "resolved:bob@81")])))
@@ -506,8 +547,34 @@ def _():
                      "ORDER BY hook_timestamp"), [(1,), (2,)])
 
 
+@tap.test("a hook with another time is kept, whatever it says of that")
+def strange_time_is_no_late_hook():
+    world = alone()
+    world.run()
+    before = len(world.outbox())
+    _, _, body = world.api.story.hooks()[-1]
+    raw = compact(body)
+    for sent in ("60", "0", "99999999999", "-1"):
+        world.worker.post(raw, signed(raw, sentry_hook_timestamp=sent,
+                                      request_id=f"sent-at-{sent}"))
+    equal(len(world.outbox()), before + 4)
+
+
+@tap.test("rows that somebody has written by hand do not stop it")
+def odd_rows_are_no_fault():
+    world = alone()
+    Outbox(db=world.worker.db).add_all(
+        {"issue_id": world.api.story.issues[0].id, "received_at": at,
+         "action": "resolved", "source_type": "issue.resolved",
+         "hook_timestamp": sent}
+        for at, sent in ((1795670418808, "-9223370241184357"),
+                         (-2**63, "0"), (2**63 - 1, "9" * 30), (0, "x")))
+    world.run()
+    equal(world.filed(), 2)
+
+
 @tap.test("a late hook for another assignee is no backfilled one")
-def _():
+def late_hook_for_another_assignee():
     world = World(SentryApi(Story(base(), [
         ("alone", {}, "created@70 assigned:ann:ann@80")])))
     world.run()
@@ -521,7 +588,7 @@ def _():
 
 @tap.table("delivered twice, {}, a late hook is no second one", [
     ("with an Idempotency-Key", True), ("without one", False)])
-def _(_, keyed):
+def late_hook_delivered_twice(_, keyed):
     world = World(SentryApi(Story(base(), [
         ("alone", {}, "created@70 resolved:ann@80 ignored:ann@90")])))
     world.run()
@@ -547,7 +614,7 @@ def _(_, keyed):
 
 
 @tap.test("with an Idempotency-Key it is no second one, either")
-def _():
+def late_hook_with_idempotency_key():
     world = alone()
     world.run()
     before = world.outbox()
@@ -561,7 +628,7 @@ def _():
 
 
 @tap.test("a change that follows within minutes is another, and is kept")
-def _():
+def change_soon_after_is_kept():
     world = alone()
     world.run()
     issue = world.api.story.issues[1]
@@ -573,7 +640,7 @@ def _():
 
 
 @tap.test("one that was lost is not taken for the next one, which came")
-def _():
+def lost_one_is_not_the_next():
     world = World(SentryApi(Story(base(), [
         ("handed", {}, "created@5 assigned:ann:ann@179.5"
          " assigned:ann:bob@180.5"),
@@ -594,7 +661,7 @@ def _():
 
 
 @tap.test("hooks that Sentry sent again ten minutes later came")
-def _():
+def hooks_sent_again_came():
     api = SentryApi(Story(base(), ALONE))
     world = World(api, stopped=(0, 1))
     shell_ok(world.worker.db, "UPDATE webhook SET hook_timestamp = "
@@ -604,7 +671,7 @@ def _():
 
 
 @tap.test("a clock that is an hour off changes nothing")
-def _():
+def clock_an_hour_off():
     for skew in -3600000, 3600000:
         api = SentryApi(Story(base(), ISSUES))
         never, world = World(api, stopped=(0, 0)), World(api)
@@ -617,7 +684,7 @@ def _():
 # ---- Sentry's log of failures --------------------------------------------
 
 @tap.test("--since auto says what has failed and fetches from there, once")
-def _():
+def since_auto():
     world = alone()
     auto = "--since", "auto", "--app", sentryapi.APP
     world.api.fail(world.api.story.base + 100 * MINUTE, "error",
@@ -631,8 +698,19 @@ def _():
     equal(len(world.rows("SELECT 1 FROM backfill")), 1)
 
 
+@tap.test("--since auto with a failure of just now finds nothing to fetch yet")
+def failure_of_just_now():
+    world = alone()
+    world.api.failed.clear()
+    world.api.fail(int(time.time() * 1000) + 3000, "issue",
+                   issue("created"))
+    done = world.run(since=("--since", "auto", "--app", sentryapi.APP))
+    assert "nothing has failed that was not fetched" in done.stdout, \
+        done.stdout
+
+
 @tap.test("--since auto counts as fetched what a run like it has fetched")
-def _():
+def since_auto_of_like_runs():
     world = alone()
     auto = "--since", "auto", "--app", sentryapi.APP
     world.run("--observe", "issue.assigned")
@@ -647,7 +725,7 @@ def _():
 
 
 @tap.test("an app's log that may not be read says which permission is missing")
-def _():
+def log_may_not_be_read():
     world = alone()
     world.api.always.append(("sentry-apps", Answer(403, {"detail":
                              "You do not have permission"})))
@@ -713,13 +791,17 @@ BROKEN = [
     ("an error for ever", 75, "status 500", (ISSUE_PATH, Answer(500))),
     ("a connection that is always cut", 75, "goes on",
      (ISSUE_PATH, Answer(200, b"[", cut=True))),
-    ("activities that fail for ever", 75, "status 503",
+    ("activities that fail for ever", 75, "of no issue",
      ("activities", Answer(503))),
+    ("activities that nobody knows", 1, "of no issue",
+     ("activities", Answer(404))),
+    ("activities that nobody may see", 1, "of no issue",
+     ("activities", Answer(403))),
 ]
 
 
 @tap.table("{} ends it with a line, and the next run does all", BROKEN)
-def _(_, status, words, always):
+def broken_api(_, status, words, always):
     world = alone()
     world.api.always.append(always)
     done = world.run(status=status)
@@ -732,7 +814,7 @@ def _(_, status, words, always):
 
 
 @tap.test("a redirect is not followed, and the token goes nowhere else")
-def _():
+def redirect_is_not_followed():
     world = alone()
     other, answer = elsewhere()
     for path in ISSUE_PATH, "activities":
@@ -747,7 +829,7 @@ def _():
 
 
 @tap.test("a certificate that nobody vouches for is refused")
-def _():
+def bad_certificate():
     folder = Scratch.new("tls")
     key, cert = (os.path.join(folder, x) for x in ("key.pem", "cert.pem"))
     made = subprocess.run(
@@ -767,7 +849,7 @@ def _():
 
 
 @tap.test("errors that pass are passed: 429, 500, 503, a cut connection")
-def _():
+def errors_that_pass():
     world = alone()
     for path in ISSUE_PATH, "activities", "latest":
         for answer in (Answer(429, b"", {"Retry-After": "1"}), Answer(500),
@@ -779,7 +861,7 @@ def _():
 
 
 @tap.test("a limit that is used up is waited for before the next request")
-def _():
+def rate_limit_is_waited_for():
     world = alone()
     reset = int(time.time()) + 2
     world.api.odd.append(("activities", Answer(200, {"activity": []}, {
@@ -790,7 +872,7 @@ def _():
 
 
 @tap.test("an issue that vanishes is left out, and said")
-def _():
+def issue_vanishes():
     world = World(SentryApi(Story(base(), ISSUES)))
     gone = [i for i in world.api.story.issues if i.title == "born and "
             "resolved"][0]
@@ -811,8 +893,9 @@ def _():
 @tap.table("an issue whose activities give {} is left out, and said", [
     ("400", Answer(400, {"detail": "no"})),
     ("403", Answer(403, {"detail": "no"})), ("no JSON", Answer(200, b"x")),
+    ("418", Answer(418)), ("500 each time", Answer(500)),
     ("too much", Answer(200, b"[" + b"0," * 600000 + b"0]"))])
-def _(_, answer):
+def one_issue_cannot_be_read(_, answer):
     world = World(SentryApi(Story(base(), [
         (str(m), {}, f"created@{m}") for m in (70, 100, 130)])))
     poison = world.api.story.issues[1].id
@@ -829,7 +912,7 @@ def _(_, answer):
 
 @tap.table("where the newest event gives {} the hooks are filed", [
     ("400", Answer(400)), ("502", Answer(502)), ("no JSON", Answer(200))])
-def _(_, answer):
+def newest_event_cannot_be_read(_, answer):
     world = alone()
     world.api.always.append(("latest", answer))
     done = world.run(status=1)
@@ -839,7 +922,7 @@ def _(_, answer):
 
 @tap.test("a hook that the worker would not take is not filed; many large ones "
           "are no single transaction")
-def _():
+def large_hooks():
     def wide(mb):
         return {"metadata": {"type": "E", "value": "A" * mb * 2**20}}
     world = World(SentryApi(Story(base(), [
@@ -857,7 +940,7 @@ def _():
 
 
 @tap.test("a Sentry that knows no feedback is asked for the rest")
-def _():
+def no_feedback():
     world = alone()
     world.api.always.append(("feedback", Answer(400, {
         "detail": "Invalid category value of 'feedback'"})))
@@ -866,7 +949,7 @@ def _():
 
 
 @tap.test("what is of no known form is left out; no path is led astray")
-def _():
+def strange_answers():
     world = alone()
     strange = [{"id": x, "firstSeen": sentryapi.iso(world.api.story.base +
                                                     70 * MINUTE)}
@@ -893,15 +976,42 @@ def _():
 
 
 @tap.test("where Sentry shows a hundred activities alone, that is said")
-def _():
+def hundred_activities_alone():
     api = SentryApi(Story(base(), [("busy", {}, "created@5 " + " ".join(
         f"note:ann@{70 + i / 4}" for i in range(150)))]))
     done = World(api).run()
     assert "the last 100 activities alone" in done.stdout, done.stdout
 
 
+@tap.test("an issue that comes back is filed, though it was resolved before "
+          "what Sentry shows")
+def return_after_hidden_resolution():
+    world = World(SentryApi(Story(base(), [("busy", {}, "created@5 "
+        "resolved:ann@10 " + " ".join(f"note:ann@{20 + i / 4}" for i in
+                                      range(100)) + " unresolved:ann@120")])))
+    world.run()
+    equal(world.rows("SELECT action FROM webhook WHERE origin = 'backfill'"),
+          [("unresolved",)])
+
+
+@tap.test("a Sentry that fails for one issue after the other is down: later "
+          "it goes on")
+def sentry_is_down():
+    world = World(SentryApi(Story(base(), [
+        (str(m), {}, f"created@{m}") for m in range(70, 130, 10)])))
+    newest = world.api.story.issues[-1].id
+    world.api.always.append(
+        (rf"/(?!{newest})\d+/activities", Answer(503)))
+    done = world.run(status=75)
+    assert "status 503" in done.stderr, done.stderr
+    equal(len(world.api.paths("activities")) % 3, 1, "three were tried")
+    world.api.always.clear()
+    world.run()
+    equal(world.filed(), 6)
+
+
 @tap.test("an answer that never comes is given up in time")
-def _():
+def answer_never_comes():
     world = alone()
     world.api.always.append((ISSUE_PATH, Answer(
         200, wait=lambda: time.sleep(LIMIT))))
@@ -912,7 +1022,7 @@ def _():
 # ---- secrets, signals, others --------------------------------------------
 
 @tap.test("a wait ends on SIGTERM; the token is in no argument, nor variable")
-def _():
+def wait_ends_on_sigterm():
     world = alone()
     world.api.always.append(("activities", Answer(429, b"{}",
                                                   {"Retry-After": "3600"})))
@@ -941,7 +1051,7 @@ def _():
 
 @tap.test("a cut run goes on in its window, then the new one where it reaches "
           "further")
-def _():
+def cut_run_goes_on():
     story = Story(base(), [(str(m), {}, f"created@{m}") for m in (70, 170)])
     world = World(SentryApi(story))
     cut = story.base + 90 * MINUTE
@@ -957,7 +1067,7 @@ def _():
 
 
 @tap.test("a database that is moved away meanwhile ends it with a line")
-def _():
+def database_moved_meanwhile():
     world = World(SentryApi(Story(base()).many(20)))
     hold = Hold(5)
     world.api.always.append(("/activities/", hold))
@@ -982,7 +1092,7 @@ def _():
 
 
 @tap.test("while the worker writes, too, nothing is lost")
-def _():
+def beside_a_worker():
     api = SentryApi(Story(base()).many(100))
     world = World(api)
     process = start_process(world.argv("--since", "5h", "--yes", "--observe",
