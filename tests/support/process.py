@@ -18,6 +18,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def die_with_parent():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    # Under nohup the tests ignore it, and the process would inherit that.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def start_process(argv, **how):
