@@ -304,7 +304,8 @@ keyring_secret(struct keyring *k, size_t i, char name[SECRET_NAME_MAX + 1],
 		i -= secrets_count(set->secrets);
 		set = &k->set[FROM_FILE];
 	}
-	if ((found = i < secrets_count(set->secrets))) {
+	found = i < secrets_count(set->secrets);
+	if (found) {
 		key_set_copy_name(name, set, i);
 		*used_at = __atomic_load_n(&set->used[i], __ATOMIC_RELAXED);
 	}

@@ -31,10 +31,10 @@ enum column {
 	COL_ID, COL_RECEIVED, COL_RESOURCE, COL_REQUEST, COL_IDEMPOTENCY,
 	COL_TIMESTAMP, COL_SECRET, COL_BACKFILLED, COL_KEY, COL_BODY,
 	COL_EVENT_ID, COL_STATE,	/* NULL without a row in the outbox */
-	COL_COMPARED,			/* and the further ones, as in table */
-	COL_RELEASE = COL_COMPARED + 6,
-	COL_ATTEMPTS = COL_COMPARED + 8	/* behind them */
+	COL_COMPARED	/* and the further ones, as in table */
 };
+#define COL_RELEASE	(COL_COMPARED + 6)
+#define COL_ATTEMPTS	(COL_COMPARED + 8)	/* behind them */
 
 static const char *const statements[STATEMENTS] = {
 	[SQL_LAST] = "SELECT coalesce(max(id), 0) FROM webhook",
