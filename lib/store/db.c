@@ -304,6 +304,12 @@ db_check_files(struct db *d)
 	return db_files_same(&d->files) ? FAULT_NONE : FAULT_GONE;
 }
 
+void
+db_note_files(const struct db *d, struct db_files *files)
+{
+	*files = d->files;
+}
+
 enum fault
 db_check_integrity(struct db *d)
 {

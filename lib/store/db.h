@@ -13,6 +13,8 @@
 #include "base/fault.h"
 #include "base/span.h"
 
+struct db_files;
+
 /* A connection. One thread at a time may use it; it has no lock. */
 struct db;
 
@@ -82,6 +84,9 @@ void		db_rollback(struct db *);
  * lock: FAULT_GONE if they do not. */
 enum fault	db_check_files(struct db *)
 		    __attribute__((warn_unused_result));
+
+/* Notes which files are open, for when the database is closed. */
+void		db_note_files(const struct db *, struct db_files *);
 
 /* Reads the whole database: FAULT_CORRUPT if it is damaged anywhere. */
 enum fault	db_check_integrity(struct db *)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,6 +42,16 @@ db_files_same(const struct db_files *f)
 		if (!is_noted(f, i))
 			return false;
 	return true;
+}
+
+bool
+db_files_replaced(const struct db_files *f)
+{
+	struct stat st;
+
+	return f->path[DB_FILE_MAIN][0] != '\0' &&
+	    stat(f->path[DB_FILE_MAIN], &st) == 0 &&
+	    !is_noted(f, DB_FILE_MAIN);
 }
 
 /* The name under which a file is set aside. With the inode's number in it, it
@@ -93,13 +104,34 @@ db_files_remove_log(const struct db_files *f)
 	return 0;
 }
 
+/* Whether the log beside `path` is the one beside the file that it leads to. */
+static bool
+is_log_of_target(const char *path)
+{
+	char log[PATH_MAX + 8], *real = realpath(path, NULL);
+	struct stat here, there;
+	bool same = false;
+
+	if (real == NULL)
+		return false;
+	snprintf(log, sizeof(log), "%s-wal", path);
+	if (stat(log, &here) == 0) {
+		snprintf(log, sizeof(log), "%s-wal", real);
+		same = stat(log, &there) == 0 && here.st_dev == there.st_dev &&
+		    here.st_ino == there.st_ino;
+	}
+	free(real);
+	return same;
+}
+
 bool
 db_files_is_stray_log(const char *path)
 {
 	struct stat st;
 
-	return (stat(path, &st) != 0 || st.st_size == 0) &&
-	    db_files_log_bytes(path, NULL) > 0;
+	return db_files_log_bytes(path, NULL) > 0 &&
+	    (stat(path, &st) != 0 || st.st_size == 0 ||
+	    !is_log_of_target(path));
 }
 
 int64_t

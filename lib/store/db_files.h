@@ -30,6 +30,10 @@ int	db_files_remember(struct db_files *, const char *path,
  * not replace the files meanwhile. */
 bool	db_files_same(const struct db_files *);
 
+/* Whether another file is at the database's path by now; false where there is
+ * none. */
+bool	db_files_replaced(const struct db_files *);
+
 /* Sets log and index aside when their database is no longer at its path:
  * renames them to NAME-wal.INODE and NAME-shm.INODE. A process that has them
  * open keeps using them. Without this, a process that opens the new database at
@@ -47,8 +51,9 @@ bool	db_files_log_is_shared(const struct db_files *);
  * to it, while others make a new index for it. 0, or -1 with errno. */
 int	db_files_remove_log(const struct db_files *);
 
-/* Whether there is a log beside `path`, but no database: the database was moved
- * away before the log was moved into it. SQLite would delete such a log. */
+/* Whether there is a log beside `path` that SQLite would not read: there is no
+ * database, or `path` is a link to one, and the log stands beside the link. The
+ * database was moved away before the log was moved into it. */
 bool	db_files_is_stray_log(const char *path);
 
 /* The length in bytes of the log of the database at `path`, 0 where there is

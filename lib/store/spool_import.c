@@ -80,13 +80,13 @@ set_file_aside(struct spool_import *m, const char *name, enum fault f)
 		m->on_set_aside(m->arg, f, name);
 }
 
-static enum fault
+static void
 read_batch(struct spool_import *m)
 {
 	size_t bytes = 0;
 	struct received *r;
 	const char *name;
-	enum fault f = FAULT_NONE;
+	enum fault f;
 
 	m->scan_ended = false;
 	while (m->count < IMPORT_ROWS_MAX && bytes < IMPORT_BYTES_MAX &&
@@ -105,8 +105,8 @@ read_batch(struct spool_import *m)
 			    SPOOL_NAME_SIZE);
 		}
 	}
-	/* A folder that cannot be read is no fault of the database. */
-	return f == FAULT_MEMORY ? f : FAULT_NONE;
+	/* A folder that cannot be read, or too little memory for a file, is no
+	 * fault of the database: what was not read is read later. */
 }
 
 /* *stored: how many were, before a fault; then the next one is at fault. */
@@ -171,12 +171,13 @@ import_batch(struct spool_import *m, struct db *d, unsigned *count)
 enum fault
 spool_import_next(struct spool_import *m, struct db *d, unsigned *count)
 {
-	enum fault f = read_batch(m);
+	enum fault f = FAULT_NONE;
 
 	*count = 0;
-	if (f == FAULT_NONE && m->count > 0)
+	read_batch(m);
+	if (m->count > 0)
 		f = import_batch(m, d, count);
-	else if (f == FAULT_NONE)
+	else
 		m->rest_until = clock_ms() + IMPORT_REST_MS;
 	if (m->scan_ended)
 		m->look_at = clock_ms() + IMPORT_LOOK_MS;

@@ -193,6 +193,11 @@ end_round(struct writer *w, enum fault f)
 {
 	if (f == FAULT_NONE)
 		f = db_checkpoint(w->db, w->tick);
+	/* Of files that were replaced another connection may find the new
+	 * database with the old one's log, and call that damage. */
+	if (f != FAULT_NONE && f != FAULT_BUSY && w->db != NULL &&
+	    db_check_files(w->db) != FAULT_NONE)
+		f = FAULT_GONE;
 	if (f == FAULT_NONE) {
 		w->locked_since = 0;
 		set_fault(w, f, "");

@@ -8,7 +8,10 @@
  *			at the path now is read as a whole
  *   FAULT_CORRUPT	the database is read as a whole before it is used
  *   any other		a sync may have failed: the log is emptied before the
- *			database is used */
+ *			database is used
+ *
+ * After the latter two the log stays. If another database is at the path when
+ * it is opened again, the log is set aside first. */
 #include "store/writer_private.h"
 
 #include <stdio.h>
@@ -53,12 +56,26 @@ make_reliable(struct writer *w, char why[DB_WHY])
 	return f;
 }
 
+/* While the database was closed, somebody may have put another one in its
+ * place. The log that was left is not that one's, and would spoil it. */
+static void
+set_left_log_aside(struct writer *w)
+{
+	if (!db_files_replaced(&w->left))
+		return;
+	db_files_set_log_aside(&w->left);
+	w->left = (struct db_files){ 0 };
+	writer_report(w, WRITER_RETIRED, FAULT_GONE, "the database was closed "
+	    "after a fault, and then replaced", 0);
+}
+
 enum fault
 writer_db_open(struct writer *w, char why[DB_WHY])
 {
-	enum fault f = store_open(&w->db, w->config.db, DB_OWN, why);
+	enum fault f;
 
-	if (f != FAULT_NONE)
+	set_left_log_aside(w);
+	if ((f = store_open(&w->db, w->config.db, DB_OWN, why)) != FAULT_NONE)
 		return f;
 	if ((f = make_reliable(w, why)) != FAULT_NONE) {
 		w->suspect |= f == FAULT_CORRUPT;
@@ -103,6 +120,7 @@ writer_db_leave(struct writer *w, enum fault f)
 		w->old = w->db;
 		w->old_since = clock_ms();
 	} else {
+		db_note_files(w->db, &w->left);
 		db_abandon(w->db);
 	}
 	w->db = NULL;
@@ -115,7 +133,7 @@ writer_db_retire(struct writer *w)
 {
 	enum fault f = db_retire(w->old);
 
-	if (f == FAULT_BUSY) {
+	if (f == FAULT_BUSY || f == FAULT_FULL) {
 		if (w->old_since != 0 &&
 		    clock_ms() - w->old_since > RETIRE_SAY_MS) {
 			writer_report(w, WRITER_RETIRING, f, "", 0);

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "store/db_files.h"
 #include "store/spool_import.h"
 #include "store/writer.h"
 
@@ -26,6 +27,7 @@ struct writer {
 	struct db	*db;		/* NULL: it is not open */
 	unsigned	 reopen_ms;	/* to wait before it is opened */
 	int64_t		 check_at;	/* next writer_db_check() */
+	struct db_files	 left;		/* of the database that was closed */
 	bool		 unsynced;	/* a sync failed: its log has to be
 					 * emptied before it is used */
 	bool		 suspect;	/* it may be damaged: it has to be read

@@ -3,6 +3,7 @@
 without its log, behind a link, while hooks come in and others are
 connected."""
 import os
+import shutil
 import signal
 import sqlite3
 import time
@@ -395,6 +396,80 @@ def database_damaged_at_start(name, damage):
     ledger.recovers(w)
     ledger.close_over(w.db)
     site.close()
+
+
+def compact_copy(db, path):
+    shell_ok(db, f"VACUUM INTO '{path}'")
+    return path
+
+
+@tap.test("a database replaced while nothing happens: its log goes into it")
+def replaced_while_idle():
+    w, other = Worker(), Worker()
+    for _ in range(20):
+        equal(other.send().status, 200)
+    equal(other.stop(), 0)
+    old, want = [], [5] + [26] * 7
+    for n in range(len(want)):
+        # Each has its tables on other pages than the one before.
+        copy = compact_copy(other.db, w.db + ".new") if n % 2 == 0 else \
+            shutil.copy(other.db, w.db + ".new")
+        for _ in range(5):
+            equal(w.send().status, 200)
+        old.append(f"{w.db}.{n}")
+        os.link(w.db, old[-1])
+        time.sleep(n / 8)           # at any time between two of its looks
+        os.rename(copy, w.db)
+        until(lambda: w.log_count("event=database-open") == n + 2,
+              w.log()[-900:])
+        w.gets_ready()
+        equal(w.send().status, 200)
+        until(w.spool_is_empty)
+        equal(w.hook_count(), 21)
+    for path, count in zip(old, want):
+        equal(shell_ok(path, "PRAGMA integrity_check; "
+                       "SELECT count(*) FROM webhook").split(),
+              ["ok", str(count)])
+    assert "fault=corrupt" not in w.log(), w.log()[-900:]
+
+
+@tap.test("a sound database in place of a damaged one is not given its log")
+def replaced_after_damage():
+    w = Worker()
+    for _ in range(20):
+        equal(w.send().status, 200)
+    sound = compact_copy(w.db, w.db + ".new")
+    for _ in range(5):
+        equal(w.send().status, 200)
+    with open(w.db, "r+b") as file:
+        file.write(os.urandom(os.path.getsize(w.db)))
+    until(lambda: w.ready().status == 503, "it goes unnoticed")
+    until(lambda: w.log_count("fault=corrupt"), w.log()[-900:])
+    os.rename(sound, w.db)
+    w.gets_ready()
+    equal(w.send().status, 200)
+    until(w.spool_is_empty)
+    equal(shell_ok(w.db, "PRAGMA integrity_check; SELECT count(*) >= 21 "
+                   "FROM webhook").split(), ["ok", "1"])
+
+
+@tap.test("a database behind a link does not leave its log at the link")
+def log_beside_a_link():
+    w = Worker()
+    real = os.path.join(Scratch.new("other-disk"), "outbox.db")
+    for _ in range(20):
+        equal(w.send().status, 200)
+    w.kill()
+    os.rename(w.db, real)
+    os.symlink(real, w.db)
+    w.start()
+    equal(w.ready().status, 503)
+    assert "the log of another database" in w.log(), w.log()[-900:]
+    equal(w.send().status, 200)         # by way of the spool
+    os.rename(w.db + "-wal", real + "-wal")
+    w.gets_ready()
+    until(w.spool_is_empty)
+    equal(w.hook_count(), 21)
 
 
 @tap.table("its {} deleted, and a shell opens it: none lost, none corrupt", [
