@@ -26,9 +26,9 @@
 #include "sink/print_sink.h"
 
 /* From the signal to the end. deliver_run() needs 10 s at most if nothing
- * hangs. Else fates that are not written are lost, and those rows are sent
+ * hangs, and libnats 3 s more to close. Else fates that are not written are lost, and those rows are sent
  * again. */
-#define STOP_LIMIT_S	12
+#define STOP_LIMIT_S	15
 #define REQUEST_BYTES	(1 << 20)	/* of a request of several events */
 #define NATS_WINDOW_ROWS	2000	/* not acknowledged, at most */
 #define MS_PER_DAY	86400000

@@ -86,10 +86,11 @@ run_step(struct deliver *d)
 	deliver_rows_send(d, &d->tried);
 	deliver_rows_send(d, &d->fresh);
 	deliver_rows_receive(d, wait_for_sink_ms(d));
-	if (d->sink->error[0] != '\0') {
+	/* Also that it is over, where no row comes meanwhile. */
+	if (d->sink->error[0] != '\0' || d->had_error)
 		deliver_log_sink(&d->log, d->sink->name, d->sink->error);
-		d->failed |= d->config->once || d->sink->failed;
-	}
+	d->had_error = d->sink->error[0] != '\0';
+	d->failed |= d->had_error && (d->config->once || d->sink->failed);
 	deliver_rows_write(d, is_idle(d) &&
 	    d->in_flight.count == d->unwritten_count);
 	deliver_upkeep_check(d);

@@ -54,6 +54,18 @@ release_row(struct deliver *d, struct row *r)
 	row_free(r);
 }
 
+/* The row was not taken, and nothing is written: it is read again before those
+ * that came after it. */
+static void
+put_back_row(struct deliver *d, struct row *r)
+{
+	struct queue_place *place = &d->fresh.place;
+
+	if (r->attempts == 0 && place->id >= r->id)
+		place->id = r->id - 1;
+	release_row(d, r);
+}
+
 /* Spreads the retries. Without a random number rows wait as long as they may:
  * that is safe, too. */
 static uint32_t
@@ -159,7 +171,7 @@ deliver_rows_receive(struct deliver *d, int ms)
 			in_flight_moved(&d->in_flight, r, clock_ms());
 		if (r->fate == FATE_MISCONFIGURED ||
 		    (r->fate == FATE_UNREACHABLE && counted)) {
-			release_row(d, r);
+			put_back_row(d, r);
 			continue;
 		}
 		counted |= r->fate == FATE_UNREACHABLE;

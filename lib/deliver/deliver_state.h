@@ -14,6 +14,7 @@ struct deliver {
 	struct sink		*sink;
 	int64_t			 started_at;
 	bool			 failed;	/* ends the run: status 1 */
+	bool			 had_error;	/* the sink, in the last step */
 
 	/* The database (deliver_state.c). */
 	struct db		*db;		/* NULL after a fault */

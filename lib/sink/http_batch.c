@@ -114,16 +114,30 @@ next_group(struct http_batch *b, bool tried, unsigned most)
 	return g;
 }
 
+/* The next part of a group that was split, of a lane that has not all requests
+ * that it may have. */
+static struct http_group *
+next_half(struct http_batch *b)
+{
+	struct http_group *g, **from = &b->halves;
+
+	while ((g = *from) != NULL && b->sent[false][g->lane] +
+	    b->sent[true][g->lane] >= b->most_sent)
+		from = &g->next;
+	if (g != NULL)
+		*from = g->next;
+	return g;
+}
+
 struct http_group *
 http_batch_next(struct http_batch *b)
 {
-	struct http_group *g = b->halves;
+	struct http_group *g;
 
 	/* A lane gets its first group of tried rows before all fresh rows, and
 	 * more of them only when no fresh row may leave. */
-	if (g != NULL)
-		b->halves = g->next;
-	else if ((g = next_group(b, true, 1)) == NULL &&
+	if ((g = next_half(b)) == NULL &&
+	    (g = next_group(b, true, 1)) == NULL &&
 	    (g = next_group(b, false, b->most_sent)) == NULL &&
 	    b->most_sent > 3)
 		g = next_group(b, true, b->most_sent - 2);

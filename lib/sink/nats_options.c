@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define SERVERS_MOST		16
 #define NATS_CONNECT_MS		2000
@@ -20,8 +21,8 @@ set_servers(natsOptions *o, const struct nats_sink_config *c)
 
 	while (at != NULL && count < SERVERS_MOST) {
 		servers[count++] = at;
-		while ((at = strchr(at, ',')) != NULL && strncmp(at,
-		    ",nats://", 8) != 0 && strncmp(at, ",tls://", 7) != 0)
+		while ((at = strchr(at, ',')) != NULL && strncasecmp(at,
+		    ",nats://", 8) != 0 && strncasecmp(at, ",tls://", 7) != 0)
 			at++;
 		if (at != NULL)
 			*at++ = '\0';
@@ -46,7 +47,7 @@ set_secrets(natsOptions *o, const struct nats_sink_config *c)
 		s = natsOptions_LoadCATrustedCertificates(o, c->ca);
 	/* The library does not make a connection secure because its URL begins
 	 * with tls://. */
-	if (s == NATS_OK && (c->ca != NULL || strstr(c->url, "tls://") !=
+	if (s == NATS_OK && (c->ca != NULL || strcasestr(c->url, "tls://") !=
 	    NULL))
 		s = natsOptions_SetSecure(o, true);
 	return s;

@@ -470,7 +470,8 @@ def certificate_of_other_host():
 
 
 @tap.table("{} never speaks in the clear", [
-    ("tls://", "tls", False), ("--nats-ca", "nats", True)])
+    ("tls://", "tls", False), ("TLS://", "TLS", False),
+    ("--nats-ca", "nats", True)])
 def never_in_the_clear(_name, scheme, with_ca):
     server = nats.Server()
     outbox = Outbox(1)

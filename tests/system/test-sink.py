@@ -101,6 +101,28 @@ def misconfigured_sink_costs_nothing(misdeed, words):
     assert f"HTTP {words}" in faults[0]["why"], faults
 
 
+@tap.test("what a sink did not take in a bad moment leaves before what came "
+          "after it")
+def put_back_rows_are_next():
+    api, refused = EventApi(), []
+
+    def first_ones_fail(events):
+        if len(refused) >= 20 or api.count() > 0:
+            return None
+        refused.extend(e["id"] for e in events)
+        return "401"
+    api.misdeed = first_ones_fail
+    outbox = Outbox()
+    ids = outbox.fill(12000, size=50)
+    d = Deliverer(outbox, "--batch", "100", to=api.url)
+    d.reaches({"delivered": 12000})
+    order = {id: i for i, id in enumerate(api.taken)}
+    assert order[refused[0]] < order[ids[-1]], \
+        (order[refused[0]], order[ids[-1]])
+    d.stop()
+    api.stop()
+
+
 @tap.table("{} takes no row: it is said at once, and no row pays", [
     ("/",), ("/e",), ("/events",), ("/e/",), ("/e/{k}/",), ("/e/{k}/more",),
     ("/e/other",), ("/e/with.dot",), ("/base/e/{k}",), ("/v1/events",)])

@@ -246,6 +246,20 @@ def kills_of_deliverer():
     server.stop()
 
 
+@tap.test("a server that comes back is known to be back, though no row comes")
+def server_back_in_quiet_time():
+    server = nats.Server()
+    outbox = Outbox(1)
+    deliver = Deliverer(outbox, "--create-stream", to=server.url)
+    deliver.reaches({"acked": 1})
+    server.stop()
+    deliver.says("event=sink-trouble")
+    server.start()
+    deliver.says("event=sink-recovered")
+    deliver.stop()
+    server.stop()
+
+
 @tap.test("a server that is not there is waited for; a lost one comes back")
 def server_lost_and_back():
     server = nats.Server()

@@ -178,6 +178,7 @@ static void
 lanes(void)
 {
 	struct http_batch b;
+	struct http_group *g;
 	struct row *mixed;
 	int64_t id = 0;
 
@@ -200,6 +201,20 @@ lanes(void)
 	http_batch_add(&b, in_lane(rows(1, 0, &id), 9));
 	ok(sends(&b, 1, 9, false) && sends(&b, 2, 7, false),
 	    "who has none on their way goes first");
+	http_batch_release(&b);
+
+	http_batch_start(&b, 8, 1000, 2, 9);
+	http_batch_add(&b, in_lane(rows(8, 0, &id), 7));
+	if ((g = next_group(&b)) == NULL || !http_batch_split(&b, g, 4) ||
+	    (g = next_group(&b)) == NULL || !http_batch_split(&b, g, 2))
+		abort();
+	ok(sends(&b, 2, 7, false) && sends(&b, 2, 7, false) &&
+	    http_batch_next(&b) == NULL,
+	    "nor has one whose groups are split");
+	http_batch_add(&b, in_lane(rows(1, 0, &id), 8));
+	ok(sends(&b, 1, 8, false), "another finds room beside it");
+	http_batch_done(&b, 7, false);
+	ok(sends(&b, 4, 7, false), "then the next part has its turn");
 	http_batch_release(&b);
 
 	http_batch_start(&b, 2, 1000, 3, 9);

@@ -345,8 +345,8 @@ main(void)
 	confirms(d);
 	prunes(d);
 	for (int64_t n = 0; n < 10000000; n = n * 10 + 9)
-		ok(throttle_share(n) == (n < 10000 ? 1 : n < 100000 ? 2 :
-		    n < 1000000 ? 3 : 4), "with %lld rows to go it takes "
+		ok(throttle_share(n) == (n < 10000 ? 2 : n < 100000 ? 4 :
+		    n < 1000000 ? 6 : 8), "with %lld rows to go it takes "
 		    "%d percent of the time", (long long)n, throttle_share(n));
 	fill(3);
 	ok(queue_count_backlog(d, &c) == FAULT_NONE && c.pending == 3 &&
