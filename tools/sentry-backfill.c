@@ -31,6 +31,8 @@
 #define RESUME_MS	86400000	/* a cut run that is older is left */
 #define REACHES_MS	300000	/* by less than this no window is longer */
 
+static const volatile sig_atomic_t *stop;
+
 /* The exit status of what did not work out. */
 static int
 tell_refusal(const struct backfill_options *o, enum backfill_result r,
@@ -190,7 +192,7 @@ open_and_run(const struct backfill_options *o)
 {
 	struct api_config config = { .base = o->base, .token = o->token,
 	    .ca = o->ca, .timeout_s = o->timeout,
-	    .stop = process_guard_signals(PATIENCE_S, EXIT_TEMPFAIL),
+	    .stop = stop,
 	    .waits = backfill_report_wait };
 	struct ledger_rules rules = { o->observe, o->redact,
 	    span_of(o->installation) };
@@ -231,6 +233,7 @@ main(int argc, char *argv[])
 
 	process_guard_cores();
 	backfill_options_read(&o, argc, argv);
+	stop = process_guard_signals(PATIENCE_S, EXIT_TEMPFAIL);
 	umask(0027);
 	environment_warn_unknown();
 	status = open_and_run(&o);

@@ -26,12 +26,14 @@
 #include "sink/print_sink.h"
 
 /* From the signal to the end. deliver_run() needs 10 s at most if nothing
- * hangs, and libnats 3 s more to close. Else fates that are not written are lost, and those rows are sent
- * again. */
+ * hangs, and libnats 3 s more to close. Else fates that are not written are
+ * lost, and those rows are sent again. */
 #define STOP_LIMIT_S	15
 #define REQUEST_BYTES	(1 << 20)	/* of a request of several events */
 #define NATS_WINDOW_ROWS	2000	/* not acknowledged, at most */
 #define MS_PER_DAY	86400000
+
+static const volatile sig_atomic_t *stop;
 
 /* ---- the sink ---- */
 
@@ -171,7 +173,7 @@ deliver_rows(const struct deliver_options *o)
 		.settle_ms = (int64_t)o->settle_s * 1000,
 		.keep_ms = (int64_t)o->keep_days * MS_PER_DAY,
 		.metrics = o->metrics,
-		.stop = process_guard_signals(STOP_LIMIT_S, 1),
+		.stop = stop,
 	};
 	char why[SINK_WHY] = "";
 	struct log l;
@@ -200,6 +202,7 @@ main(int argc, char *argv[])
 
 	process_guard_cores();	/* the sink's key would be in one */
 	deliver_options_read(&o, argc, argv);
+	stop = process_guard_signals(STOP_LIMIT_S, 1);
 	umask(0027);
 	if (access(o.db, F_OK) != 0)
 		args_error("%s: %s%s", o.db, strerror(errno),
