@@ -5,6 +5,7 @@ shown without systemd as the first process. And what the worker sees to by
 itself: root, file modes, secrets in memory, core dumps."""
 import os
 import re
+import signal
 import shutil
 import stat
 import subprocess
@@ -650,8 +651,8 @@ def crash_leaves_no_core():
                                   "SENTRY_DELIVER_TO": "http://127.0.0.1:1/"}),
                               stderr=subprocess.DEVNULL)
     until(lambda: core_limits(deliverer) == ("1", "1"))
-    deliverer.terminate()
-    equal(finish_process(deliverer), 0)
+    deliverer.terminate()       # before it catches signals, perhaps
+    assert finish_process(deliverer) in (0, -signal.SIGTERM)
 
 
 tap.run()
