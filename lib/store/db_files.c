@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -104,34 +103,15 @@ db_files_remove_log(const struct db_files *f)
 	return 0;
 }
 
-/* Whether the log beside `path` is the one beside the file that it leads to. */
-static bool
-is_log_of_target(const char *path)
-{
-	char log[PATH_MAX + 8], *real = realpath(path, NULL);
-	struct stat here, there;
-	bool same = false;
-
-	if (real == NULL)
-		return false;
-	snprintf(log, sizeof(log), "%s-wal", path);
-	if (stat(log, &here) == 0) {
-		snprintf(log, sizeof(log), "%s-wal", real);
-		same = stat(log, &there) == 0 && here.st_dev == there.st_dev &&
-		    here.st_ino == there.st_ino;
-	}
-	free(real);
-	return same;
-}
-
 bool
 db_files_is_stray_log(const char *path)
 {
 	struct stat st;
+	/* SQLite keeps the log beside the file that a link leads to. */
+	bool link = lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
 
-	return db_files_log_bytes(path, NULL) > 0 &&
-	    (stat(path, &st) != 0 || st.st_size == 0 ||
-	    !is_log_of_target(path));
+	return (link || stat(path, &st) != 0 || st.st_size == 0) &&
+	    db_files_log_bytes(path, NULL) > 0;
 }
 
 int64_t

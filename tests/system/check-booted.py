@@ -191,7 +191,8 @@ def restarts_refuse_no_hook():
     until(lambda: len(load.good) > 20)
     try:
         for _ in range(TIMES):
-            machine.sh(f"systemctl restart {WORKER}")
+            machine.sh(f"systemctl restart {WORKER} || "
+                       f"{{ journalctl -n 40 -o cat; false; }}")
         load.more()
     finally:
         load.stop()
