@@ -81,11 +81,13 @@ writer_db_open(struct writer *w, char why[DB_WHY])
 		w->suspect |= f == FAULT_CORRUPT;
 		w->reopen_ms = f == FAULT_CORRUPT ? CORRUPT_MS :
 		    WRITER_REOPEN_MS;
+		db_note_files(w->db, &w->left);
 		db_abandon(w->db);
 		w->db = NULL;
 		return f;
 	}
 	w->suspect = w->unsynced = false;
+	w->left = (struct db_files){ 0 };
 	w->check_at = clock_ms() + CHECK_MS;
 	w->map_edits = -1;	/* no count: the unmapped rows are looked at */
 	writer_report(w, WRITER_OPENED, f, "", 0);

@@ -453,6 +453,28 @@ def replaced_after_damage():
                    "FROM webhook").split(), ["ok", "1"])
 
 
+@tap.test("one that is replaced long after a fault is retired as any other")
+def replaced_long_after_fault():
+    w = Worker()
+    for _ in range(5):
+        equal(w.send().status, 200)
+    sound = compact_copy(w.db, w.db + ".new")
+    with open(w.db, "r+b") as file:
+        head = file.read(16)
+        file.seek(0)
+        file.write(b"\0" * 16)
+        file.flush()
+        until(lambda: w.log_count("event=database-fault"), w.log()[-900:])
+        file.seek(0)
+        file.write(head)
+    w.gets_ready()
+    os.link(w.db, w.db + ".old")
+    os.rename(sound, w.db)
+    until(lambda: w.log_count("event=database-open") == 3, w.log()[-900:])
+    w.gets_ready()
+    assert "event=database-retired" not in w.log(), w.log()[-900:]
+
+
 @tap.test("a database behind a link does not leave its log at the link")
 def log_beside_a_link():
     w = Worker()
