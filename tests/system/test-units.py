@@ -5,12 +5,12 @@ shown without systemd as the first process. And what the worker sees to by
 itself: root, file modes, secrets in memory, core dumps."""
 import os
 import re
-import signal
 import shutil
 import stat
 import subprocess
 
 from database import map_everything, query
+from deliverer import Deliverer
 from environment import (BUILD, DELIVER, LIMIT, PAGE_PROGRAM, PROGRAM, SRC,
                          WRAPPER, clean_environment, sanitized, strip_valgrind,
                          wrapped)
@@ -646,13 +646,10 @@ def core_limits(process):
 def crash_leaves_no_core():
     w = Worker()
     equal(core_limits(w.process), ("1", "1"))
-    deliverer = start_process([*WRAPPER, DELIVER, "--db", w.db],
-                              env=clean_environment({
-                                  "SENTRY_DELIVER_TO": "http://127.0.0.1:1/"}),
-                              stderr=subprocess.DEVNULL)
-    until(lambda: core_limits(deliverer) == ("1", "1"))
-    deliverer.terminate()       # before it catches signals, perhaps
-    assert finish_process(deliverer) in (0, -signal.SIGTERM)
+    d = Deliverer(w.db, to="http://127.0.0.1:1/")
+    d.has_started()
+    equal(core_limits(d.process), ("1", "1"))
+    equal(d.stop(), 0)
 
 
 tap.run()
