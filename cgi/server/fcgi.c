@@ -159,10 +159,11 @@ fcgi_check_head(unsigned char *p, size_t n)
 
 	if (n < first)
 		return FCGI_NOTHING;
+	/* libfcgi takes padding of this record for the next record. */
 	if (p[1] != BEGIN_REQUEST || fcgi_content_length(p) != BEGIN_CONTENT ||
-	    p[8] != 0 || p[9] != RESPONDER)
+	    p[6] != 0 || p[8] != 0 || p[9] != RESPONDER)
 		return FCGI_END;
-	for (at = first + p[6]; at + RECORD_HEADER <= n; ) {
+	for (at = first; at + RECORD_HEADER <= n; ) {
 		unsigned char *r = p + at;
 
 		content = fcgi_content_length(r);

@@ -95,6 +95,18 @@ def truncated_request_is_closed_or_refused():
     equal(W.hook_count(), 0)
 
 
+@tap.test("records hidden in the padding of a request's beginning reach nobody")
+def hidden_records_are_refused():
+    # libfcgi reads them: a parameter whose lengths it cannot add up.
+    hidden = record(PARAMS, b"\xc3" * 64)
+    begin = begin_request()
+    begin = begin[:6] + bytes([len(hidden)]) + begin[7:] + hidden
+    equal(throw(begin + stream(PARAMS, pairs(VALUES)) + stream(STDIN, BODY),
+                wait=True), b"")
+    alive()
+    equal(W.hook_count(), 0)
+
+
 @tap.test("a body cut by the sender is answered 400")
 def truncated_body_is_400():
     head = begin_request() + stream(PARAMS, pairs(VALUES))
