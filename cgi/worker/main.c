@@ -82,6 +82,13 @@ main_log_writer(void *arg, enum writer_event event, enum fault fault,
 		    "the database that was here before could not be moved "
 		    "into it: its last hooks may be in the -wal file alone");
 		break;
+	case WRITER_RIVAL:
+		log_begin(&l, "error", "log-set-aside");
+		log_str(&l, "msg", "-wal and -shm were deleted, and another "
+		    "program began new ones: they are set aside as "
+		    "-wal.NUMBER and -shm.NUMBER; quit that program, and do "
+		    "again what it has changed");
+		break;
 	}
 	log_end(&l);
 }

@@ -115,6 +115,12 @@ enum fault	db_empty_log(struct db *) __attribute__((warn_unused_result));
  * call left is db_abandon(). */
 enum fault	db_retire(struct db *) __attribute__((warn_unused_result));
 
+/* Whether both log and index of a database were deleted, and another program
+ * has begun a log of its own since. Either that log or ours can go on: the
+ * owner's db_retire() sets the other one aside, since ours has hooks that were
+ * answered. What was committed to the other one is then not in the database. */
+bool		db_log_is_rival(const struct db *);
+
 /* Empties the log and cuts it, so that no copy of a deleted row is left in it.
  * FAULT_BUSY: as for db_empty_log(). */
 enum fault	db_wipe_log(struct db *) __attribute__((warn_unused_result));

@@ -56,10 +56,11 @@ db_files_replaced(const struct db_files *f)
 /* The name under which a file is set aside. With the inode's number in it, it
  * is no other file's. */
 static void
-aside_name(const struct db_files *f, int which, char name[ASIDE_NAME_SIZE])
+aside_name(const struct db_files *f, int which, ino_t inode,
+    char name[ASIDE_NAME_SIZE])
 {
 	snprintf(name, ASIDE_NAME_SIZE, "%s.%ju", f->path[which],
-	    (uintmax_t)f->ino[which]);
+	    (uintmax_t)inode);
 }
 
 void
@@ -70,7 +71,7 @@ db_files_set_log_aside(const struct db_files *f)
 	if (is_noted(f, DB_FILE_MAIN))
 		return;
 	for (int i = DB_FILE_LOG; i < DB_FILES; i++) {
-		aside_name(f, i, name);
+		aside_name(f, i, f->ino[i], name);
 		if (is_noted(f, i))
 			(void)rename(f->path[i], name);
 	}
@@ -86,6 +87,29 @@ db_files_log_is_shared(const struct db_files *f)
 	    stat(f->path[DB_FILE_INDEX], &st) == 0;
 }
 
+bool
+db_files_log_is_rival(const struct db_files *f)
+{
+	struct stat st;
+
+	return is_noted(f, DB_FILE_MAIN) && !is_noted(f, DB_FILE_LOG) &&
+	    !is_noted(f, DB_FILE_INDEX) &&
+	    stat(f->path[DB_FILE_LOG], &st) == 0 && st.st_size > 0;
+}
+
+void
+db_files_set_rival_aside(const struct db_files *f)
+{
+	char name[ASIDE_NAME_SIZE];
+	struct stat st;
+
+	for (int i = DB_FILE_LOG; i < DB_FILES; i++)
+		if (stat(f->path[i], &st) == 0) {
+			aside_name(f, i, st.st_ino, name);
+			(void)rename(f->path[i], name);
+		}
+}
+
 int
 db_files_remove_log(const struct db_files *f)
 {
@@ -95,7 +119,7 @@ db_files_remove_log(const struct db_files *f)
 	char name[ASIDE_NAME_SIZE];
 
 	for (int i = DB_FILE_LOG; i < DB_FILES; i++) {
-		aside_name(f, i, name);
+		aside_name(f, i, f->ino[i], name);
 		(void)unlink(name);
 		if (mine[i] && unlink(f->path[i]) != 0 && errno != ENOENT)
 			return -1;

@@ -72,15 +72,26 @@ db_checkpoint(struct db *d, bool look)
 	return f == FAULT_BUSY ? FAULT_NONE : f;
 }
 
+bool
+db_log_is_rival(const struct db *d)
+{
+	return db_files_log_is_rival(&d->files);
+}
+
 enum fault
 db_retire(struct db *d)
 {
+	bool rival = db_log_is_rival(d);
 	enum fault f = FAULT_NONE;
 
 	db_files_set_log_aside(&d->files);
+	if (rival && d->mode == DB_OWN)
+		db_files_set_rival_aside(&d->files);
 	/* Another process made a new index for the log and goes on in both.
-	 * Our index does not know what it wrote: the log is left to it. */
+	 * Our index does not know what it wrote: the log is left to it. A rival
+	 * log may be the owner's, which then has moved ours already. */
 	if (db_files_log_is_shared(&d->files) ||
+	    (rival && d->mode == DB_WRITE) ||
 	    (f = db_begin_unchecked(d)) != FAULT_NONE)
 		return f;
 	f = move_log(d);

@@ -20,8 +20,9 @@ enum writer_event {
 				 * why: its name */
 	WRITER_RETIRING,	/* the files were moved, and their log cannot
 				 * follow yet, because a reader needs it */
-	WRITER_RETIRED		/* now it has followed (db.h: retire); or with
+	WRITER_RETIRED,		/* now it has followed (db.h: retire); or with
 				 * a fault: it could not be moved at all */
+	WRITER_RIVAL		/* another program's log is set aside (db.h) */
 };
 typedef void	writer_event_handler(void *arg, enum writer_event, enum fault,
 		    const char *why, unsigned long count);

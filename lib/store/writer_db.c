@@ -15,6 +15,7 @@
 #include "store/writer_private.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 
@@ -69,12 +70,26 @@ set_left_log_aside(struct writer *w)
 	    "after a fault, and then replaced", 0);
 }
 
+/* Before the files are opened: that may fail, and somebody may then put another
+ * database in the place of one that is damaged. */
+static void
+note_files(struct writer *w)
+{
+	char real[PATH_MAX];
+
+	if (w->left.path[DB_FILE_MAIN][0] == '\0' &&
+	    (realpath(w->config.db, real) == NULL ||
+	    db_files_remember(&w->left, w->config.db, real) != 0))
+		w->left = (struct db_files){ 0 };
+}
+
 enum fault
 writer_db_open(struct writer *w, char why[DB_WHY])
 {
 	enum fault f;
 
 	set_left_log_aside(w);
+	note_files(w);
 	if ((f = store_open(&w->db, w->config.db, DB_OWN, why)) != FAULT_NONE)
 		return f;
 	if ((f = make_reliable(w, why)) != FAULT_NONE) {
@@ -133,8 +148,11 @@ writer_db_leave(struct writer *w, enum fault f)
 enum fault
 writer_db_retire(struct writer *w)
 {
-	enum fault f = db_retire(w->old);
+	enum fault f;
 
+	if (db_log_is_rival(w->old))
+		writer_report(w, WRITER_RIVAL, FAULT_GONE, "", 0);
+	f = db_retire(w->old);
 	if (f == FAULT_BUSY || f == FAULT_FULL) {
 		if (w->old_since != 0 &&
 		    clock_ms() - w->old_since > RETIRE_SAY_MS) {

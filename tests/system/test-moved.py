@@ -453,6 +453,28 @@ def replaced_after_damage():
                    "FROM webhook").split(), ["ok", "1"])
 
 
+@tap.test("nor is one in place of a database that was damaged at the start")
+def replaced_after_damage_at_start():
+    w = Worker()
+    for _ in range(20):
+        equal(w.send().status, 200)
+    sound = compact_copy(w.db, w.db + ".new")
+    w.restart()
+    # The log has pages, but not the first one, which is to be damaged.
+    shell_ok(w.db, "UPDATE outbox SET attempts = 1")
+    w.kill()
+    with open(w.db, "r+b") as file:
+        file.write(os.urandom(100))
+    w.start()
+    until(lambda: w.ready().status == 503, "it goes unnoticed")
+    os.rename(sound, w.db)
+    w.gets_ready()
+    equal(w.send().status, 200)
+    until(w.spool_is_empty)
+    equal(shell_ok(w.db, "PRAGMA integrity_check; SELECT count(*) "
+                   "FROM webhook").split(), ["ok", "21"])
+
+
 @tap.test("one that is replaced long after a fault is retired as any other")
 def replaced_long_after_fault():
     w = Worker()
@@ -522,6 +544,36 @@ def log_deleted_then_shell(site, w, suffix):
             "SELECT project_slug FROM workspace_map"
             " WHERE project_slug NOT NULL ORDER BY 1")], kept)
     ledger.close_over(w.db)
+
+
+@tap.table("log and index deleted, and a shell begins new ones{}: all hooks "
+           "stay", [("", False), (", beside a deliverer", True)])
+def shell_begins_rival_log(name, delivers):
+    site, ledger = filled()
+    w = site.worker
+    busy = start_printing(w.db) if delivers else None
+    until(lambda: not delivers or w.value(
+        "SELECT count(*) FROM outbox WHERE state = 'delivered'") == 60)
+    ledger.post_all(w, 5)               # only the log has these
+    os.kill(w.process.pid, signal.SIGSTOP)
+    for suffix in "-wal", "-shm":
+        os.unlink(w.db + suffix)
+    shell = open_db(w.db, write=True)
+    # Overflow pages: numbers of pages that the old log has as well.
+    shell.execute("UPDATE outbox SET last_error = hex(zeroblob(9000))")
+    os.kill(w.process.pid, signal.SIGCONT)
+    ledger.post_all(w, 5)
+    until(lambda: w.log_count("event=log-set-aside"), w.log()[-900:])
+    until(lambda: w.spool_is_empty() and w.ready().status == 200)
+    ledger.post_all(w, 5)
+    shell.close()
+    if delivers:
+        until(lambda: w.value("SELECT count(*) FROM outbox"
+                              " WHERE state = 'delivered'") == 75)
+        stop_process(busy)
+    ledger.name = f"log and index deleted, and a shell begins new ones{name}"
+    ledger.close_over(w.db)
+    site.close()
 
 
 tap.run(lanes=4)
