@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -303,6 +304,17 @@ probe_folder(struct spool *s, int dir)
 	return f;
 }
 
+/* Only root may use the last blocks of most disks. */
+static bool
+is_disk_full(int dir)
+{
+	struct statvfs disk;
+
+	return fstatvfs(dir, &disk) == 0 && disk.f_blocks > 0 &&
+	    (geteuid() == 0 ? disk.f_bfree : disk.f_bavail) * disk.f_frsize <
+	    PROBE_BYTES;
+}
+
 enum fault
 spool_check(struct spool *s)
 {
@@ -311,6 +323,8 @@ spool_check(struct spool *s)
 
 	if (f == FAULT_NONE && faccessat(dir, ".", R_OK | W_OK | X_OK, 0) != 0)
 		f = fault_errno(errno);
+	if (f == FAULT_NONE && is_disk_full(dir))
+		f = FAULT_FULL;
 	return f == FAULT_NONE ? probe_folder(s, dir) : f;
 }
 

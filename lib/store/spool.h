@@ -22,8 +22,9 @@ struct spool;
 struct spool	*spool_open(const char *path);
 void		 spool_close(struct spool *);
 
-/* Whether a hook could be put there: whether the folder is there and writable.
- * If the last hook could not be put there, this tries it with another file. */
+/* Whether a hook could be put there: whether the folder is there and writable,
+ * on a disk with room. If the last hook could not be put there, this tries it
+ * with another file. */
 enum fault	spool_check(struct spool *) __attribute__((warn_unused_result));
 
 /* Writes the hook into a file of its own (spool_file.h), whose name no other

@@ -377,6 +377,7 @@ def spool_disk_full(disks, start):
     disks[0].remount("size=64m")
     ledger = Ledger("full disk, spool")
     disks[1].fill()
+    assert b'"spool":"disk-full"' in w.ready().body
     ledger.post_all(w, 10, padding=BIG)
     lock = w.lock()
     ledger.post_all(w, 5, status=500, padding=BIG)
