@@ -10,13 +10,13 @@
 #include "server/heap.h"
 #include "server/plain_cgi.h"
 #include "server/serve.h"
-#include "worker/check.h"
+#include "worker/check_command.h"
 #include "worker/erase_command.h"
 #include "worker/metrics.h"
 #include "worker/options.h"
 #include "worker/reprocess_command.h"
 #include "worker/service.h"
-#include "worker/verify.h"
+#include "worker/verify_command.h"
 
 /*
  * How the worker starts and ends, as main_serve_socket() does it:
@@ -228,7 +228,7 @@ static int
 main_verify(const struct options *o)
 {
 	struct keyring *k = main_open_keyring(o);
-	int status = k == NULL ? 1 : verify_body(k, o->signature, o->file);
+	int status = k == NULL ? 1 : verify_command(k, o->signature, o->file);
 
 	keyring_close(k);
 	return status;
@@ -267,7 +267,7 @@ main(int argc, char *argv[])
 	process_guard_cores();
 	switch (o.mode) {
 	case MODE_CHECK:
-		return check_settings(&o);
+		return check_command(&o);
 	case MODE_VERIFY:
 		return main_verify(&o);
 	case MODE_ERASE:

@@ -97,7 +97,7 @@ run_step(struct deliver *d)
 	(void)deliver_upkeep_prune(d);
 	if (clock_ms() >= d->metrics_at)
 		deliver_upkeep_write_metrics(d);
-	throttle_rest(&d->throttle, d->db, d->prune.left);
+	yield_rest(&d->yield, d->db, d->prune.left);
 }
 
 /* Waits for the rows that are in flight, then writes the last fates. Each of

@@ -6,7 +6,7 @@
 #include "deliver/deliver.h"
 #include "deliver/deliver_log.h"
 #include "deliver/queue_reader.h"
-#include "deliver/throttle.h"
+#include "deliver/yield.h"
 
 /* Times are in ms, monotonic (clock_ms()), unless it says otherwise. */
 struct deliver {
@@ -42,7 +42,7 @@ struct deliver {
 	int64_t			 check_at, prune_at, metrics_at;
 	struct deliver_metrics	 metrics;
 	struct deliver_log	 log;
-	struct throttle		 throttle;
+	struct yield		 yield;
 };
 
 /* Opens the database, unless that was tried less than a second ago. Returns

@@ -8,13 +8,13 @@
  *  4. walk_label()      a member that says what its neighbours are;
  *  5. walk_string()     a text: put_text() writes what is left of it
  *                       (redact_text.h), a person is looked for in it
- *                       (redact_person.h);
+ *                       (person_search.h);
  *  6. walk_scalar()     a number, true, false or null. */
 #include "hook/redact.h"
 
 #include "base/json_string.h"
 #include "hook/person_names.h"
-#include "hook/redact_person.h"
+#include "hook/person_search.h"
 #include "hook/redact_rule.h"
 #include "hook/redact_text.h"
 #include "hook/signature.h"
@@ -36,7 +36,7 @@ struct walk {
 	size_t		 objects;	/* begun so far */
 	bool		 learned;	/* something, on this walk */
 	bool		 again;		/* not the first walk */
-	const struct redact_person *person;	/* looked for, or NULL */
+	const struct person_search *person;	/* looked for, or NULL */
 	bool		 found;		/* the person */
 };
 
@@ -146,7 +146,7 @@ walk_string(struct walk *w, enum redact_rule rule, struct text *says)
 	w->bad |= !json_string_decode(&text, raw);
 	view = text.len > 0 ? text_view(&text) : span_of("");
 	w->found |= w->person != NULL &&
-	    redact_person_in_text(w->person, view, rule);
+	    person_search_in_text(w->person, view, rule);
 	if (rule == REDACT_NAME)
 		w->learned |= person_names_learn(w->names, view);
 	if (redact_rule_drops(rule))
@@ -333,7 +333,7 @@ walk_scalar(struct walk *w, enum redact_rule rule)
 	s = (struct span){ w->in.at + from, w->i - from };
 	w->bad |= s.len == 0;
 	w->found |= w->person != NULL &&
-	    redact_person_in_scalar(w->person, s, rule);
+	    person_search_in_scalar(w->person, s, rule);
 	if (rule == REDACT_USER || redact_rule_drops(rule))
 		s = span_of("null");
 	text_span(w->out, s);
@@ -409,7 +409,7 @@ redact_mentions(struct span body, struct span who)
 {
 	struct text unused = { 0 };
 	struct person_names names;
-	struct redact_person person = redact_person_of(who);
+	struct person_search person = person_search_of(who);
 	struct walk w = { .in = body, .out = &unused, .names = &names,
 	    .person = &person };
 	int rc = walk_body(&w);
@@ -417,5 +417,5 @@ redact_mentions(struct span body, struct span who)
 	text_release(&unused);
 	if (rc < 0)
 		return -1;
-	return w.found || (rc > 0 && redact_person_in_bytes(&person, body));
+	return w.found || (rc > 0 && person_search_in_bytes(&person, body));
 }

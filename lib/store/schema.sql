@@ -60,7 +60,7 @@ CREATE TABLE workspace_map (
 			OR project_slug NOT GLOB '*[]^]*'))
 ) STRICT;
 
--- One index for each step of that order, as store.c asks for it. Hooks do not
+-- One index for each step of that order, as mapping.h asks for it. Hooks do not
 -- write to them.
 CREATE INDEX workspace_map_project ON workspace_map (project_id)
 	WHERE project_id IS NOT NULL;

@@ -15,6 +15,7 @@
 
 #include "store/backfilled.h"
 #include "store/issue_release.h"
+#include "store/mapping.h"
 
 #define DEDUPE_KEY_BYTES	16	/* of webhook.dedupe_key */
 
@@ -75,45 +76,14 @@ static const char *const statements[STATEMENTS] = {
 	    "INSERT INTO replay (at, selection, rows, new_id)"
 	    " VALUES (?1, ?2, 0, ?3)",
 	[SQL_RUN_ROWS] = "UPDATE replay SET rows = rows + ?2 WHERE id = ?1",
-	/* The most specific rank comes first, and coalesce() stops at the first
-	 * that has a row. Each rank has an index (schema.sql), whose WHERE it
-	 * repeats: or SQLite would not use the index.
-	 * ?1 project id, ?2 slug, ?3 installation. */
-#define RANK(where) \
-	"(SELECT id FROM workspace_map WHERE " where \
-	" AND installation = ?3 ORDER BY id LIMIT 1)," \
-	"(SELECT id FROM workspace_map WHERE " where \
-	" AND installation IS NULL ORDER BY id LIMIT 1)"
-	[SQL_MAP] =
-	    "SELECT workspace_id, store_id FROM workspace_map"
-	    " WHERE id = coalesce("
-	    RANK("project_id = ?1 AND (project_slug IS NULL"
-	    " OR lower(?2) GLOB lower(project_slug))") ","
-	    RANK("lower(project_slug) = lower(?2) AND project_id IS NULL"
-	    " AND project_slug IS NOT NULL"
-	    " AND project_slug NOT GLOB '*[[*?]*'") ","
-	    /* No index finds a pattern: all are tried, but only once, with
-	     * and without installation in one go. */
-	    "(SELECT id FROM workspace_map WHERE project_id IS NULL"
-	    " AND project_slug GLOB '*[[*?]*'"
-	    " AND lower(?2) GLOB lower(project_slug)"
-	    " AND (installation IS NULL OR installation = ?3)"
-	    " ORDER BY installation IS NULL, id LIMIT 1),"
-	    RANK("project_id IS NULL AND project_slug IS NULL") ")",
-#undef RANK
+	[SQL_MAP] = MAPPING_FIND,
 	[SQL_PUT_RELEASE] = ISSUE_RELEASE_PUT,
 	[SQL_FIND_RELEASE] = ISSUE_RELEASE_FIND,
 	[SQL_BACKFILLED] = BACKFILLED_FIND,
 	[SQL_PROBE] = "UPDATE workspace_map_edits SET edits = edits",
-	[SQL_EDITS] = "SELECT edits FROM workspace_map_edits",
-	[SQL_UNMAPPED] =
-	    "SELECT o.id, o.project_id, o.project_slug, w.installation"
-	    " FROM outbox o JOIN webhook w ON w.id = o.webhook_id"
-	    " WHERE o.state = 'unmapped' AND o.id > ?1"
-	    " ORDER BY o.id LIMIT ?2",
-	[SQL_REMAP] =
-	    "UPDATE outbox SET workspace_id = ?2, store_id = ?3,"
-	    " state = 'pending' WHERE id = ?1 AND state = 'unmapped'",
+	[SQL_EDITS] = MAPPING_EDITS,
+	[SQL_UNMAPPED] = MAPPING_UNMAPPED,
+	[SQL_REMAP] = MAPPING_APPLY,
 	[SQL_BACKLOG] = STORE_BACKLOG,
 };
 
@@ -186,38 +156,6 @@ count_seen(struct db *d, const struct hook *h, struct span key,
 	return f;
 }
 
-/* Looks for the workspace of a project. If *found, its row can be read from
- * SQL_MAP, which the caller has to finish. */
-static enum fault
-find_workspace(struct db *d, struct span project_id,
-    struct span project_slug, struct span installation, bool *found)
-{
-	enum fault f;
-
-	db_bind_text(d, SQL_MAP, 1, project_id);
-	db_bind_text(d, SQL_MAP, 2, project_slug);
-	db_bind_text(d, SQL_MAP, 3, installation);
-	f = db_step(d, SQL_MAP, found);
-	if (!*found)
-		db_finish(d, SQL_MAP);
-	return f;
-}
-
-/* Binds the row that find_workspace() has found: its two columns become the
- * parameters from `first` on. In the table they are never NULL; where they seem
- * to be, SQLite had no memory for them. */
-static enum fault
-bind_workspace(struct db *d, enum statement statement, int first)
-{
-	struct span workspace = db_text(d, SQL_MAP, 0);
-	struct span store = db_text(d, SQL_MAP, 1);
-
-	db_bind_text(d, statement, first, workspace);
-	db_bind_text(d, statement, first + 1, store);
-	return workspace.at != NULL && store.at != NULL ? FAULT_NONE :
-	    FAULT_MEMORY;
-}
-
 static void
 bind_observation(struct db *d, enum statement statement,
     const struct observation *o)
@@ -248,7 +186,7 @@ put_outbox(struct db *d, enum statement statement,
 {
 	const struct observation *o = row->observation;
 	bool mapped;
-	enum fault f = find_workspace(d,
+	enum fault f = mapping_find(d, SQL_MAP,
 	    observation_get(o, OBSERVED_PROJECT_ID),
 	    observation_get(o, OBSERVED_PROJECT_SLUG),
 	    observation_get(o, OBSERVED_INSTALLATION), &mapped);
@@ -259,7 +197,7 @@ put_outbox(struct db *d, enum statement statement,
 	db_bind_int(d, statement, 1, row->webhook_id);
 	db_bind_text(d, statement, 2, row->event_id);
 	if (mapped)
-		f = bind_workspace(d, statement, 4);
+		f = mapping_bind(d, SQL_MAP, statement, 4);
 	db_bind_text(d, statement, 18,
 	    span_of(mapped ? "pending" : "unmapped"));
 	bind_observation(d, statement, o);
@@ -388,53 +326,14 @@ store_probe(struct db *d)
 enum fault
 store_map_edits(struct db *d, int64_t *edits)
 {
-	bool row;
-	enum fault f = db_step(d, SQL_EDITS, &row);
-
-	*edits = row ? db_int(d, SQL_EDITS, 0) : 0;
-	db_finish(d, SQL_EDITS);
-	return f;
-}
-
-/* The row that SQL_UNMAPPED has just read. */
-static enum fault
-remap_row(struct db *d)
-{
-	bool mapped;
-	enum fault f = find_workspace(d, db_text(d, SQL_UNMAPPED, 1),
-	    db_text(d, SQL_UNMAPPED, 2), db_text(d, SQL_UNMAPPED, 3),
-	    &mapped);
-
-	if (!mapped)
-		return f;
-	db_bind_int(d, SQL_REMAP, 1, db_int(d, SQL_UNMAPPED, 0));
-	f = bind_workspace(d, SQL_REMAP, 2);
-	if (f == FAULT_NONE)
-		f = db_run(d, SQL_REMAP);
-	else
-		db_finish(d, SQL_REMAP);
-	db_finish(d, SQL_MAP);
-	return f;
+	return mapping_edits(d, SQL_EDITS, edits);
 }
 
 enum fault
 store_remap(struct db *d, int64_t *cursor, unsigned limit, bool *more)
 {
-	enum fault f;
-	unsigned rows = 0;
-	bool row;
-
-	db_bind_int(d, SQL_UNMAPPED, 1, *cursor);
-	db_bind_int(d, SQL_UNMAPPED, 2, limit);
-	while ((f = db_step(d, SQL_UNMAPPED, &row)) == FAULT_NONE && row) {
-		*cursor = db_int(d, SQL_UNMAPPED, 0);
-		rows++;
-		if ((f = remap_row(d)) != FAULT_NONE)
-			break;
-	}
-	db_finish(d, SQL_UNMAPPED);
-	*more = rows == limit;
-	return f;
+	return mapping_apply(d, SQL_MAP, SQL_UNMAPPED, SQL_REMAP, cursor, limit,
+	    more);
 }
 
 /* ---- counting ---- */

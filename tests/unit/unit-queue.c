@@ -1,5 +1,5 @@
 /* The outbox as a queue, on a real file; the clock is an argument. */
-#include "deliver/throttle.h"
+#include "deliver/yield.h"
 #include "../support/shell.h"
 #include "../support/tap.h"
 
@@ -345,9 +345,9 @@ main(void)
 	confirms(d);
 	prunes(d);
 	for (int64_t n = 0; n < 10000000; n = n * 10 + 9)
-		ok(throttle_share(n) == (n < 10000 ? 2 : n < 100000 ? 4 :
+		ok(yield_share(n) == (n < 10000 ? 2 : n < 100000 ? 4 :
 		    n < 1000000 ? 6 : 8), "with %lld rows to go it takes "
-		    "%d percent of the time", (long long)n, throttle_share(n));
+		    "%d percent of the time", (long long)n, yield_share(n));
 	fill(3);
 	ok(queue_count_backlog(d, &c) == FAULT_NONE && c.pending == 3 &&
 	    c.oldest_pending == 1, "what is there is counted");

@@ -1,4 +1,4 @@
-#include "worker/check.h"
+#include "worker/check_command.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -178,7 +178,7 @@ check_socket(const struct options *o)
 }
 
 int
-check_settings(const struct options *o)
+check_command(const struct options *o)
 {
 	bool good = check_secrets(o);
 

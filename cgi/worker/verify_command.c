@@ -1,4 +1,4 @@
-#include "worker/verify.h"
+#include "worker/verify_command.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,7 +72,7 @@ verify_print(struct keyring *keys, struct span signature,
 }
 
 int
-verify_body(struct keyring *keyring, const char *signature, const char *file)
+verify_command(struct keyring *keyring, const char *signature, const char *file)
 {
 	struct text body = { 0 };
 	int status = 1;

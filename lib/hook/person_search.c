@@ -1,14 +1,14 @@
-#include "hook/redact_person.h"
+#include "hook/person_search.h"
 
 #include "hook/pii.h"
 
-struct redact_person
-redact_person_of(struct span who)
+struct person_search
+person_search_of(struct span who)
 {
 	struct span found;
 	size_t from = 0;
 
-	return (struct redact_person){ who,
+	return (struct person_search){ who,
 	    pii_find(who, &from, &found) != PII_NONE && found.len == who.len };
 }
 
@@ -25,7 +25,7 @@ holds_address(struct span text, struct span who)
 }
 
 bool
-redact_person_in_text(const struct redact_person *p, struct span text,
+person_search_in_text(const struct person_search *p, struct span text,
     enum redact_rule rule)
 {
 	const char *colon;
@@ -44,7 +44,7 @@ redact_person_in_text(const struct redact_person *p, struct span text,
 }
 
 bool
-redact_person_in_scalar(const struct redact_person *p, struct span s,
+person_search_in_scalar(const struct person_search *p, struct span s,
     enum redact_rule rule)
 {
 	return (rule == REDACT_USER || rule == REDACT_ID) &&
@@ -52,7 +52,7 @@ redact_person_in_scalar(const struct redact_person *p, struct span s,
 }
 
 bool
-redact_person_in_bytes(const struct redact_person *p, struct span body)
+person_search_in_bytes(const struct person_search *p, struct span body)
 {
 	for (size_t i = 0; i + p->who.len <= body.len; i++)
 		if (pii_same((struct span){ body.at + i, p->who.len }, p->who))

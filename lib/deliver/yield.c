@@ -1,4 +1,4 @@
-#include "deliver/throttle.h"
+#include "deliver/yield.h"
 
 #include <time.h>
 
@@ -20,24 +20,24 @@ clock_ns(clockid_t clock)
 }
 
 static void
-measure_intake(struct throttle *t, struct db *d, int64_t now)
+measure_intake(struct yield *y, struct db *d, int64_t now)
 {
 	int64_t newest, backlog;
 
-	if (d == NULL || now - t->measured_at < MEASURE_EVERY_MS)
+	if (d == NULL || now - y->measured_at < MEASURE_EVERY_MS)
 		return;
 	if (queue_newest(d, &newest, &backlog) != FAULT_NONE)
 		return;
 	/* More than BUSY_HOOKS in MEASURE_EVERY_MS, on average since then. */
-	t->busy = t->measured_at != 0 && newest - t->newest >
-	    BUSY_HOOKS * (now - t->measured_at) / MEASURE_EVERY_MS;
-	t->measured_at = now;
-	t->newest = newest;
-	t->backlog = backlog;
+	y->busy = y->measured_at != 0 && newest - y->newest >
+	    BUSY_HOOKS * (now - y->measured_at) / MEASURE_EVERY_MS;
+	y->measured_at = now;
+	y->newest = newest;
+	y->backlog = backlog;
 }
 
 int
-throttle_share(int64_t backlog)
+yield_share(int64_t backlog)
 {
 	int share = SHARE_LEAST;
 
@@ -47,18 +47,18 @@ throttle_share(int64_t backlog)
 }
 
 void
-throttle_rest(struct throttle *t, struct db *d, int64_t old)
+yield_rest(struct yield *y, struct db *d, int64_t old)
 {
 	int64_t used = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-	int64_t sleep_ns = used - t->used_ns;
+	int64_t sleep_ns = used - y->used_ns;
 	struct timespec ts;
 	int share;
 
-	t->used_ns = used;
-	measure_intake(t, d, clock_ms());
-	if (!t->busy)
+	y->used_ns = used;
+	measure_intake(y, d, clock_ms());
+	if (!y->busy)
 		return;
-	share = throttle_share(t->backlog > old ? t->backlog : old);
+	share = yield_share(y->backlog > old ? y->backlog : old);
 	sleep_ns = sleep_ns / share * (100 - share);
 	if (sleep_ns > SLEEP_MOST_NS)
 		sleep_ns = SLEEP_MOST_NS;
