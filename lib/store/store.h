@@ -48,8 +48,7 @@ enum fault	store_add_row(struct db *, const struct store_row *,
 		    bool *unmapped) __attribute__((warn_unused_result));
 
 /* Replaces the hook's row if that still has this event id and state. It becomes
- * pending or unmapped, due at `due_at` (ms); a dead row stays dead if a
- * workspace is found for it. */
+ * pending or unmapped, due at `due_at` (ms); a dead row stays dead. */
 enum fault	store_replace_row(struct db *, const struct store_row *,
 		    struct span old_id, struct span old_state, int64_t due_at,
 		    bool *replaced) __attribute__((warn_unused_result));
