@@ -17,8 +17,8 @@ struct hook {
 	struct span	signature;	/* the header, 64 hex digits */
 	struct span	secret_name;
 	struct span	body;
-	struct span	dedupe_key;	/* of a redacted body: the key that the
-					 * body had before */
+	struct span	dedupe_key;	/* of a redacted body: the hash, in hex,
+					 * of the key that it had before */
 	bool		redact;		/* store it without personal data */
 	bool		backfilled;	/* made of what Sentry's API says */
 };

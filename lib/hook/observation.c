@@ -9,6 +9,7 @@
  *  6. set_source_event()  writes title, body, references and metadata. */
 #include "hook/observation.h"
 
+#include "base/ascii.h"
 #include "base/json_member.h"
 #include "hook/actor.h"
 #include "hook/body_line.h"
@@ -192,20 +193,36 @@ set_source_event(struct observation *o, const struct facts *f)
 	text_release(&event);
 }
 
+static bool
+is_fingerprint(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (ascii_hex_value(s.at[i]) < 0 ||
+		    ascii_lower(s.at[i]) != s.at[i])
+			return false;
+	return s.len == SIGNATURE_FINGERPRINT_HEX;
+}
+
 static void
 set_keys(struct observation *o, const struct facts *f)
 {
 	size_t from = o->bytes.len;
 	char hex[SIGNATURE_FINGERPRINT_HEX + 1];
 	struct text id_text = { 0 };
+	struct span key;
 
 	dedupe_key_add(&o->bytes, f);
 	set_field_since(o, OBSERVED_DEDUPE_KEY, from);
 	if (o->bytes.broken)
 		return;
-	signature_fingerprint(hex, observation_get(o, OBSERVED_DEDUPE_KEY));
+	key = observation_get(o, OBSERVED_DEDUPE_KEY);
 	text_str(&id_text, "sentry-");
-	text_str(&id_text, hex);
+	if (is_fingerprint(key)) {
+		text_span(&id_text, key);
+	} else {
+		signature_fingerprint(hex, key);
+		text_str(&id_text, hex);
+	}
 	set_field(o, OBSERVED_EVENT_ID, text_view(&id_text));
 	o->bytes.broken |= id_text.broken;
 	text_release(&id_text);

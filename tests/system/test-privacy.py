@@ -138,6 +138,9 @@ def same_delivery_either_way():
     for body, headers in sent:
         equal(w.post(body, headers).status, 200)
     equal(len(w.spooled()), 3)
+    for name in w.spooled():            # nor in the key
+        with open(os.path.join(w.spool, name), "rb") as file:
+            assert MAIL.encode() not in file.read(), name
     lock.release()
     until(lambda: not w.spooled())
     for body, headers in sent:
