@@ -4,11 +4,32 @@
 
 #include "base/ascii.h"
 
-/* A letter of any script: a byte beyond ASCII is taken for a part of one. */
+#define IPV6_COLONS	8	/* the most: seven, or one more beside :: */
+
+/* A letter: a byte beyond ASCII is taken for a part of one. */
 static bool
 is_letter(char c)
 {
 	return ascii_is_letter(c) || (unsigned char)c >= 0x80;
+}
+
+/* The index of the first byte of the character that ends before `i`. */
+static size_t
+character_before(struct span t, size_t i)
+{
+	i--;
+	while (i > 0 && ((unsigned char)t.at[i] & 0xc0) == 0x80)
+		i--;
+	return i;
+}
+
+/* Whether this byte begins a character of three bytes or more. Most scripts
+ * with such characters have no spaces between words, and punctuation marks are
+ * among them: an address in ASCII ends there. */
+static bool
+leads_wide(char c)
+{
+	return (unsigned char)c >= 0xe0;
 }
 
 static bool
@@ -19,13 +40,23 @@ is_one_of(const char *set, char c)
 
 /* ---- e-mail ---- */
 
-/* The length of the @ at `i`, which URLs write %40; 0 if there is none. */
+/* The length of the @ at `i`, also as URLs, HTML and JSON write it; 0 if there
+ * is none. */
 static size_t
 at_sign_length(struct span t, size_t i)
 {
-	if (t.at[i] == '@')
-		return 1;
-	return i + 3 <= t.len && memcmp(t.at + i, "%40", 3) == 0 ? 3 : 0;
+	static const char *const forms[] = { "@", "%40", "%2540", "&#64;",
+	    "&commat;", "\\u0040" };
+
+	if (!is_one_of("@%&\\", t.at[i]))
+		return 0;
+	for (size_t k = 0; k < sizeof(forms) / sizeof(forms[0]); k++) {
+		size_t n = strlen(forms[k]);
+
+		if (i + n <= t.len && memcmp(t.at + i, forms[k], n) == 0)
+			return n;
+	}
+	return 0;
 }
 
 /* The index at which the mailbox begins that ends before `i`; `from` at the
@@ -34,9 +65,14 @@ at_sign_length(struct span t, size_t i)
 static size_t
 mailbox_begin(struct span t, size_t from, size_t i)
 {
+	bool wide = i > from && leads_wide(t.at[character_before(t, i)]);
+
 	while (i > from) {
 		char c = t.at[i - 1];
 
+		if (!wide && (unsigned char)c >= 0x80 &&
+		    leads_wide(t.at[character_before(t, i)]))
+			break;
 		if (!is_letter(c) && !ascii_is_digit(c) &&
 		    !is_one_of("._%+-~", c) &&
 		    (c != '\'' || i - 1 == from || !is_letter(t.at[i - 2])))
@@ -53,8 +89,10 @@ static size_t
 domain_end(struct span t, size_t i)
 {
 	size_t from = i, dot;
+	bool wide = i < t.len && leads_wide(t.at[i]);
 
-	while (i < t.len && (is_letter(t.at[i]) || ascii_is_digit(t.at[i]) ||
+	while (i < t.len && (wide || !leads_wide(t.at[i])) &&
+	    (is_letter(t.at[i]) || ascii_is_digit(t.at[i]) ||
 	    is_one_of(".-", t.at[i])))
 		i++;
 	while (i > from && is_one_of(".-", t.at[i - 1]))
@@ -110,36 +148,58 @@ is_hex(char c)
 	return ascii_hex_value(c) >= 0;
 }
 
+/* The length of the colon at `i`, which URLs write %3A; 0 if there is none. */
+static size_t
+colon_length(struct span t, size_t i)
+{
+	if (t.at[i] == ':')
+		return 1;
+	return i + 3 <= t.len && t.at[i] == '%' && t.at[i + 1] == '3' &&
+	    ascii_lower(t.at[i + 2]) == 'a' ? 3 : 0;
+}
+
+/* Whether an address may begin at `i`: not amid hex digits, unless these are an
+ * escape of a URL (%5B is a bracket). */
+static bool
+is_ipv6_begin(struct span t, size_t i)
+{
+	if (!is_hex(t.at[i]) && colon_length(t, i) == 0)
+		return false;
+	return i == 0 || !is_hex(t.at[i - 1]) ||
+	    (i > 2 && t.at[i - 3] == '%' && is_hex(t.at[i - 2]));
+}
+
 /* An IPv6 address at `i`. What has no digit is taken for the name of something
  * in a program, as Abc::Def. */
 static bool
 ipv6_at(struct span t, size_t i, struct span *what)
 {
 	char copy[INET6_ADDRSTRLEN];
-	size_t n = 0, colons = 0, digits = 0;
+	size_t n = 0, end = i, colons = 0, digits = 0, c = 0;
 	struct in6_addr address;
 
-	if ((!is_hex(t.at[i]) && t.at[i] != ':') ||
-	    (i > 0 && is_hex(t.at[i - 1])))
+	if (!is_ipv6_begin(t, i))
 		return false;
-	while (i + n < t.len && (is_hex(t.at[i + n]) ||
-	    is_one_of(":.", t.at[i + n]))) {
-		if (n == sizeof(copy) - 1)
+	while (end < t.len && ((c = colon_length(t, end)) > 0 ||
+	    is_hex(t.at[end]) || t.at[end] == '.')) {
+		colons += c > 0;
+		if (n == sizeof(copy) - 1 || colons > IPV6_COLONS)
 			return false;
-		colons += t.at[i + n] == ':';
-		digits += ascii_is_digit(t.at[i + n]);
-		copy[n] = t.at[i + n];
-		n++;
+		digits += ascii_is_digit(t.at[end]);
+		copy[n++] = c > 0 ? ':' : t.at[end];
+		end += c > 0 ? c : 1;
 	}
 	/* A full stop or colon behind the address is the sentence's. */
 	while (n > 2 && (copy[n - 1] == '.' ||
-	    (copy[n - 1] == ':' && copy[n - 2] != ':')))
+	    (copy[n - 1] == ':' && copy[n - 2] != ':'))) {
 		n--;
+		end -= t.at[end - 1] == '.' || t.at[end - 1] == ':' ? 1 : 3;
+	}
 	copy[n] = '\0';
 	if (colons < 2 || digits == 0 ||
 	    inet_pton(AF_INET6, copy, &address) != 1)
 		return false;
-	*what = (struct span){ t.at + i, n };
+	*what = (struct span){ t.at + i, end - i };
 	return true;
 }
 
@@ -211,13 +271,22 @@ pii_member(struct span folded)
 		"xrealip", "xclientip", "trueclientip", "cfconnectingip",
 		/* parts of a name, and what somebody calls himself */
 		"username", "userusername", "firstname", "lastname", "surname",
-		/* what the application knew of its user when it failed */
+		NULL
+	};
+
+	return pii_listed(folded, names) || pii_name(folded);
+}
+
+bool
+pii_data(struct span folded)
+{
+	static const char *const names[] = {
 		"authorization", "breadcrumbs", "cookie", "cookies", "extra",
 		"geo", "usergeo", "headers", "httpquery", "querystring",
 		"setcookie", "urlquery", "userdata", "vars", NULL
 	};
 
-	return pii_listed(folded, names) || pii_name(folded);
+	return pii_listed(folded, names);
 }
 
 bool

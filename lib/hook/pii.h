@@ -21,9 +21,13 @@ struct span	pii_fold(char folded[PII_FOLDED], struct span name);
 /* Whether a name, folded or not, is in a list, which ends with NULL. */
 bool		pii_listed(struct span name, const char *const *list);
 
-/* Whether a member of this name, folded, holds an e-mail or IP address,
- * somebody's name, or what an application knew of a person when it failed. */
+/* Whether a member of this name, folded, holds an e-mail or IP address or
+ * somebody's name. */
 bool		pii_member(struct span folded);
+
+/* Whether a member of this name, folded, holds what an application knew when
+ * it failed: anything, and perhaps a person's data. */
+bool		pii_data(struct span folded);
 
 /* Whether a member of this name, folded, holds somebody's whole name, and
  * nothing but that. */

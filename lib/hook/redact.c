@@ -36,7 +36,7 @@ struct walk {
 	size_t		 objects;	/* begun so far */
 	bool		 learned;	/* something, on this walk */
 	bool		 again;		/* not the first walk */
-	const struct person_search *person;	/* looked for, or NULL */
+	struct person_search	*person;	/* looked for, or NULL */
 	bool		 found;		/* the person */
 };
 
@@ -105,8 +105,7 @@ put_text(struct walk *w, struct span raw, struct span text,
 		for (cut.len = 0; cut.len < text.len; cut.len++)
 			if (text.at[cut.len] == '?' || text.at[cut.len] == '#')
 				break;
-	if (redact_text_clean(&clean, cut, known_names(w),
-	    rule == REDACT_PROGRAM))
+	if (redact_text_clean(&clean, cut, known_names(w), rule))
 		cut = text_view(&clean);
 	/* Of a user's tag only `id:...` stays, if it still is one now. */
 	if (rule == REDACT_USER && (!is_id_tag(text) || !is_id_tag(cut)))
@@ -415,7 +414,6 @@ redact_mentions(struct span body, struct span who)
 	int rc = walk_body(&w);
 
 	text_release(&unused);
-	if (rc < 0)
-		return -1;
-	return w.found || (rc > 0 && person_search_in_bytes(&person, body));
+	w.found |= rc > 0 && person_search_in_bytes(&person, body);
+	return rc < 0 || person.broken ? -1 : w.found;
 }

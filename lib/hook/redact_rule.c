@@ -21,7 +21,7 @@ rule_of_context(struct span name)
 		return REDACT_UNNAMED;
 	if (pii_listed(pii_fold(folded, name), contact))
 		return REDACT_CONTACT;
-	return pii_listed(name, from_sdk) ? REDACT_TEXT : REDACT_DROP;
+	return pii_listed(name, from_sdk) ? REDACT_TEXT : REDACT_DATA;
 }
 
 /* Whether this member, at this depth, is one of the four in which Sentry says
@@ -46,11 +46,34 @@ is_programs_word(struct span name, unsigned depth)
 	    "project", "projects", "slug", "source", "status", "type", "uuid",
 	    "event_id", "eventId", "group_id", "issue_id", "issueCategory",
 	    "issueType", "project_slug", "projectSlug", "shortId",
-	    "substatus", NULL };
+	    "substatus", "triggered_rule", NULL };
 
 	/* An event's own `url` holds its project's slug. */
 	return (depth == 3 && span_is(name, "url")) ||
 	    pii_listed(name, words);
+}
+
+/* Whether this member, at this depth, is a release, or one of Sentry's links
+ * into itself. Tags may have such names as well. */
+static bool
+is_kept(struct span name, unsigned depth)
+{
+	static const char *const links[] = { "issue_url", "permalink",
+	    "project_url", "web_url", NULL };
+
+	return span_is(name, "release") ||
+	    ((depth == 2 || depth == 3) && pii_listed(name, links));
+}
+
+/* A tag's name without the mark that Sentry puts before those of its own. */
+static struct span
+without_mark(struct span name)
+{
+	static const char mark[] = "sentry:";
+	size_t len = sizeof(mark) - 1;
+
+	return name.len > len && memcmp(name.at, mark, len) == 0 ?
+	    span_behind(name, len) : name;
 }
 
 /* By the member's own name, where the object around it has no rule of its own
@@ -58,17 +81,21 @@ is_programs_word(struct span name, unsigned depth)
 static enum redact_rule
 rule_of_name(struct span name, unsigned depth)
 {
-	static const char *const kept[] = { "issue_url", "permalink",
-	    "project_url", "release", "web_url", NULL };
+	static const char *const versions[] = { "appversion", "dist",
+	    "version", NULL };
 	static const char *const persons[] = { "evidencedata", "feedback",
 	    "metadata", "userfeedback", "userreport", NULL };
 	char buf[PII_FOLDED];
-	struct span folded = pii_fold(buf, name);
+	struct span folded = pii_fold(buf, name = without_mark(name));
 
-	if (is_teams(name, depth) || pii_listed(name, kept))
+	if (is_teams(name, depth) || is_kept(name, depth))
 		return REDACT_KEEP;
 	if (span_is(folded, "user"))
 		return REDACT_USER;
+	if (span_is(folded, "userid"))
+		return REDACT_ID;
+	if (pii_listed(folded, versions))
+		return REDACT_VERSION;
 	if (span_is(name, "request"))
 		return REDACT_REQUEST;
 	if (span_is(name, "contexts"))
@@ -79,6 +106,8 @@ rule_of_name(struct span name, unsigned depth)
 		return REDACT_EVIDENCE;
 	if (pii_member(folded))
 		return pii_name(folded) ? REDACT_NAME : REDACT_DROP;
+	if (pii_data(folded))
+		return REDACT_DATA;
 	return is_programs_word(name, depth) ? REDACT_PROGRAM : REDACT_TEXT;
 }
 
@@ -100,6 +129,18 @@ is_whole_name(struct span name)
 	return folds_to(name, "name") || pii_name(pii_fold(folded, name));
 }
 
+/* Within what an application knew: all becomes null, but a person is looked for
+ * where a name says that one is named. */
+static enum redact_rule
+rule_in_data(struct span name, unsigned depth)
+{
+	enum redact_rule rule = rule_of_name(name, depth);
+
+	return rule == REDACT_USER || rule == REDACT_ID ||
+	    rule == REDACT_NAME || rule == REDACT_DROP ? REDACT_DROP :
+	    REDACT_DATA;
+}
+
 enum redact_rule
 redact_rule_of_member(enum redact_rule around, struct span name, unsigned depth)
 {
@@ -113,14 +154,19 @@ redact_rule_of_member(enum redact_rule around, struct span name, unsigned depth)
 	case REDACT_DROP:
 	case REDACT_NAME:
 		return around;
+	case REDACT_DATA:
+		return rule_in_data(name, depth);
 	case REDACT_CONTACT:
 		return is_whole_name(name) ? REDACT_NAME : around;
 	case REDACT_USER:
 		return span_is(name, "id") ? REDACT_ID :
-		    is_whole_name(name) ? REDACT_NAME : REDACT_DROP;
+		    is_whole_name(name) ? REDACT_NAME :
+		    rule_of_name(name, depth) == REDACT_DATA ? REDACT_DATA :
+		    REDACT_DROP;
 	case REDACT_REQUEST:
 		return span_is(name, "method") ? REDACT_TEXT :
-		    span_is(name, "url") ? REDACT_URL : REDACT_DROP;
+		    span_is(name, "url") ? REDACT_URL :
+		    rule_in_data(name, depth);
 	case REDACT_CONTEXTS:
 		return rule_of_context(name);
 	case REDACT_UNNAMED:
@@ -131,13 +177,14 @@ redact_rule_of_member(enum redact_rule around, struct span name, unsigned depth)
 		break;
 	case REDACT_EVIDENCE:
 		rule = rule_of_name(name, depth);
-		return rule == REDACT_TEXT || rule == REDACT_PROGRAM ? around :
-		    rule;
+		return rule == REDACT_TEXT || rule == REDACT_PROGRAM ||
+		    rule == REDACT_VERSION ? around : rule;
 	case REDACT_PROGRAM:	/* a project, say */
 		if (span_is(name, "name"))
 			return around;
 		break;
 	case REDACT_TEXT:
+	case REDACT_VERSION:
 	case REDACT_ID:
 	case REDACT_URL:
 		break;
@@ -163,15 +210,16 @@ bool
 redact_rule_enters(enum redact_rule rule)
 {
 	return rule == REDACT_TEXT || rule == REDACT_PROGRAM ||
-	    rule == REDACT_ID || rule == REDACT_UNNAMED ||
-	    rule == REDACT_PERSON || rule == REDACT_EVIDENCE;
+	    rule == REDACT_VERSION || rule == REDACT_ID ||
+	    rule == REDACT_UNNAMED || rule == REDACT_PERSON ||
+	    rule == REDACT_EVIDENCE;
 }
 
 bool
 redact_rule_drops(enum redact_rule rule)
 {
-	return rule == REDACT_DROP || rule == REDACT_NAME ||
-	    rule == REDACT_CONTACT;
+	return rule == REDACT_DROP || rule == REDACT_DATA ||
+	    rule == REDACT_NAME || rule == REDACT_CONTACT;
 }
 
 /* ---- What an object says of itself ---- */
@@ -200,12 +248,14 @@ redact_rule_label(enum redact_rule around, struct span label)
 	    "reporter", "sender", "user", NULL };
 	bool evidence = around == REDACT_EVIDENCE;
 	char buf[PII_FOLDED];
-	struct span folded = pii_fold(buf, label);
+	struct span folded = pii_fold(buf, without_mark(label));
 
 	if (pii_name(folded) || (evidence && span_is(folded, "name")))
 		return REDACT_ENTRY | REDACT_ENTRY_NAME;
-	return pii_member(folded) || (evidence &&
-	    pii_listed(folded, persons)) ? REDACT_ENTRY : 0;
+	if (pii_member(folded) || pii_data(folded) ||
+	    (evidence && pii_listed(folded, persons)))
+		return REDACT_ENTRY;
+	return span_is(folded, "user") ? REDACT_ENTRY_USER : 0;
 }
 
 unsigned
@@ -216,7 +266,8 @@ redact_rule_marks(enum redact_rule around, unsigned seen)
 	if (around == REDACT_EVIDENCE && (seen & REDACT_HAS_NAME) != 0 &&
 	    (seen & REDACT_HAS_VALUE) == 0)
 		seen |= REDACT_OF_PERSON;
-	return seen & (REDACT_ENTRY | REDACT_ENTRY_NAME | REDACT_OF_PERSON);
+	return seen & (REDACT_ENTRY | REDACT_ENTRY_NAME | REDACT_OF_PERSON |
+	    REDACT_ENTRY_USER);
 }
 
 enum redact_rule
@@ -230,6 +281,8 @@ redact_rule_of_marked(unsigned marks, enum redact_rule around,
 	part = redact_rule_part(name);
 	if (part == REDACT_PART_NAME && (marks & REDACT_OF_PERSON) != 0)
 		return REDACT_NAME;
+	if (part == REDACT_PART_VALUE && (marks & REDACT_ENTRY_USER) != 0)
+		return REDACT_USER;
 	if ((marks & REDACT_ENTRY) == 0 || part == REDACT_PART_NAME ||
 	    part == REDACT_PART_KEY || span_is(name, "important"))
 		return rule;

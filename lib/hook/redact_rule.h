@@ -12,11 +12,15 @@ enum redact_rule {
 	REDACT_CALLED,		/* stays: the name of somebody of the team */
 	REDACT_TEXT,		/* texts: addresses and names are replaced */
 	REDACT_PROGRAM,		/* the same, but a name of one word stays */
+	REDACT_VERSION,		/* the same, and no IP address is looked for:
+				 * 1.2.3.4 is a version */
 	REDACT_ID,		/* as REDACT_TEXT: the id of a user */
 	REDACT_UNNAMED,		/* an object: its `name` becomes null */
 	REDACT_PERSON,		/* an object: its `name` is somebody's */
 	REDACT_EVIDENCE,	/* { name, value } or [name, value] each */
-	REDACT_DROP,		/* becomes null */
+	REDACT_DROP,		/* becomes null: somebody's address or name */
+	REDACT_DATA,		/* becomes null: what an application knew when
+				 * it failed */
 	REDACT_NAME,		/* becomes null: a person's name, which is
 				 * then replaced in all texts */
 	REDACT_CONTACT,		/* becomes null: an object whose `name` is
@@ -63,7 +67,8 @@ enum {
 	REDACT_HAS_VALUE	= 2,
 	REDACT_ENTRY		= 4,	/* its value is personal */
 	REDACT_ENTRY_NAME	= 8,	/* its value is somebody's name */
-	REDACT_OF_PERSON	= 16	/* its `name` is somebody's */
+	REDACT_OF_PERSON	= 16,	/* its `name` is somebody's */
+	REDACT_ENTRY_USER	= 32	/* its value is a user's id, or more */
 };
 
 /* The bits that an entry's name gives, in an object with the rule `around`. */

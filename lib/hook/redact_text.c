@@ -8,17 +8,19 @@ bool
 redact_text_may_hold_address(struct span raw)
 {
 	return memchr(raw.at, '.', raw.len) || memchr(raw.at, ':', raw.len) ||
-	    memchr(raw.at, '\\', raw.len);
+	    memchr(raw.at, '%', raw.len) || memchr(raw.at, '\\', raw.len);
 }
 
 static bool
-replace_addresses(struct text *clean, struct span text)
+replace_addresses(struct text *clean, struct span text, bool version)
 {
 	size_t from = 0, done = 0;
 	enum pii kind;
 	struct span what;
 
 	while ((kind = pii_find(text, &from, &what)) != PII_NONE) {
+		if (version && kind == PII_IP)
+			continue;
 		text_add(clean, text.at + done,
 		    (size_t)(what.at - text.at) - done);
 		text_str(clean, kind == PII_EMAIL ? "[email]" : "[ip]");
@@ -32,11 +34,13 @@ replace_addresses(struct text *clean, struct span text)
 /* One pass: replaces addresses or, if there are none, names. */
 static bool
 replace_once(struct text *clean, struct span text,
-    const struct person_names *names, bool program)
+    const struct person_names *names, enum redact_rule rule)
 {
-	return replace_addresses(clean, text) || (names != NULL &&
-	    names->count > 0 &&
-	    person_names_replace(names, clean, text, program));
+	bool version = rule == REDACT_VERSION;
+
+	return replace_addresses(clean, text, version) || (names != NULL &&
+	    names->count > 0 && person_names_replace(names, clean, text,
+	    version || rule == REDACT_PROGRAM));
 }
 
 /* A mark in the place of an address may turn what stands beside it into another
@@ -45,13 +49,13 @@ replace_once(struct text *clean, struct span text,
  * left. */
 bool
 redact_text_clean(struct text *clean, struct span text,
-    const struct person_names *names, bool program)
+    const struct person_names *names, enum redact_rule rule)
 {
 	struct text next = { 0 };
 	int passes;
 
 	for (passes = 0; passes < PASSES_MAX &&
-	    replace_once(&next, text, names, program); passes++) {
+	    replace_once(&next, text, names, rule); passes++) {
 		text_release(clean);
 		*clean = next;
 		if (clean->broken)

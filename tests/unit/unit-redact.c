@@ -48,6 +48,20 @@ addresses(void)
 		{ "::1 [2001:DB8::7]:80", "[ip] [[ip]]:80", "IPv6" },
 		{ "fe80::1%eth0: x", "[ip]%eth0: x", "IPv6 with a zone" },
 		{ "::ffff:10.1.2.3", "[ip]", "IPv4 in IPv6" },
+		{ "?ip=2001%3Adb8%3A%3A77&x", "?ip=[ip]&x",
+		    "IPv6 as URLs write it" },
+		{ "%5B2001:db8::77%5D:80", "%5B[ip]%5D:80",
+		    "IPv6 in a URL's brackets" },
+		{ "x%3Fm%3Da%2540b.io a&#64;b.io a\\\\u0040b.io",
+		    "[email] [email] [email]", "an @ in other disguises" },
+		{ "\xe9\x94\x99\xe8\xaf\xaf" "a@b.io\xe4\xb8\x8d\xef\xbc\x8cok",
+		    "\xe9\x94\x99\xe8\xaf\xaf[email]\xe4\xb8\x8d\xef\xbc\x8cok",
+		    "one between words without spaces" },
+		{ "\xe2\x80\x9c" "a@b.io\xe2\x80\x94ok",
+		    "\xe2\x80\x9c[email]\xe2\x80\x94ok",
+		    "one between a quote and a dash" },
+		{ "\xe9\x94\x99@\xe8\xaf\xaf.\xe8\xaf\xaf", "[email]",
+		    "one in a script of wide characters" },
 		{ "ip:2001:db8::1.", "ip:[ip].", "IPv6 behind a colon" },
 		{ "a@b.cc.1.2.3.4", "[email].[ip]", "one before another" },
 		{ "1::2.1::2.1::2.1::2.1::2.1::2.1::2.1::2.1::2.1::2",
@@ -109,9 +123,38 @@ places(void)
 		    "{\"name\":\"a@b.io\"}}}", "{\"actor\":{\"name\":\"a@b.io"
 		    "\"},\"data\":{\"actor\":{\"name\":\"[email]\"}}}",
 		    "the team's actor stays, another does not" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		ok(becomes(rows[i].body, rows[i].want, 0), "%s",
+		    rows[i].what);
+}
+
+/* What stays, and what only seems to be such. */
+static void
+kept_places(void)
+{
+	static const struct {
+		const char *body, *want, *what;
+	} rows[] = {
 		{ "{\"release\":\"1.2.3.4\",\"z\":[[\"release\",\"::1\"]]}",
 		    "{\"release\":\"1.2.3.4\",\"z\":[[\"release\",\"::1\"]]}",
 		    "a release stays" },
+		{ "{\"data\":{\"web_url\":\"/?m=a@b.io\",\"z\":{\"z\":[["
+		    "\"web_url\",\"a@b.io\"]]}}}", "{\"data\":{\"web_url\":"
+		    "\"/?m=a@b.io\",\"z\":{\"z\":[[\"web_url\",\"[email]\""
+		    "]]}}}", "Sentry's links stay, a tag of their name does "
+		    "not" },
+		{ "{\"version\":\"a@10.1.2.3\",\"t\":[[\"sentry:release\","
+		    "\"1.2.3.4\"],[\"app_version\",\"1.2.3.4 a@b.io\"]]}",
+		    "{\"version\":\"a@10.1.2.3\",\"t\":[[\"sentry:release\","
+		    "\"1.2.3.4\"],[\"app_version\",\"1.2.3.4 [email]\"]]}",
+		    "versions of four numbers stay" },
+		{ "{\"t\":[{\"key\":\"user\",\"value\":\"username:b\"},"
+		    "{\"key\":\"user\",\"value\":\"id:7\"},[\"sentry:user\","
+		    "\"email:b\"]]}", "{\"t\":[{\"key\":\"user\",\"value\":"
+		    "null},{\"key\":\"user\",\"value\":\"id:7\"},["
+		    "\"sentry:user\",null]]}", "tags `user` of any form" },
 		{ "{\"a\" :\t-1.50e+03 , \"b\":[ ]\n}", "{\"a\" :\t-1.50e+03 ,"
 		    " \"b\":[ ]\n}", "numbers and white space stay" },
 		{ "{\"a\":\"\\ud83d\\u00e9\"}", "{\"a\":\"\\ud83d\\u00e9\"}",
@@ -417,6 +460,89 @@ naming_feedback(void)
 		    "%s names %s: %d", rows[i].body, rows[i].who, rows[i].want);
 }
 
+/* An id or a name: where it is looked for, and where not. */
+static void
+naming_places(void)
+{
+	static const struct {
+		const char	*body, *who;
+		int		 want;
+	} rows[] = {
+		{ "{\"user\":{\"id\":\"31\"}}", "31", 1 },
+		{ "{\"user\":{\"username\":31}}", "31", 1 },
+		{ "{\"user\":{\"id\":null}}", "null", 0 },
+		{ "{\"user\":{\"geo\":{\"region\":\"31\"}}}", "31", 0 },
+		{ "{\"frames\":[{\"vars\":{\"i\":\"31\"}}]}", "31", 0 },
+		{ "{\"request\":{\"headers\":[[\"Content-Length\",\"31\"]]}}",
+		    "31", 0 },
+		{ "{\"extra\":{\"retries\":\"31\"}}", "31", 0 },
+		{ "{\"extra\":{\"user_id\":\"31\"}}", "31", 1 },
+		{ "{\"extra\":{\"user\":{\"id\":31}}}", "31", 1 },
+		{ "{\"contexts\":{\"cart\":{\"items\":\"31\"}}}", "31", 0 },
+		{ "{\"contexts\":{\"crm\":{\"for\":\"Ada Holm\"}}}",
+		    "Ada Holm", 1 },
+		{ "{\"contexts\":{\"crm\":{\"for\":\"0123-4567-89ab-cdef\"}}}",
+		    "0123-4567-89AB-cdef", 1 },
+		{ "{\"t\":[[\"user.id\",\"31\"]]}", "31", 1 },
+		{ "{\"t\":[{\"key\":\"user\",\"value\":\"id:31\"}]}", "31",
+		    1 },
+		{ "{\"t\":[{\"key\":\"user\",\"value\":\"username:Ada Holm\""
+		    "}]}", "ada holm", 1 },
+		{ "{\"user\":{\"name\":\" Ada  Holm (admin)\"}}", "Ada Holm",
+		    1 },
+		{ "{\"user\":{\"name\":\"Adas Holm\"}}", "Ada Holm", 0 },
+		{ "{\"user\":{\"name\":\"Ada Holms\"}}", "Ada Holm", 0 },
+		{ "{\"user\":{\"name\":\" Ada\"}}", "Ada", 1 },
+		{ "{\"user\":{\"name\":\"Ada Holm\"}}", "Ada", 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		ok(redact_mentions(span_of(rows[i].body),
+		       span_of(rows[i].who)) == rows[i].want,
+		    "%s names %s: %d", rows[i].body, rows[i].who, rows[i].want);
+}
+
+/* An address: in what disguises it is found. */
+static void
+naming_addresses(void)
+{
+	static const struct {
+		const char	*text, *who;
+		int		 want;
+	} rows[] = {
+		{ "\xe7\x94\xa8" "ann@b.io\xe4\xb8\x8d", "ann@b.io", 1 },
+		{ "\xe2\x80\x9c" "ann@b.io\xe2\x80\x9d", "ann@b.io", 1 },
+		{ "/?mail=ann%40b.io", "ann@b.io", 1 },
+		{ "/?next=%253Fm%253Dann%2540b.io", "Ann@b.io", 1 },
+		{ "line\\\\nann@b.io", "ann@b.io", 1 },
+		{ "\\\\u003cann@b.io\\\\u003e", "ann@b.io", 1 },
+		{ "_ann@b.io_", "ann@b.io", 1 },
+		{ "ann@b.io.Please", "ann@b.io", 1 },
+		{ "(ann@b.io.)", "ann@b.io", 1 },
+		{ "jo.ann@b.io", "ann@b.io", 0 },
+		{ "joann@b.io", "ann@b.io", 0 },
+		{ "ann@b.io.uk", "ann@b.io", 0 },
+		{ "ann@b.ion", "ann@b.io", 0 },
+		{ "ann@b.io-x", "ann@b.io", 0 },
+		{ "::ffff:198.51.100.77", "198.51.100.77", 1 },
+		{ "198.51.100.77", "::ffff:198.51.100.77", 1 },
+		{ "198.51.100.7", "198.51.100.77", 0 },
+		{ "2001:0DB8:0:0:0:0:0:0077", "2001:db8::77", 1 },
+		{ "ipv6:2001:db8::77", "2001:db8::77", 1 },
+		{ "code:2001:db8::77", "2001:db8::77", 1 },
+		{ "?ip=2001%3Adb8%3A%3A77", "2001:db8::77", 1 },
+		{ "2001:db8::7", "2001:db8::77", 0 },
+	};
+	char body[128];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(body, sizeof(body), "{\"m\":\"%s\"}", rows[i].text);
+		ok(redact_mentions(span_of(body), span_of(rows[i].who)) ==
+		    rows[i].want, "%s names %s: %d", body, rows[i].who,
+		    rows[i].want);
+	}
+}
+
 static void
 naming(void)
 {
@@ -447,6 +573,8 @@ naming(void)
 		ok(redact_mentions(span_of(body), span_of(rows[i].who)) ==
 		    rows[i].want, "a hook names a person %s", rows[i].what);
 	naming_feedback();
+	naming_places();
+	naming_addresses();
 	ok(redact_mentions(span_of("{\"x\":\"a@b.io"), span_of("a@B.io")) == 1,
 	    "what is no JSON names a person by its bytes");
 }
@@ -458,6 +586,7 @@ main(void)
 		return 1;
 	addresses();
 	places();
+	kept_places();
 	feedback();
 	feedback_elsewhere();
 	named();
