@@ -138,11 +138,16 @@ fcgi_content_length(const unsigned char *record)
 	return (size_t)record[4] << 8 | record[5];
 }
 
-/* Whether the records from p + at to p + n hold the body up to its end. */
+/* Whether the records from p + at to p + n hold the body up to its end. libfcgi
+ * skips records of other requests, and then waits for the body's own. */
 static bool
 fcgi_body_is_whole(const unsigned char *p, size_t at, size_t n)
 {
-	while (at + RECORD_HEADER <= n && p[at + 1] == STDIN) {
+	const unsigned char stdin_of_ours[] = { FCGI_VERSION, STDIN, p[2],
+	    p[3] };
+
+	while (at + RECORD_HEADER <= n && memcmp(p + at, stdin_of_ours,
+	    sizeof(stdin_of_ours)) == 0) {
 		if (fcgi_content_length(p + at) == 0)
 			return true;
 		at += RECORD_HEADER + fcgi_content_length(p + at) + p[at + 6];
@@ -173,9 +178,10 @@ fcgi_check_head(unsigned char *p, size_t n)
 		if (content == 0 && !fcgi_pairs_are_whole((struct span){
 		    (const char *)p + first, params }))
 			return FCGI_END;
+		/* libfcgi takes padding of this record, too, for the next. */
 		if (content == 0)
-			return fcgi_body_is_whole(p, at + RECORD_HEADER + r[6],
-			    n) ? FCGI_WHOLE_REQUEST : FCGI_REQUEST;
+			return fcgi_body_is_whole(p, at + RECORD_HEADER, n) ?
+			    FCGI_WHOLE_REQUEST : FCGI_REQUEST;
 		at += RECORD_HEADER + content + r[6];
 		if (at > n)
 			break;

@@ -496,12 +496,21 @@ def idle_connections_hold_up_nobody(name, data):
     latency.allows(took, 5)
 
 
+# Two of them begin with what libfcgi does not take for the body's end: the end
+# of another request's body, and one behind a record that is hidden in padding.
+BEGINNINGS = [
+    stream(PARAMS, P) + record(STDIN, BODY[:9], length=65535),
+    stream(PARAMS, P) + record(STDIN, request=2) +
+    record(STDIN, BODY[:9], length=65535),
+    record(PARAMS, P) + record(PARAMS, padding=8)[:8] +
+    record(STDIN, length=65535) + record(STDIN)]
+
+
 @tap.test("who drips his body is cut off in some 10 s, and holds up no hook")
 def dripping_body_is_cut_off():
     dripping = [connect(W.socket) for _ in range(THREADS // 2)]
-    for s in dripping:
-        s.sendall(START + stream(PARAMS, P) +
-                  record(STDIN, BODY[:9], length=65535))
+    for i, s in enumerate(dripping):
+        s.sendall(START + BEGINNINGS[i % len(BEGINNINGS)])
     end = time.monotonic() + LIMIT
     start, slowest = time.monotonic(), 0
     with Latency() as latency:
