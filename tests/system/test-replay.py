@@ -719,10 +719,11 @@ def rows_changed_since_plan():
         equal(o.rows("SELECT rows FROM replay"), [(3,)])
 
 
-@tap.test("if all has changed since the plan there is no audit")
-def all_changed_since_plan():
+@tap.table("if all has changed since the plan {}", [
+    ("there is no audit", []), ("--wait ends at once", ["--wait"])])
+def all_changed_since_plan(_name, options):
     o = sample()
-    t = Terminal(o, "--state", "dead").until("[y/N]")
+    t = Terminal(o, "--state", "dead", *options).until("[y/N]")
     o.do("UPDATE outbox SET state = 'pending' WHERE id = 3")
     equal(t.type("y\n").end(), 0)
     assert "0 rows put back" in t.out, t.out
