@@ -81,14 +81,20 @@ serve_is_cgi(const struct serve_options *o)
 	    !S_ISSOCK(st.st_mode);
 }
 
+/* A blocked signal waits to be taken even while it is ignored: what nohup has
+ * ignored is left out. */
 static sigset_t
 serve_end_signals(void)
 {
+	struct sigaction hangup;
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	if (sigaction(SIGHUP, NULL, &hangup) == 0 &&
+	    hangup.sa_handler != SIG_IGN)
+		sigaddset(&set, SIGHUP);
 	return set;
 }
 

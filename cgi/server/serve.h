@@ -43,8 +43,8 @@ void	serve_fill_descriptors(void);
  * another to listen on). */
 bool	serve_is_cgi(const struct serve_options *);
 
-/* Blocks SIGTERM and SIGINT, which serve_run() waits for, and ignores SIGPIPE.
- * Before any thread is made. */
+/* Blocks SIGTERM, SIGINT and SIGHUP (unless nohup has it ignored), which
+ * serve_run() waits for, and ignores SIGPIPE. Before any thread is made. */
 void	serve_block_signals(void);
 
 /* Opens the socket, unless root must not run (process_guard.h). 0, or the exit
@@ -57,7 +57,7 @@ int	serve_open(struct listener *, const struct serve_options *)
 void	serve_log_start(const struct serve_options *, const struct listener *,
 	    const char *spool, const char *others);
 
-/* Serves the listener until SIGTERM or SIGINT, finishes as threads_stop()
+/* Serves the listener until one of these comes, finishes as threads_stop()
  * says, and closes the listener. Returns the exit status. */
 int	serve_run(struct listener *, const struct serve_options *,
 	    const struct handler *);

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import socket
 import sqlite3
 import stat
@@ -354,15 +355,16 @@ def foreign_socket_is_not_removed():
     assert not os.path.exists(second.socket)
 
 
-@tap.test("SIGTERM takes the socket's path away, then serves what waits")
-def sigterm_closes_socket_first():
+@tap.table("{} takes the socket's path away, then serves what waits", [
+    (s.name, s) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)])
+def end_signal_closes_socket_first(_name, number):
     w = Worker("--threads", "1")
     data = post_request(BODY, signed(BODY))
     with connect(w.socket) as served, connect(w.socket) as waits:
         served.sendall(data[:-200])
         waits.sendall(data)
         w.expected = True
-        w.process.terminate()
+        w.process.send_signal(number)
         until(lambda: not os.path.exists(w.socket), "the path stays")
         served.sendall(data[-200:])
         for s in (served, waits):
@@ -414,16 +416,16 @@ def only_fd_0():
     listen.close()
 
 
-@tap.test("SIGTERM and SIGINT end it with exit status 0")
-def signals_end_it():
-    for send in ("terminate", "interrupt"):
-        w = Worker()
-        w.expected = True
-        if send == "terminate":
-            w.process.terminate()
-        else:
-            w.process.send_signal(2)
-        equal(finish_process(w.process), 0, send)
+@tap.test("a terminal that hangs up is nothing to it under nohup")
+def nohup_keeps_it():
+    w = Worker()
+    w.stop()
+    w.argv.insert(0, "nohup")
+    w.start()
+    w.process.send_signal(signal.SIGHUP)
+    equal(w.stop(), 0)
+    # It is the first of two signals that it would have heard of.
+    assert "Terminated" in w.log() and "Hangup" not in w.log(), w.log()
 
 
 # ---- --check -------------------------------------------------------------
