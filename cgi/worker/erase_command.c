@@ -12,8 +12,8 @@ static enum fault
 erase_go_through(struct db *d, const struct options *o,
     const struct erase_target *target, bool really, struct erase_count *c)
 {
-	enum fault f = erase_spooled(o->spool, target, really, c);
-	int64_t place = 0;
+	enum fault f = erase_spooled(d, o->spool, target, really, c);
+	struct erase_place place = { 0 };
 	bool end = false;
 
 	while (f == FAULT_NONE && !end)
@@ -80,7 +80,7 @@ int
 erase_command(const struct options *o)
 {
 	struct erase_target target = { span_of(o->person),
-	    span_of(o->project) };
+	    span_of(o->project), { 0 } };
 	struct erase_count plan = { 0 };
 	char why[DB_WHY];
 	struct db *d;
@@ -91,7 +91,8 @@ erase_command(const struct options *o)
 		args_error("%s: %s", o->serve.db, why);
 		return 1;
 	}
-	f = erase_go_through(d, o, &target, false, &plan);
+	if ((f = erase_find_names(d, &target)) == FAULT_NONE)
+		f = erase_go_through(d, o, &target, false, &plan);
 	if (f != FAULT_NONE) {
 		args_error("%s: %s", o->serve.db, fault_name(f));
 	} else {
@@ -104,6 +105,7 @@ erase_command(const struct options *o)
 			status = erase_really(d, o, &target);
 	}
 	text_release(&plan.sent);
+	text_release(&target.others);
 	db_close(d);
 	return status;
 }

@@ -1,8 +1,11 @@
 /* Erasing: erase_command.c calls, in this order,
- *   1. erase_spooled()	the files of the spool; first, because a worker may
+ *   1. erase_find_names()	what else the project is called
+ *   2. erase_spooled()	the files of the spool; first, because a worker may
  *			import one into the database at any time
- *   2. erase_hooks()	the rows of the database, some in each call
- *   3. erase_traces()	the copies of those rows that the log still holds */
+ *   3. erase_hooks()	the rows of the database, some in each call: first
+ *			hooks that name nothing but an issue of the project,
+ *			because the rows that say whose issue it is go next
+ *   4. erase_traces()	the copies of those rows that the log still holds */
 #include "store/erase.h"
 
 #include <assert.h>
@@ -24,19 +27,29 @@
 #define ISSUE_ID_SIZE	64	/* bytes with the NUL; Sentry's have 20 */
 
 enum statement {
-	SQL_NEXT, SQL_DELETE_OUTBOX, SQL_DELETE_WEBHOOK, SQL_DELETE_RELEASES,
-	SQL_SECURE_DELETE,
+	SQL_NAMES, SQL_ISSUE, SQL_NEXT, SQL_DELETE_OUTBOX, SQL_DELETE_WEBHOOK,
+	SQL_DELETE_RELEASES, SQL_SECURE_DELETE,
 	STATEMENTS
 };
 
 static const char *const statements[STATEMENTS] = {
+	[SQL_NAMES] =
+	    "SELECT DISTINCT"
+	    " CASE project_id WHEN ?1 THEN project_slug ELSE project_id END"
+	    " FROM outbox WHERE project_id <> '' AND project_slug <> '' AND"
+	    " (project_id = ?1 OR project_slug = ?1 COLLATE NOCASE)",
+	[SQL_ISSUE] =
+	    "SELECT project_id, project_slug FROM outbox WHERE issue_id = ?1",
+	/* ?3 = 0: without those whose row names a project. */
 	[SQL_NEXT] =
 	    "SELECT w.id, w.body, w.resource, o.state, o.event_id,"
 	    " o.project_id, o.project_slug, o.issue_id,"
 	    " o.sink IS NOT NULL OR o.attempts > 0"
 	    " OR o.state IN ('acked', 'delivered', 'dead')"
 	    " FROM webhook w LEFT JOIN outbox o ON o.webhook_id = w.id"
-	    " WHERE w.id > ?1 ORDER BY w.id LIMIT ?2",
+	    " WHERE w.id > ?1"
+	    " AND (?3 OR coalesce(o.project_id, o.project_slug, '') = '')"
+	    " ORDER BY w.id LIMIT ?2",
 	[SQL_DELETE_OUTBOX] = "DELETE FROM outbox WHERE webhook_id = ?1",
 	[SQL_DELETE_WEBHOOK] = "DELETE FROM webhook WHERE id = ?1",
 	[SQL_DELETE_RELEASES] = "DELETE FROM issue_release WHERE issue_id = ?1",
@@ -63,10 +76,62 @@ erase_open(struct db **d, const char *path, char why[DB_WHY])
 
 /* ---- which hooks ---- */
 
-static bool
-is_project(struct span s, const struct erase_target *target)
+/* Whether a hook is the target's. BELONGS_BY_ISSUE: it does not name the
+ * project itself, but rows of its issue do. */
+enum belongs { BELONGS_NOT, BELONGS_BY_ISSUE, BELONGS };
+
+/* A hook that is to be erased, and why. */
+struct erase_match {
+	int64_t		webhook_id;
+	enum belongs	belongs;
+	char		issue_id[ISSUE_ID_SIZE];	/* may be '' */
+};
+
+enum fault
+erase_find_names(struct db *d, struct erase_target *target)
 {
-	return s.len > 0 && pii_same(s, target->project);
+	enum fault f;
+	bool row;
+
+	if (target->project.at == NULL)
+		return FAULT_NONE;
+	db_bind_text(d, SQL_NAMES, 1, target->project);
+	while ((f = db_step(d, SQL_NAMES, &row)) == FAULT_NONE && row) {
+		text_span(&target->others, db_text(d, SQL_NAMES, 0));
+		/* The NUL, which is in no column, ends the name. */
+		text_add(&target->others, "", 1);
+	}
+	db_finish(d, SQL_NAMES);
+	return f == FAULT_NONE && target->others.broken ? FAULT_MEMORY : f;
+}
+
+/* Takes the next of the project's other names off the front. */
+static struct span
+next_name(struct span *others)
+{
+	struct span name = span_of(others->at);
+
+	*others = span_behind(*others, name.len + 1);
+	return name;
+}
+
+static bool
+is_other_name(struct span s, const struct erase_target *target)
+{
+	struct span others = text_view(&target->others);
+
+	while (others.len > 0)
+		if (pii_same(s, next_name(&others)))
+			return true;
+	return false;
+}
+
+static bool
+is_project(struct span id, struct span slug, const struct erase_target *target)
+{
+	return (id.len > 0 && pii_same(id, target->project)) ||
+	    (slug.len > 0 && pii_same(slug, target->project)) ||
+	    is_other_name(id.len > 0 ? id : slug, target);
 }
 
 /* A metric alert may belong to several projects, and its observation names only
@@ -82,52 +147,88 @@ body_lists_project(struct span body, const struct erase_target *target)
 	list = json_get(json_get(json_get(root, "data"), "metric_alert"),
 	    "projects");
 	for (size_t i = 0; i < json_count(list) && !found; i++)
-		found = is_project(json_scalar(json_at(list, i)), target);
+		found = is_project(SPAN_NONE, json_scalar(json_at(list, i)),
+		    target);
 	json_close(&root);
 	return found;
 }
 
-/* Whether the hook belongs to the project: 1, 0, or -1 without memory. `issue`
- * becomes the id of the issue that it is about, or ''. */
+/* Whether a body that cannot be read has one of the project's names in it: 1,
+ * 0, or -1 without memory. */
 static int
-belongs_to_project(const struct hook *hook, const struct erase_target *target,
-    char issue[ISSUE_ID_SIZE])
+bytes_name_project(struct span body, const struct erase_target *target)
 {
-	struct observation o;
-	struct span id;
-	int found = -1;
+	struct span others = text_view(&target->others);
+	int found = redact_mentions(body, target->project);
 
-	if (observation_make(&o, hook, span_of("")) == 0) {
-		id = observation_get(&o, OBSERVED_ISSUE_ID);
-		snprintf(issue, ISSUE_ID_SIZE, "%.*s", (int)id.len,
-		    id.at == NULL ? "" : id.at);
-		found = is_project(observation_get(&o, OBSERVED_PROJECT_ID),
-		    target) || is_project(observation_get(&o,
-		    OBSERVED_PROJECT_SLUG), target) ||
-		    body_lists_project(hook->body, target);
-	}
-	observation_release(&o);
+	while (found == 0 && others.len > 0)
+		found = redact_mentions(body, next_name(&others));
 	return found;
 }
 
-/* Whether the hook is to be erased; as above. */
-static int
-is_meant(const struct hook *hook, const struct erase_target *target,
-    char issue[ISSUE_ID_SIZE])
+static enum fault
+issue_belongs(struct db *d, const struct erase_target *target,
+    struct erase_match *m)
 {
-	issue[0] = '\0';
-	return target->project.at != NULL ?
-	    belongs_to_project(hook, target, issue) :
-	    redact_mentions(hook->body, target->person);
+	enum fault f;
+	bool row;
+
+	db_bind_text(d, SQL_ISSUE, 1, span_of(m->issue_id));
+	while ((f = db_step(d, SQL_ISSUE, &row)) == FAULT_NONE && row &&
+	    m->belongs == BELONGS_NOT)
+		if (is_project(db_text(d, SQL_ISSUE, 0),
+		    db_text(d, SQL_ISSUE, 1), target))
+			m->belongs = BELONGS_BY_ISSUE;
+	db_finish(d, SQL_ISSUE);
+	return f;
+}
+
+/* Sets all but the id of the match. */
+static enum fault
+belongs_to_project(struct db *d, const struct hook *hook,
+    const struct erase_target *target, struct erase_match *m)
+{
+	struct observation o;
+	struct span project, slug, issue;
+	enum fault f = FAULT_MEMORY;
+	int found;
+
+	if (observation_make(&o, hook, span_of("")) == 0) {
+		project = observation_get(&o, OBSERVED_PROJECT_ID);
+		slug = observation_get(&o, OBSERVED_PROJECT_SLUG);
+		issue = observation_get(&o, OBSERVED_ISSUE_ID);
+		snprintf(m->issue_id, ISSUE_ID_SIZE, "%.*s", (int)issue.len,
+		    issue.at == NULL ? "" : issue.at);
+		found = o.outcome == OUTCOME_UNREADABLE ?
+		    bytes_name_project(hook->body, target) :
+		    is_project(project, slug, target) ||
+		    body_lists_project(hook->body, target);
+		m->belongs = found > 0 ? BELONGS : BELONGS_NOT;
+		f = found < 0 ? FAULT_MEMORY : FAULT_NONE;
+		if (found == 0 && issue.len > 0 &&
+		    project.len + slug.len == 0)
+			f = issue_belongs(d, target, m);
+	}
+	observation_release(&o);
+	return f;
+}
+
+/* Whether the hook is to be erased; as above. */
+static enum fault
+look_at_hook(struct db *d, const struct hook *hook,
+    const struct erase_target *target, struct erase_match *m)
+{
+	int meant;
+
+	m->issue_id[0] = '\0';
+	if (target->project.at != NULL)
+		return belongs_to_project(d, hook, target, m);
+	meant = redact_mentions(hook->body, target->person);
+	m->belongs = meant > 0 ? BELONGS : BELONGS_NOT;
+	return meant < 0 ? FAULT_MEMORY : FAULT_NONE;
 }
 
 /* ---- the database ---- */
-
-/* A hook that is to be erased. */
-struct erase_match {
-	int64_t	webhook_id;
-	char	issue_id[ISSUE_ID_SIZE];	/* may be '' */
-};
 
 /* Adds all event ids under which a sink may have the row, one a line: this id
  * if delivery was `tried`, and each earlier one, since only rows that were sent
@@ -170,28 +271,30 @@ count_row(struct db *d, struct erase_count *c)
 	    db_int(d, SQL_NEXT, 8) != 0);
 }
 
-/* 1: the hook of this row is to be erased; 0: it is not; -1 without memory. */
-static int
-row_is_meant(struct db *d, const struct erase_target *target,
+/* The same of the row that SQL_NEXT has just read. */
+static enum fault
+look_at_row(struct db *d, const struct erase_target *target,
     struct erase_match *m)
 {
 	struct hook hook = { .body = db_text(d, SQL_NEXT, 1),
 	    .resource = db_text(d, SQL_NEXT, 2) };
-	int meant;
+	enum fault f;
 
 	if (hook.body.at == NULL)
 		hook.body = span_of("");
 	m->webhook_id = db_int(d, SQL_NEXT, 0);
-	meant = is_meant(&hook, target, m->issue_id);
-	if (target->project.at != NULL && meant == 0)
-		meant = is_project(db_text(d, SQL_NEXT, 5), target) ||
-		    is_project(db_text(d, SQL_NEXT, 6), target);
-	return meant;
+	f = look_at_hook(d, &hook, target, m);
+	if (target->project.at != NULL && is_project(db_text(d, SQL_NEXT, 5),
+	    db_text(d, SQL_NEXT, 6), target))
+		m->belongs = BELONGS;
+	return f;
 }
 
-/* Reads the next rows, without a lock; *found of them are in `matches`. */
+/* Reads the next rows, without a lock; *found of them, those that belong to the
+ * target in the way that is `wanted`, are in `matches`. */
 static enum fault
-find_matches(struct db *d, const struct erase_target *target, int64_t *cursor,
+find_matches(struct db *d, const struct erase_target *target,
+    enum belongs wanted, int64_t *cursor,
     struct erase_match matches[BATCH_ROWS], unsigned *found,
     struct erase_count *c, bool *end)
 {
@@ -202,16 +305,15 @@ find_matches(struct db *d, const struct erase_target *target, int64_t *cursor,
 	*found = 0;
 	db_bind_int(d, SQL_NEXT, 1, *cursor);
 	db_bind_int(d, SQL_NEXT, 2, BATCH_ROWS);
+	db_bind_int(d, SQL_NEXT, 3, wanted == BELONGS);
 	while ((f = db_step(d, SQL_NEXT, &row)) == FAULT_NONE && row) {
-		int meant = row_is_meant(d, target, &matches[*found]);
+		struct erase_match *m = &matches[*found];
 
-		if (meant < 0) {
-			f = FAULT_MEMORY;
+		if ((f = look_at_row(d, target, m)) != FAULT_NONE)
 			break;
-		}
 		rows++;
-		*cursor = db_int(d, SQL_NEXT, 0);
-		if (meant > 0) {
+		*cursor = m->webhook_id;
+		if (m->belongs == wanted) {
 			++*found;
 			count_row(d, c);
 		}
@@ -251,14 +353,19 @@ delete_matches(struct db *d, const struct erase_match *matches, unsigned count)
 }
 
 enum fault
-erase_hooks(struct db *d, const struct erase_target *target, int64_t *cursor,
-    bool really, struct erase_count *c, bool *end)
+erase_hooks(struct db *d, const struct erase_target *target,
+    struct erase_place *place, bool really, struct erase_count *c, bool *end)
 {
 	struct erase_match matches[BATCH_ROWS];
+	bool last = target->project.at == NULL || place->issues_done;
 	unsigned found;
-	enum fault f = find_matches(d, target, cursor, matches, &found, c,
-	    end);
+	enum fault f = find_matches(d, target, last ? BELONGS :
+	    BELONGS_BY_ISSUE, &place->webhook_id, matches, &found, c, end);
 
+	if (f == FAULT_NONE && *end && !last) {
+		*place = (struct erase_place){ .issues_done = true };
+		*end = false;
+	}
 	return f != FAULT_NONE || found == 0 || !really ? f :
 	    delete_matches(d, matches, found);
 }
@@ -285,25 +392,23 @@ read_spooled(int dir, const char *name, struct text *file)
 }
 
 static enum fault
-erase_spool_file(int dir, const char *name, const struct erase_target *target,
-    bool really, struct erase_count *c)
+erase_spool_file(struct db *d, int dir, const char *name,
+    const struct erase_target *target, bool really, struct erase_count *c)
 {
 	struct text file = { 0 };
-	char issue[ISSUE_ID_SIZE];
+	struct erase_match m = { .belongs = BELONGS_NOT };
 	struct hook hook;
 	enum fault f = read_spooled(dir, name, &file);
-	int meant = 0;
 
 	if (f == FAULT_NONE) {
 		/* In a file that is not whole any byte may be personal. */
 		if (!spool_file_parse(&hook, text_view(&file)))
 			hook = (struct hook){ .body = file.len > 0 ?
 			    text_view(&file) : span_of("") };
-		if ((meant = is_meant(&hook, target, issue)) < 0)
-			f = FAULT_MEMORY;
+		f = look_at_hook(d, &hook, target, &m);
 	}
 	text_release(&file);
-	if (meant > 0) {
+	if (f == FAULT_NONE && m.belongs != BELONGS_NOT) {
 		c->spooled++;
 		if (really && unlinkat(dir, name, 0) != 0 && errno != ENOENT)
 			f = fault_errno(errno);
@@ -322,21 +427,21 @@ is_spooled(const char *name)
 }
 
 enum fault
-erase_spooled(const char *path, const struct erase_target *target, bool really,
-    struct erase_count *c)
+erase_spooled(struct db *d, const char *path, const struct erase_target *target,
+    bool really, struct erase_count *c)
 {
-	DIR *d = opendir(path);
+	DIR *folder = opendir(path);
 	enum fault f = FAULT_NONE;
 	struct dirent *e;
 
-	if (d == NULL)
+	if (folder == NULL)
 		return errno == ENOENT ? FAULT_NONE : fault_errno(errno);
-	while (f == FAULT_NONE && (e = readdir(d)) != NULL)
+	while (f == FAULT_NONE && (e = readdir(folder)) != NULL)
 		if (is_spooled(e->d_name))
-			f = erase_spool_file(dirfd(d), e->d_name, target,
-			    really, c);
-	if (f == FAULT_NONE && really && fsync(dirfd(d)) != 0)
+			f = erase_spool_file(d, dirfd(folder), e->d_name,
+			    target, really, c);
+	if (f == FAULT_NONE && really && fsync(dirfd(folder)) != 0)
 		f = fault_errno(errno);
-	closedir(d);
+	closedir(folder);
 	return f;
 }

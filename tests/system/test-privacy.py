@@ -9,8 +9,8 @@ import threading
 from database import Snapshot
 from environment import LIMIT, REPLAY, clean_environment
 from expect import equal, until
-from hooks import (PATH, comment, compact, error, event_alert, issue,
-                   metric_alert, signed)
+from hooks import (PATH, comment, compact, envelope, error, event_alert,
+                   issue, metric_alert, signed, unique)
 from logfmt import logfmt
 from outbox import Outbox
 from process import run_program
@@ -316,6 +316,87 @@ def erase_project(_name, which):
           ["2"])
     kept = every_byte(w)
     assert b"bank" in kept and b"/shop/" not in kept
+
+
+def of_project(number, slug):
+    """Hooks of a project: its first issue alone says that the number and the
+    slug are one's, the others name one of the two, or only that issue."""
+    first = issue(project=number, slug=slug)
+    seer = envelope("", {
+        "run_id": unique(), "group_id": int(first["data"]["issue"]["id"])})
+    return [(compact(hook) if isinstance(hook, dict) else hook, resource)
+            for hook, resource in (
+                (dict(seer, action="root_cause_started"), "seer"),
+                (first, "issue"),
+                (dict(seer, action="root_cause_completed"), "seer"),
+                (error(project=int(number), url=None), "error"),
+                (issue("resolved", project=number, slug=None), "issue"),
+                (comment(project_slug=slug), "comment"),
+                (metric_alert(projects=["web", slug]), "metric_alert"),
+                (f'{{"torn":"{slug} {unique()}'.encode(), "issue"))]
+
+
+def take_all(w, hooks):
+    """Gives the worker hooks, and of the bodies those that it can read."""
+    for body, resource in hooks:
+        status = 400 if b"torn" in body else 200
+        equal(w.send(body, resource).status, status)
+
+
+def stored(w):
+    return {bytes(row[0]) for row in w.rows("SELECT body FROM webhook")}
+
+
+@tap.table("--erase-project by its {} takes hooks that only name the other, or "
+           "one of its issues, and as many as the plan says", [
+               ("slug", "Shop"), ("number", "4509877862268928")])
+def erase_project_by_either(_name, which):
+    w = Worker(*BRIEF)
+    others = of_project("77", "bank")
+    hooks = of_project("4509877862268928", "shop")
+    take_all(w, hooks[:3] + others + hooks[3:])
+    until(lambda: w.hook_count() == len(hooks) + len(others))
+    lock = w.lock()
+    take_all(w, [of_project("77", "shop")[5], hooks[0]])
+    w.kill()
+    lock.release()
+    equal(len(w.spooled()), 2)
+    plan = erase(w, "--erase-project", which)
+    words = plan.stdout.split()
+    equal((words[1], words[-1]), (str(len(hooks)), "2"), plan)
+    done = erase(w, "--erase-project", which, "--yes")
+    equal(done.returncode, 0, done)
+    equal(stored(w), {body for body, _ in others})
+    assert f"hooks={len(hooks)} " in done.stderr, done
+    equal(w.spooled(), [])
+    w.start()
+
+
+@tap.table("--erase-project by a {} that no row names together with another "
+           "takes what names it", [("slug", "shop", 1), ("number", "77", 2)])
+def erase_project_by_one_name(_name, which, kept):
+    w = Worker()
+    take_all(w, [(compact(comment()), "comment"),
+                 (compact(error(project=77, url=None)), "error"),
+                 (compact(error(slug="bank")), "error")])
+    done = erase(w, "--erase-project", which, "--yes")
+    equal(done.returncode, 0, done)
+    equal([row[0] for row in w.rows("SELECT id FROM webhook ORDER BY id")],
+          [x for x in (1, 2, 3) if x != kept])
+
+
+@tap.table("of two projects with one slug --erase-project takes {}", [
+    ("both by the slug", "shop", set()),
+    ("one by its number, and what names no number", "77", {1, 2})])
+def erase_project_of_two(_name, which, left):
+    w = Worker()
+    for number in (78, 77):
+        take_all(w, [(compact(error(project=number)), "error"),
+                     (compact(error(project=number, url=None)), "error"),
+                     (compact(comment()), "comment")])
+    done = erase(w, "--erase-project", which, "--yes")
+    equal(done.returncode, 0, done)
+    equal({row[0] for row in w.rows("SELECT id FROM webhook")}, left)
 
 
 @tap.test("event ids of what a sink has taken are printed: there it has to be "
