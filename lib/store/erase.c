@@ -21,6 +21,7 @@
 #include "store/replay_id.h"
 #include "store/spool.h"
 #include "store/spool_file.h"
+#include "store/spool_scan.h"
 
 #define BATCH_ROWS	32	/* hooks looked at, and erased, at once */
 #define LOCK_WAIT_S	7	/* while another process has the lock */
@@ -416,14 +417,16 @@ erase_spool_file(struct db *d, int dir, const char *name,
 	return f;
 }
 
-/* Whether this is a hook in the spool, or one that was set aside. */
+/* Whether this is a hook in the spool, one that was set aside, or what a dead
+ * process has left of one. */
 static bool
-is_spooled(const char *name)
+is_spooled(int dir, const char *name)
 {
 	const char *dot = strrchr(name, '.');
 
-	return dot != NULL &&
-	    (strcmp(dot, SPOOL_HOOK) == 0 || strcmp(dot, SPOOL_BAD) == 0);
+	return (dot != NULL &&
+	    (strcmp(dot, SPOOL_HOOK) == 0 || strcmp(dot, SPOOL_BAD) == 0)) ||
+	    spool_scan_is_stale(dir, name);
 }
 
 enum fault
@@ -437,7 +440,7 @@ erase_spooled(struct db *d, const char *path, const struct erase_target *target,
 	if (folder == NULL)
 		return errno == ENOENT ? FAULT_NONE : fault_errno(errno);
 	while (f == FAULT_NONE && (e = readdir(folder)) != NULL)
-		if (is_spooled(e->d_name))
+		if (is_spooled(dirfd(folder), e->d_name))
 			f = erase_spool_file(d, dirfd(folder), e->d_name,
 			    target, really, c);
 	if (f == FAULT_NONE && really && fsync(dirfd(folder)) != 0)

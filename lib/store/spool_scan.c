@@ -102,15 +102,14 @@ add_stuck(struct spool_scan *c, const char *name)
 	return true;
 }
 
-/* The process that wrote it has died, or it would be renamed by now. */
-static void
-remove_stale(int dir, const char *name)
+bool
+spool_scan_is_stale(int dir, const char *name)
 {
 	struct stat st;
 
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    time(NULL) - st.st_mtime > STALE_SECONDS)
-		(void)unlinkat(dir, name, 0);
+	return spool_has_suffix(name, ".tmp") &&
+	    fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    time(NULL) - st.st_mtime > STALE_SECONDS;
 }
 
 static enum fault
@@ -118,8 +117,8 @@ add_name(void *scan, int dir, const char *name)
 {
 	struct spool_scan *c = scan;
 
-	if (spool_has_suffix(name, ".tmp"))
-		remove_stale(dir, name);
+	if (spool_scan_is_stale(dir, name))
+		(void)unlinkat(dir, name, 0);
 	c->bad += spool_has_suffix(name, SPOOL_HOOK SPOOL_BAD);
 	if (!spool_has_suffix(name, SPOOL_HOOK) ||
 	    strlen(name) + sizeof(SPOOL_BAD) > SPOOL_NAME_SIZE ||

@@ -33,6 +33,10 @@ enum fault	 spool_scan_next(struct spool_scan *,
  * files that were not removed. */
 void		 spool_scan_restart(struct spool_scan *);
 
+/* Whether it is a temporary file that was left behind: the process that wrote
+ * it has died, or it would be renamed by now. */
+bool		 spool_scan_is_stale(int dir, const char *name);
+
 /* Removes a file whose hook was imported; sets a file aside (spool.h). True:
  * the file was set aside or is stuck, and that was not yet reported. */
 bool		 spool_scan_remove(struct spool_scan *, const char *name);

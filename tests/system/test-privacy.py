@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import threading
+import time
 
 from database import Snapshot
 from environment import LIMIT, REPLAY, clean_environment
@@ -275,6 +276,20 @@ def erase_from_spool():
     assert MAIL.encode() not in every_byte(w).lower()
     w.start()
     until(lambda: not w.spooled())
+
+
+@tap.test("a temporary file in the spool is erased once it is a dead process's")
+def erase_temporary_files():
+    w = filled()
+    w.stop()
+    for name, age in ("1-1-1.tmp", 700), ("1-1-2.tmp", 0), ("3.txt", 700):
+        path = write_file(os.path.join(w.spool, name), "torn: " + MAIL)
+        os.utime(path, (time.time() - age,) * 2)
+    plan = erase(w, "--erase-person", MAIL)
+    equal(plan.stdout.splitlines()[-1].split(), ["spool", "files", "1"], plan)
+    done = erase(w, "--erase-person", MAIL, "--yes")
+    equal(done.returncode, 0, done)
+    equal(sorted(w.spooled()), ["1-1-2.tmp", "3.txt"])
 
 
 @tap.table("nothing is erased {}", [
