@@ -158,6 +158,11 @@ test_bad_requests() {
 	done
 	get "$hooks" -d x -H 'Transfer-Encoding: gzip'
 	refused 400 'Bad request' 'an unknown encoding is refused'
+	long=$(printf '%010000d' 0)
+	get "$hooks?$long" -d x
+	refused 414 'Bad request' 'a long URI is refused'
+	get "$hooks" -d x -H "X: $long"
+	refused 400 'Bad request' 'a long header is refused'
 	for method in TRACE CONNECT; do
 		get "$hooks" -X "$method"
 		refused 405 'Method not allowed' "$method is refused"
