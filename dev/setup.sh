@@ -21,6 +21,12 @@ die() {
 	exit "${2:-1}"
 }
 
+# What automake calls an unsafe srcdir, once all else is done.
+case $root in
+*[\\\"\#\$\&\'\`[:space:]]*)
+	die "$root: a path with blanks, quotes or the like cannot be built in" ;;
+esac
+
 # A package a line: what it is needed for, its name in Debian, and what shows
 # that it is there: a command, a module of pkg-config, or a file. It may have
 # come by other means than apt.

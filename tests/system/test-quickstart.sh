@@ -117,6 +117,14 @@ time.sleep(60)" &
 	wait "$listener" 2>/dev/null || :
 }
 
+test_blank_in_path() {
+	ln -s tree "$work/a tree"
+	status=0
+	"$work/a tree/quickstart" --once >"$work/out" 2>"$work/err" || status=$?
+	is "$status $(wc -l <"$work/err") $(cat "$work/out")" '1 1 ' \
+	    'a path with a blank is refused at once, in one line'
+}
+
 # Starts one that stays; env: a shell in the background ignores SIGINT.
 stay() {
 	(cd "$work/tree" && exec env --default-signal=INT ./quickstart \
@@ -171,6 +179,7 @@ test_once 'again'
 test_kept "$secret"
 test_configured
 test_port_in_use
+test_blank_in_path
 test_interrupted
 test_killed
 test_worker_dies
