@@ -117,6 +117,9 @@ keyring_log_slip(const char *event, const char *file, const struct secrets *set)
 		    "it: write the secret alone",
 		[SLIP_PLACEHOLDER] = "it is a placeholder: write the one that "
 		    "Sentry shows",
+		[SLIP_NAME] = "another one looks as Sentry's do, this does "
+		    "not: if it is a name, take it out, for here each word "
+		    "is a secret",
 	};
 	const char *name;
 	enum secrets_slip slip = secrets_slip(set, &name);
@@ -191,8 +194,9 @@ keyring_look_at_file(struct keyring *k)
 	keyring_log_unlocked(k, set);
 	if (secrets_bad_line(set) > 0)
 		keyring_log(k, "warning", "secret-file", "this line is not "
-		    "understood: write `secret` or `name secret`, of 8 "
-		    "characters at least", secrets_bad_line(set));
+		    "understood: write `secret` or `name secret`, the name "
+		    "first; a secret has 8 characters at least",
+		    secrets_bad_line(set));
 	if (before > 0 && (secrets_count(set) == 0 ||
 	    secrets_bad_line(set) > 0)) {
 		keyring_log(k, "warning", "secret-file",

@@ -114,16 +114,6 @@ metrics_write_kept(struct text *t)
 	    (double)__atomic_load_n(&kept_us, __ATOMIC_RELAXED) / 1e6);
 }
 
-/* A name that looks like a secret: in the secrets file somebody may have
- * written `secret name` in place of `name secret`. */
-static bool
-metrics_may_be_secret(const char *name)
-{
-	size_t n = strspn(name, "0123456789abcdefABCDEF");
-
-	return n >= 32 && name[n] == '\0';
-}
-
 /* Two of one name, in the environment and in the file, are one here. */
 static void
 metrics_write_secrets(struct text *t, struct keyring *keys)
@@ -143,7 +133,7 @@ metrics_write_secrets(struct text *t, struct keyring *keys)
 			first &= j >= i;
 			last = at > last ? at : last;
 		}
-		if (first && !metrics_may_be_secret(is))
+		if (first)
 			prometheus_labelled(t, name, "secret", is,
 			    (double)last / 1000);
 	}

@@ -9,6 +9,8 @@
 /* What some editors put before UTF-8 (U+FEFF). It is no part of a secret. */
 #define BYTE_ORDER_MARK	"\xef\xbb\xbf"
 
+#define SECRET_DIGITS	32	/* so many hex digits may be a secret */
+
 struct secret {
 	char	name[SECRET_NAME_MAX + 1];
 	char	key[SECRET_MAX];
@@ -16,6 +18,7 @@ struct secret {
 };
 
 struct secrets {
+	enum secrets_form form;
 	size_t		count;
 	unsigned	bad_line;
 	bool		locked;		/* never written to swap */
@@ -33,6 +36,18 @@ is_printable(struct span s)
 	return true;
 }
 
+/* It looks as Sentry's secrets do. */
+static bool
+is_hex(struct span s)
+{
+	size_t n = 0;
+
+	while (n < s.len && ascii_hex_value(s.at[n]) >= 0)
+		n++;
+	return n == s.len && n >= SECRET_DIGITS;
+}
+
+/* A name that may be a secret is not used: names are in logs and metrics. */
 static bool
 secrets_add(struct secrets *set, struct span name, struct span key)
 {
@@ -47,14 +62,15 @@ secrets_add(struct secrets *set, struct span name, struct span key)
 	s = &set->secret[set->count++];
 	memcpy(s->key, key.at, key.len);
 	s->len = key.len;
-	if (name.len > 0)
+	if (name.len > 0 && !is_hex(name))
 		memcpy(s->name, name.at, name.len);
 	else
 		snprintf(s->name, sizeof(s->name), "secret-%zu", set->count);
 	return true;
 }
 
-/* A line of a file: `secret` or `name secret`, and a comment behind it. */
+/* A line of a file: `secret` or `name secret`, and a comment behind it. Of
+ * `secret name` the name would become the key, which can be guessed. */
 static bool
 secrets_add_line(struct secrets *set, struct span line)
 {
@@ -68,6 +84,7 @@ secrets_add_line(struct secrets *set, struct span line)
 	if (second.len == 0)
 		return secrets_add(set, second, first);
 	return span_take_word(&line, ' ').len == 0 &&
+	    (!is_hex(first) || is_hex(second)) &&
 	    secrets_add(set, first, second);
 }
 
@@ -82,6 +99,7 @@ secrets_read(struct span bytes, enum secrets_form form)
 	if (set == NULL)
 		return NULL;
 	sodium_memzero(set, sizeof(*set));
+	set->form = form;
 	if (form == SECRETS_FILE && bytes.len >= mark &&
 	    memcmp(bytes.at, BYTE_ORDER_MARK, mark) == 0)
 		bytes = span_behind(bytes, mark);
@@ -159,6 +177,15 @@ is_assignment(struct span key)
 	    key.len - n > SECRET_MIN;
 }
 
+static bool
+secrets_any_hex(const struct secrets *set)
+{
+	for (size_t i = 0; i < secrets_count(set); i++)
+		if (is_hex(secrets_key(set, i)))
+			return true;
+	return false;
+}
+
 enum secrets_slip
 secrets_slip(const struct secrets *set, const char **name)
 {
@@ -174,6 +201,9 @@ secrets_slip(const struct secrets *set, const char **name)
 			return SLIP_ASSIGNMENT;
 		if (memcmp(key.at, placeholder, sizeof(placeholder) - 1) == 0)
 			return SLIP_PLACEHOLDER;
+		if (set->form == SECRETS_LIST && !is_hex(key) &&
+		    secrets_any_hex(set))
+			return SLIP_NAME;
 	}
 	return SLIP_NONE;
 }

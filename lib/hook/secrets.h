@@ -18,8 +18,8 @@ enum secrets_form {
 	SECRETS_FILE	/* a line each: `secret` or `name secret`; # comments */
 };
 
-/* Reads secrets out of `bytes`. One without a name is called secret-N, after
- * its place. A line (or word of a list) that is no secret is left out, and
+/* Reads secrets out of `bytes`. One without a name, or with a name that looks
+ * like a secret, is called secret-N, after its place. A line (or word of a list) that is no secret is left out, and
  * secrets_bad_line() has the number of the first such line. Bytes without any
  * secret give a valid set of none. NULL without memory. signature_start()
  * comes first, secrets_free() last. */
@@ -42,7 +42,8 @@ enum secrets_slip {
 	SLIP_NONE,
 	SLIP_QUOTES,		/* around it: they would be a part of it */
 	SLIP_ASSIGNMENT,	/* NAME=secret */
-	SLIP_PLACEHOLDER	/* YOUR-CLIENT-SECRET */
+	SLIP_PLACEHOLDER,	/* YOUR-CLIENT-SECRET */
+	SLIP_NAME		/* in a list, which has no names */
 };
 enum secrets_slip secrets_slip(const struct secrets *, const char **name);
 

@@ -202,6 +202,30 @@ def odd_secret_is_warned_of(_name, form, word):
         equal(w.stop(), 0)
 
 
+@tap.test("a name in the environment, which would be a secret, is said")
+def name_in_list_is_warned_of():
+    w = Worker(secret=None, env={
+        "SENTRY_CLIENT_SECRET": f"production {SECRET}"})
+    said = w.log_events("secret-list")
+    equal([(x["level"], x["secret"]) for x in said],
+          [("warning", "secret-1")])
+    assert "name" in said[0]["msg"], said
+    assert SECRET not in w.log(), "the secret is in the log"
+    equal(w.stop(), 0)
+
+
+@tap.test("a secret before its name is said, and neither is used")
+def swapped_secret_is_said():
+    w = Worker(secret=f"{SECRET} production")
+    said = w.log_events("secret-file")
+    equal([(x["level"], x["line"]) for x in said], [("warning", "1")])
+    assert "the name first" in said[0]["msg"], said
+    for key in (SECRET, "production"):
+        equal(w.send(BODY, secret=key).status, 500)
+    assert SECRET not in w.log(), "the secret is in the log"
+    equal(w.stop(), 0)
+
+
 @tap.test("what only looks a little like that is said nothing of")
 def harmless_secret_is_not_warned_of():
     for key in ("abc" + SECRET + "==", "it's-a-secret", "=" + SECRET,

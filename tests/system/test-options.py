@@ -659,6 +659,10 @@ def too_short(path):
     write_file(path, "x\n")
 
 
+def swapped(path):
+    write_file(path, f"{SECRET} production\n")
+
+
 def in_part(path):
     write_file(path, "another-good-secret\nx\n")
 
@@ -673,7 +677,8 @@ def a_fifo(path):
                                                    a_folder),
     ("nothing but comments", only_comments), ("binary", binary),
     ("bytes of chance", chance), ("one byte", too_short),
-    ("good in part", in_part), ("a FIFO", a_fifo)])
+    ("good in part", in_part), ("a FIFO", a_fifo),
+    ("swapped, the secret before its name", swapped)])
 def bad_secrets_keep_last(name, spoil):
     w = Worker(secret="good-secret")
     assert accepts(w, "good-secret")
@@ -681,7 +686,9 @@ def bad_secrets_keep_last(name, spoil):
     end = time.monotonic() + 1.5        # long enough to notice the change
     while time.monotonic() < end:
         assert accepts(w, "good-secret")
+        assert not accepts(w, "production")
         time.sleep(0.05)
+    assert SECRET not in w.log(), "a secret is in the log"
     if os.path.isdir(w.secret_file):
         os.rmdir(w.secret_file)
     elif spoil is a_fifo:

@@ -11,6 +11,7 @@ static const char body_text[] = "{\"action\":\"created\"}";
 #define FOUR "secret-a secret-b secret-c secret-d "
 #define WORDS FOUR FOUR FOUR FOUR
 #define TEN "0123456789"
+#define HEX "0123456789abcdefABCDEF0123456789"
 #define LONG TEN TEN TEN TEN TEN TEN TEN
 #define TWO "98cb8564598c6aba689e8e6d1904fb492e6b0ab3f8475a0d6079f125ad967bb6"
 #define EMPTY "7bb95bbc7e5d951c7e9af9d0f0b917cfe9c35a1b70977e39a11a7e842ece85f7"
@@ -110,6 +111,14 @@ reads(void)
 		    "one of 7 bytes, which is a slip" },
 		{ LONG " abcdefgh\n", SECRETS_FILE, 0, 1, NULL,
 		    "a name of 70 bytes" },
+		{ HEX " production\nnew abcdefgh\n", SECRETS_FILE, 1, 1, "new",
+		    "a secret before its name" },
+		{ "new abcdefgh\n" HEX HEX " x0123456" HEX "\n", SECRETS_FILE,
+		    1, 2, "new", "a secret before a longer name" },
+		{ HEX " " HEX HEX "\n", SECRETS_FILE, 1, 0, "secret-1",
+		    "a name that may be a secret" },
+		{ "0123456789abcdef abcdefgh\n", SECRETS_FILE, 1, 0,
+		    "0123456789abcdef", "a name of 16 hex digits" },
 		{ WORDS WORDS WORDS WORDS "abcdefgh", SECRETS_LIST, 64, 65,
 		    "secret-1", "65 secrets" },
 	};
