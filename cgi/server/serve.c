@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -67,6 +68,20 @@ serve_fill_descriptors(void)
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd > STDERR_FILENO)
 		close(fd);
+}
+
+int
+serve_arguments(int argc)
+{
+	const char *query = getenv("QUERY_STRING");
+	struct listener l;
+	bool words = query != NULL && query[0] != '\0' &&
+	    strchr(query, '=') == NULL;
+
+	if (argc > 1 && words && getenv("GATEWAY_INTERFACE") != NULL &&
+	    !listen_inherited(&l))
+		return 1;
+	return argc;
 }
 
 bool

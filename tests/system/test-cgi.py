@@ -4,6 +4,7 @@ environment and pipe."""
 import os
 import shutil
 import subprocess
+import urllib.parse
 
 from crowd import at_once
 from database import WriteLock, query
@@ -41,12 +42,17 @@ CROWD = 8 if WRAPPER else 30      # valgrind needs a second for each
 class Pipe:
     """One process a request: environment in, answer out."""
 
-    def __init__(self, own=None):
+    def __init__(self, own=None, words=()):
         self.own = OWN if own is None else own
+        self.words = words      # of the query, on the command line
 
     def run(self, values, body=b""):
+        if self.words:
+            values = {**values, "QUERY_STRING": "+".join(
+                urllib.parse.quote(word) for word in self.words)}
         done = subprocess.run(
-            [COMMAND], input=body, capture_output=True, timeout=LIMIT,
+            [COMMAND, *self.words], input=body, capture_output=True,
+            timeout=LIMIT,
             env=clean_environment({**self.own, **values}))
         error = done.stderr.decode("utf-8", "replace")
         assert not MEMORY_ERROR.search(error), error
@@ -190,6 +196,24 @@ def socket_in_environment_is_ignored():
         expect_json(Pipe({**OWN, "SENTRY_WEBHOOKS_SOCKET": place}).post(
             body, signed(body)), 200, RECEIVED)
     assert not os.path.exists(FOLDER + "/others")
+
+
+OTHERS = write_file(os.path.join(FOLDER, "known"), "known-to-strangers\n")
+
+
+# What stands behind `?' becomes arguments where it has no `=' (RFC 3875, 4.4).
+@tap.table("words of a query that are {} change nothing", [
+    ("an erasure", ["--erase-project", "backend", "--yes"]),
+    ("a secret file", ["--secret-file", OTHERS]),
+    ("a secret file, by =", ["--secret-file=" + OTHERS]),
+    ("--version", ["--version"]), ("no options", ["shop"])])
+def query_is_no_options(_name, words):
+    body, via = compact(issue()), Pipe(words=words)
+    expect_json(via.post(body, signed(body)), 200, RECEIVED)
+    equal(via.get().status, 200)
+    expect_error(via.post(body, signed(body, secret="known-to-strangers")),
+                 401, "Invalid signature")
+    equal(kept([body]), 1)
 
 
 @tap.test("with no secret POST is answered 500 and GET 200")

@@ -179,11 +179,11 @@ def cgi(query="", method="GET", db=DB, **more):
     return in_time(lambda: cgi_once(query, method, db, **more))
 
 
-def cgi_once(query="", method="GET", db=DB, **more):
+def cgi_once(query="", method="GET", db=DB, words=(), **more):
     values = params(method, PATH, {"QUERY_STRING": query, **more})
     done = subprocess.run(
-        WRAPPER + [PAGE_PROGRAM], capture_output=True, timeout=LIMIT,
-        stdin=subprocess.DEVNULL, env=clean_environment(
+        WRAPPER + [PAGE_PROGRAM, *words], capture_output=True,
+        timeout=LIMIT, stdin=subprocess.DEVNULL, env=clean_environment(
             {"SENTRY_WEBHOOKS_DB": db, **values}))
     error = done.stderr.decode("utf-8", "replace")
     assert not MEMORY_ERROR.search(error), error
@@ -614,6 +614,13 @@ def many_rows_in_time():
     # A guess by 400 places, of which some 240 hold a row, give or take 6.
     about = int(found[1].replace(",", ""))
     assert abs(about - real) < rows / 8, (about, real)
+
+
+@tap.table("as CGI, words of a query that are {} change nothing", [
+    ("a database", ["--db", "/no/such"], 404), ("--help", ["--help"], 404),
+    ("the style sheet", ["style"], 200)])
+def query_is_no_options(_name, words, status):
+    equal(cgi_once(query="+".join(words), words=words).status, status)
 
 
 @tap.test("a database that is not there, not ours or empty gives 503")
