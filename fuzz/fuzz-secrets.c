@@ -107,11 +107,13 @@ want_file(struct wanted *w, struct span s, enum secrets_form form)
 }
 
 static void
-check_name(const struct secrets *set, size_t i, struct span name)
+check_name(const struct secrets *set, size_t i, struct span name,
+    enum secrets_form form)
 {
 	char number[32];
 
-	snprintf(number, sizeof(number), "secret-%zu", i + 1);
+	snprintf(number, sizeof(number), form == SECRETS_FILE ?
+	    "secret-%zu" : "environment-%zu", i + 1);
 	claim(name.len > 0 && !hex(name) ? span_is(name, secrets_name(set, i)) :
 	    strcmp(secrets_name(set, i), number) == 0);
 }
@@ -190,7 +192,7 @@ check(struct span header, struct span file, enum secrets_form form)
 	claim(secrets_count(set) == w.count);
 	claim(secrets_bad_line(set) == w.bad_line);
 	for (size_t i = 0; i < w.count; i++)
-		check_name(set, i, w.name[i]);
+		check_name(set, i, w.name[i], form);
 	check_signs(set, &w, file);
 	check_guess(set, &w, header, file);
 	secrets_free(set);

@@ -134,14 +134,15 @@ keyring_log_slip(const char *event, const char *file, const struct secrets *set)
 	log_end(&l);
 }
 
-/* A secret that stays in the file keeps the time of its last use. */
+/* A secret that stays in the file keeps the time of its last use, whatever it
+ * is called now: a name may be its place, which changes. */
 static void
 key_set_copy_used(struct key_set *to, const struct key_set *from)
 {
 	for (size_t i = 0; i < secrets_count(to->secrets); i++)
 		for (size_t j = 0; j < secrets_count(from->secrets); j++)
-			if (strcmp(secrets_name(to->secrets, i),
-			    secrets_name(from->secrets, j)) == 0)
+			if (from->used[j] > to->used[i] && secrets_same_key(
+			    to->secrets, i, from->secrets, j))
 				to->used[i] = from->used[j];
 }
 

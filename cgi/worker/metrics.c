@@ -114,7 +114,7 @@ metrics_write_kept(struct text *t)
 	    (double)__atomic_load_n(&kept_us, __ATOMIC_RELAXED) / 1e6);
 }
 
-/* Two of one name, in the environment and in the file, are one here. */
+/* Two of one name are one here. */
 static void
 metrics_write_secrets(struct text *t, struct keyring *keys)
 {

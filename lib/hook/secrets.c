@@ -65,7 +65,8 @@ secrets_add(struct secrets *set, struct span name, struct span key)
 	if (name.len > 0 && !is_hex(name))
 		memcpy(s->name, name.at, name.len);
 	else
-		snprintf(s->name, sizeof(s->name), "secret-%zu", set->count);
+		snprintf(s->name, sizeof(s->name), "%s-%zu", set->form ==
+		    SECRETS_LIST ? "environment" : "secret", set->count);
 	return true;
 }
 
@@ -140,6 +141,16 @@ struct span
 secrets_key(const struct secrets *set, size_t i)
 {
 	return (struct span){ set->secret[i].key, set->secret[i].len };
+}
+
+bool
+secrets_same_key(const struct secrets *a, size_t i, const struct secrets *b,
+    size_t j)
+{
+	struct span k = secrets_key(a, i), other = secrets_key(b, j);
+
+	return k.len == other.len && sodium_memcmp(k.at, other.at,
+	    k.len) == 0;
 }
 
 bool

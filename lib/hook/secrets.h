@@ -14,12 +14,13 @@
 struct secrets;
 
 enum secrets_form {
-	SECRETS_LIST,	/* white space or commas between them */
+	SECRETS_LIST,	/* a variable: white space or commas between them */
 	SECRETS_FILE	/* a line each: `secret` or `name secret`; # comments */
 };
 
 /* Reads secrets out of `bytes`. One without a name, or with a name that looks
- * like a secret, is called secret-N, after its place. A line (or word of a list) that is no secret is left out, and
+ * like a secret, is called after its place: secret-N in a file, environment-N
+ * in a list. A line (or word of a list) that is no secret is left out, and
  * secrets_bad_line() has the number of the first such line. Bytes without any
  * secret give a valid set of none. NULL without memory. signature_start()
  * comes first, secrets_free() last. */
@@ -32,6 +33,10 @@ unsigned	 secrets_bad_line(const struct secrets *);	/* 0: none */
 /* By number, from 0 on; as long as the set. */
 const char	*secrets_name(const struct secrets *, size_t);
 struct span	 secrets_key(const struct secrets *, size_t);
+
+/* Whether two are the same secret, whatever their names. Constant time. */
+bool		 secrets_same_key(const struct secrets *, size_t,
+		    const struct secrets *, size_t);
 
 /* False where the system's limit (RLIMIT_MEMLOCK) lets them go to swap. */
 bool		 secrets_locked(const struct secrets *);

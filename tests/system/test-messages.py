@@ -190,7 +190,7 @@ def odd_secret_is_warned_of(_name, form, word):
     for how, name, more in (
             ("file", "secret-1", {"secret": "# mine\n" + key}),
             ("file", "old-2025", {"secret": "old-2025 " + key}),
-            ("list", "secret-1", {"secret": None, "env": {
+            ("list", "environment-1", {"secret": None, "env": {
                 "SENTRY_CLIENT_SECRET": key}})):
         w = Worker(**more)
         said = w.log_events("secret-" + how)
@@ -208,7 +208,7 @@ def name_in_list_is_warned_of():
         "SENTRY_CLIENT_SECRET": f"production {SECRET}"})
     said = w.log_events("secret-list")
     equal([(x["level"], x["secret"]) for x in said],
-          [("warning", "secret-1")])
+          [("warning", "environment-1")])
     assert "name" in said[0]["msg"], said
     assert SECRET not in w.log(), "the secret is in the log"
     equal(w.stop(), 0)

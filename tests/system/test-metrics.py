@@ -322,6 +322,19 @@ def last_use_of_secret():
     equal(used(worker), {'{secret="new"}': after['{secret="new"}']})
 
 
+@tap.test("a secret that another one is put before keeps its last use")
+def last_use_of_moved_secret():
+    worker = Worker(secret=ONE)
+    post(worker, secret=ONE)
+    before = used(worker)
+    write_file(worker.secret_file, f"{TWO}\n{ONE}\n")
+    equal(used(worker), {'{secret="secret-1"}': 0,
+                         '{secret="secret-2"}': before['{secret="secret-1"}']})
+    write_file(worker.secret_file, f"new {TWO}\nold {ONE}\n")
+    equal(used(worker), {'{secret="new"}': 0,
+                         '{secret="old"}': before['{secret="secret-1"}']})
+
+
 def two_sources(file, variable):
     path = os.path.join(Scratch.new("secret"), "secret")
     return Worker(secret=None, env={
@@ -343,7 +356,7 @@ def odd_secret_names():
     equal(set(used(worker)), {
         r'{secret="a\"b"}', r'{secret="a\\b"}', '{secret="a}b"}',
         r'{secret="gr\\xc3\\xbcn"}', r'{secret="b\\xff\\xfe"}',
-        '{secret="secret-1"}', '{secret="secret-2"}',
+        '{secret="environment-1"}', '{secret="environment-2"}',
         '{secret="secret-6"}'})
     if shutil.which("promtool"):
         equal(promtool("check", "metrics", stdin=text), "")
@@ -351,14 +364,24 @@ def odd_secret_names():
 
 @tap.test("two secrets of one name are one series, of the later use")
 def two_secrets_of_one_name():
-    worker = two_sources(TWO, ONE)
+    worker = Worker(secret=f"same {ONE}\nsame {TWO}")
     for secret in (TWO, ONE):
         before = used(worker)
         post(worker, secret=secret)
         after = used(worker)
-        equal(set(after), {'{secret="secret-1"}'})
+        equal(set(after), {'{secret="same"}'})
         equal(scrape(worker).count("\n" + USED), 1)
         assert after != before
+
+
+@tap.test("a secret of the environment is not called as one of the file")
+def sources_are_told_apart():
+    worker = two_sources(TWO, ONE)
+    names = ['{secret="environment-1"}', '{secret="secret-1"}']
+    equal(sorted(used(worker)), names)
+    post(worker, secret=ONE)
+    after = used(worker)
+    equal([after[name] > 0 for name in names], [True, False])
 
 
 # ---- rules, dashboard ----------------------------------------------------

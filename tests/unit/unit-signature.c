@@ -88,9 +88,10 @@ reads(void)
 	} rows[] = {
 		{ "", SECRETS_LIST, 0, 0, NULL, "an empty list" },
 		{ " ,\t, \n", SECRETS_LIST, 0, 0, NULL, "only separators" },
-		{ "abcdefgh", SECRETS_LIST, 1, 0, "secret-1", "one secret" },
+		{ "abcdefgh", SECRETS_LIST, 1, 0, "environment-1",
+		    "one secret" },
 		{ "abcdefgh, bcdefghi\tcdefghij\ndefghijk", SECRETS_LIST, 4,
-		    0, "secret-1", "a list by commas and white space" },
+		    0, "environment-1", "a list by commas and white space" },
 		{ "", SECRETS_FILE, 0, 0, NULL, "an empty file" },
 		{ "# only this\n\n", SECRETS_FILE, 0, 0, NULL, "comments" },
 		{ "abcdefgh", SECRETS_FILE, 1, 0, "secret-1",
@@ -120,7 +121,7 @@ reads(void)
 		{ "0123456789abcdef abcdefgh\n", SECRETS_FILE, 1, 0,
 		    "0123456789abcdef", "a name of 16 hex digits" },
 		{ WORDS WORDS WORDS WORDS "abcdefgh", SECRETS_LIST, 64, 65,
-		    "secret-1", "65 secrets" },
+		    "environment-1", "65 secrets" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
