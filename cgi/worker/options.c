@@ -104,6 +104,15 @@ static const struct setting settings[] = {
 	{ SET_DRY_RUN, "dry-run", NULL, SETTING_FLAG },
 };
 
+static void
+options_set_mode(struct options *o, enum mode mode)
+{
+	if (o->mode != MODE_SERVE && o->mode != mode)
+		args_usage("--check, --verify, --retry-bad and --reprocess do "
+		    "not go together");
+	o->mode = mode;
+}
+
 /* Sets what goes with --reprocess alone. False: it is none of that. */
 static bool
 options_set_reprocess(struct options *o, int which, const char *name,
@@ -111,7 +120,7 @@ options_set_reprocess(struct options *o, int which, const char *name,
 {
 	switch (which) {
 	case SET_REPROCESS:
-		o->mode = MODE_REPROCESS;
+		options_set_mode(o, MODE_REPROCESS);
 		return true;
 	case SET_SINCE:
 		o->select.since = args_time(name, s);
@@ -185,10 +194,10 @@ options_set(void *arg, int which, const char *name, const char *s)
 		o->observe = s;
 		break;
 	case SET_CHECK:
-		o->mode = MODE_CHECK;
+		options_set_mode(o, MODE_CHECK);
 		break;
 	case SET_VERIFY:
-		o->mode = MODE_VERIFY;
+		options_set_mode(o, MODE_VERIFY);
 		break;
 	case SET_SIGNATURE:
 		o->signature = s;
@@ -206,7 +215,7 @@ options_set(void *arg, int which, const char *name, const char *s)
 		o->yes = true;
 		break;
 	case SET_RETRY_BAD:
-		o->mode = MODE_RETRY_BAD;
+		options_set_mode(o, MODE_RETRY_BAD);
 		break;
 	}
 }

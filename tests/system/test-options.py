@@ -107,6 +107,11 @@ BAD_LINES = [
     ("--observe of a name without an action", ["--observe", "issue"]),
     ("--verify without --signature", ["--verify"]),
     ("--signature without --verify", ["--signature", "0" * 64]),
+    ("--check with --retry-bad", ["--check", "--retry-bad"]),
+    ("--retry-bad with --check", ["--retry-bad", "--check"]),
+    ("--check with --reprocess", ["--check", "--reprocess", "--all"]),
+    ("--check with --verify", ["--check", "--verify", "--signature",
+                               "0" * 64]),
     ("a number with a newline in it", ["--threads", "4\nx"]),
     ("an unknown option with a newline", ["--x\ny"]),
 ]
