@@ -65,6 +65,16 @@ check_missing(const char *what, const char *path)
 	    "not there yet: it will be created");
 }
 
+/* Says nothing of a user who may. */
+static bool
+check_user(const struct options *o)
+{
+	char why[PROCESS_GUARD_WHY];
+
+	return process_guard_root(o->serve.db, o->serve.allow_root, why) ||
+	    check_print(false, "user", "", "%s", why);
+}
+
 static bool
 check_secrets(const struct options *o)
 {
@@ -180,8 +190,9 @@ check_socket(const struct options *o)
 int
 check_command(const struct options *o)
 {
-	bool good = check_secrets(o);
+	bool good = check_user(o);
 
+	good = check_secrets(o) && good;
 	environment_warn_unknown();
 	good = check_database(o) && good;
 	good = check_spool(o) && good;

@@ -357,6 +357,19 @@ def root_is_refused():
     assert "nobody" in said and w.db in said and "--allow-root" in said, said
 
 
+@tap.test("--check says that root is refused, unless --allow-root is there")
+def check_says_that_root_is_refused():
+    need_root()
+    w = foreign_database()
+    argv = ["--check", *w.argv[len(WRAPPER) + 1:]]
+    done = run_program(*argv)
+    equal(done.returncode, 1, done)
+    assert re.search("user +FAILED running as root, .*nobody.*--allow-root",
+                     done.stdout), done
+    done = run_program(*argv, "--allow-root")
+    equal((done.returncode, "FAILED" in done.stdout), (0, False), done)
+
+
 @tap.table("root may, on another user's database, with {}", [
     ("--allow-root", ["--allow-root"], None),
     ("SENTRY_WEBHOOKS_ALLOW_ROOT=1", [],
