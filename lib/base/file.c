@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #define READ_BYTES	16384	/* at a time, onto the stack */
+#define READ_WAIT_MS	2000	/* for the next bytes; FastCGI's is as long */
 
 int
 file_open_regular(int dir, const char *path, int flags, struct stat *st)
@@ -29,11 +30,17 @@ file_open_regular(int dir, const char *path, int flags, struct stat *st)
 ssize_t
 file_read(int fd, char *buf, size_t size)
 {
+	struct pollfd readable = { .fd = fd, .events = POLLIN };
 	size_t got = 0;
 
 	while (got < size) {
 		ssize_t n = read(fd, buf + got, size - got);
 
+		if (n < 0 && errno == EAGAIN) {
+			if (poll(&readable, 1, READ_WAIT_MS) != 0)
+				continue;
+			errno = EAGAIN;
+		}
 		if (n < 0 && errno != EINTR)
 			return -1;
 		if (n == 0)

@@ -14,7 +14,8 @@ int	file_open_regular(int dir, const char *path, int flags,
 	    struct stat *st);
 
 /* Reads until `size` bytes are there, the end comes, or an error. Returns how
- * many there are, -1 with errno set at an error. */
+ * many there are, -1 with errno set at an error. A descriptor that does not
+ * wait is waited for: EAGAIN says that nothing came for two seconds. */
 ssize_t	file_read(int fd, char *buf, size_t size);
 
 /* Appends all that can be read; stops early once the text has more than

@@ -16,7 +16,7 @@ from hooks import PATH, RECEIVED, SECRET, compact, issue, signed
 from http_client import expect_error, expect_json
 from latency import Latency
 from nginx import Nginx
-from process import start_process
+from process import finish_process, start_process
 from scratch import Scratch, write_file
 from tap import Skip, Tap, need_program
 from worker import Worker
@@ -228,6 +228,22 @@ def post_without_secret_is_500():
 def post_without_database_and_spool_is_500():
     none = Pipe({**OWN, "SENTRY_WEBHOOKS_DB": FOLDER + "/no/such/o.db"})
     expect_error(none.post(BODY, signed(BODY)), 500, "Internal server error")
+
+
+@tap.test("a body that comes late, on a descriptor that does not wait, is read")
+def late_body_is_read():
+    body = compact(issue(padding="x" * 300000))
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    process = start_process(
+        [COMMAND], stdin=read, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=clean_environment({**OWN, **post_params(body, signed(body))}))
+    os.close(read)
+    with os.fdopen(write, "wb") as f:
+        f.write(body)
+    expect_json(cgi_answer(process.stdout.read()), 200, RECEIVED)
+    equal(finish_process(process), 0)
 
 
 @tap.test("a reader of the answer that is gone does not lose the hook")

@@ -28,8 +28,10 @@ writer(pid_t *child)
 
 	if (pipe(ends) != 0 || (*child = fork()) < 0)
 		die("writer");
-	if (*child == 0)
+	if (*child == 0) {
+		close(ends[0]);		/* that it ends when the reader does */
 		_exit(!file_write(ends[1], (struct span){ bytes, MUCH }));
+	}
 	close(ends[1]);
 	return ends[0];
 }
@@ -56,6 +58,11 @@ reads_all(void)
 	    memcmp(got, bytes, MUCH) == 0 && ended_well(child, fd),
 	    "what a pipe gives piece by piece is read to its end");
 	fd = writer(&child);
+	ok(fcntl(fd, F_SETFL, O_NONBLOCK) == 0 &&
+	    file_read(fd, got, sizeof(got)) == MUCH &&
+	    memcmp(got, bytes, MUCH) == 0 && ended_well(child, fd),
+	    "so it is from a pipe that does not wait");
+	fd = writer(&child);
 	ok(file_read_text(fd, &t, MUCH) && t.len == MUCH &&
 	    memcmp(t.at, bytes, MUCH) == 0 && ended_well(child, fd),
 	    "so it is into a text");
@@ -67,7 +74,7 @@ stops(void)
 {
 	char few[10];
 	struct text t = { 0 };
-	int fd = open("/dev/zero", O_RDONLY);
+	int fd = open("/dev/zero", O_RDONLY), ends[2];
 
 	ok(file_read(fd, few, sizeof(few)) == sizeof(few),
 	    "no more is read than there is room for");
@@ -78,6 +85,13 @@ stops(void)
 	ok(file_read(fd, few, sizeof(few)) == -1 && errno == EBADF &&
 	    !file_read_text(fd, &t, MUCH) && errno == EBADF,
 	    "an error is told, by its number");
+	if (pipe(ends) != 0)
+		die("pipe");
+	ok(fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0 &&
+	    file_read(ends[0], few, sizeof(few)) == -1 && errno == EAGAIN,
+	    "a pipe that does not wait is not waited for without an end");
+	close(ends[0]);
+	close(ends[1]);
 }
 
 static void
