@@ -34,7 +34,7 @@ bool	person_names_learn(struct person_names *, struct span text);
 
 /* Whether `text` has names in it. If so, appends it to `clean` with [name] in
  * their places. Names are compared as whole words and without regard to case,
- * of letters that UTF-8 writes with one byte or two; any white space equals a
+ * of letters that UTF-8 writes with one byte or two; any ASCII space equals a
  * space, and so does a plus. In a text that a `program` chose, a name of one
  * word is left: it may be a word of the program's. Time grows with the length
  * of the text, times the number of names. */
