@@ -45,7 +45,7 @@ shown(struct span s)
 
 /* At least 32 digits, and nothing else. */
 static bool
-hex(struct span s)
+all_hex(struct span s)
 {
 	for (size_t i = 0; i < s.len; i++)
 		if (memchr("0123456789abcdefABCDEF", s.at[i], 22) == NULL)
@@ -77,7 +77,7 @@ want_line(struct wanted *w, struct span s, unsigned line)
 	n = split((struct span){ s.at, n }, " \t\r", word);
 	if (n == 1)
 		want(w, none, word[0], line);
-	else if (n == 2 && (hex(word[1]) || !hex(word[0])))
+	else if (n == 2 && (all_hex(word[1]) || !all_hex(word[0])))
 		want(w, word[0], word[1], line);
 	else if (n > 1 && w->bad_line == 0)
 		w->bad_line = line;
@@ -114,7 +114,8 @@ check_name(const struct secrets *set, size_t i, struct span name,
 
 	snprintf(number, sizeof(number), form == SECRETS_FILE ?
 	    "secret-%zu" : "environment-%zu", i + 1);
-	claim(name.len > 0 && !hex(name) ? span_is(name, secrets_name(set, i)) :
+	claim(name.len > 0 && !all_hex(name) ?
+	    span_is(name, secrets_name(set, i)) :
 	    strcmp(secrets_name(set, i), number) == 0);
 }
 
