@@ -1,6 +1,7 @@
 """Sockets: ports that are free, sockets to inherit, all that a peer sends."""
 import fcntl
 import os
+import random
 import socket
 import sys
 import termios
@@ -9,9 +10,17 @@ from environment import LIMIT
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that was free a moment ago. It is below those that Linux gives to
+    clients and to whoever asks for any port: a test may use it minutes later."""
+    for _ in range(100):
+        with socket.socket() as s:
+            port = random.randrange(10000, 32768)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
 
 
 def listening_socket(path):

@@ -67,12 +67,10 @@ wait_for() {
 	done
 }
 
-# A port that was free a moment ago.
+# As in sockets.py.
 free_port() {
-	python3 -c 'import socket
-s = socket.socket()
-s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])'
+	PYTHONPATH="$top_srcdir/tests/support" \
+	    python3 -c 'import sockets; print(sockets.free_port())'
 }
 
 # Writes $work/nginx.conf, with the lines of standard input in `http`. nginx
