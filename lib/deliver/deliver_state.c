@@ -8,6 +8,7 @@ enum fault
 deliver_state_open(struct deliver *d)
 {
 	char why[DB_WHY];
+	bool rival;
 	enum fault f;
 
 	if (clock_ms() < d->reopen_at)
@@ -16,7 +17,8 @@ deliver_state_open(struct deliver *d)
 	/* As long as the moved database's log stands beside the file that has
 	 * taken its place, SQLite would take it for that file's log. There may
 	 * be no worker that removes it. */
-	if (d->moved_db != NULL && (f = db_retire(d->moved_db)) == FAULT_BUSY)
+	if (d->moved_db != NULL && (f = db_retire(d->moved_db,
+	    &rival)) == FAULT_BUSY)
 		return f;
 	db_abandon(d->moved_db);
 	d->moved_db = NULL;
@@ -30,11 +32,13 @@ deliver_state_open(struct deliver *d)
 void
 deliver_state_fault(struct deliver *d, enum fault f)
 {
+	bool rival;
+
 	if (f == FAULT_NONE || f == FAULT_BUSY)
 		return;
 	deliver_log_database(&d->log, f, f == FAULT_GONE ?
 	    "the database was moved or replaced" : db_why(d->db));
-	if (f == FAULT_GONE && db_retire(d->db) == FAULT_BUSY)
+	if (f == FAULT_GONE && db_retire(d->db, &rival) == FAULT_BUSY)
 		d->moved_db = d->db;
 	else
 		db_abandon(d->db);

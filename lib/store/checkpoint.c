@@ -64,7 +64,15 @@ checkpoint_move(struct checkpoint *c, const char *path)
 	if (f != FAULT_NONE)
 		return f;
 	(void)db_files_log_bytes(path, &c->written);
+	c->found = pages;
 	c->pages = moved < pages ? pages : 0;
 	c->kept = c->pages;
 	return moved < pages ? FAULT_BUSY : FAULT_NONE;
+}
+
+void
+checkpoint_cut(struct checkpoint *c)
+{
+	(void)sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_TRUNCATE,
+	    NULL, NULL);
 }

@@ -22,6 +22,8 @@ struct checkpoint {
 	int		 pages;		/* in the log after our last commit */
 	int		 kept;		/* in it after the last checkpoint; 0:
 					 * all were moved */
+	int		 found;		/* in it before the last checkpoint,
+					 * moved or not; 0: it was cut */
 	struct timespec	 written;	/* when the log was last written to, as
 					 * of the last checkpoint */
 };
@@ -47,5 +49,9 @@ bool		checkpoint_due(const struct checkpoint *, int most, bool look,
  * by the next one. FAULT_BUSY: a reader needs some of the pages, they stay. */
 enum fault	checkpoint_move(struct checkpoint *, const char *path)
 		    __attribute__((warn_unused_result));
+
+/* Cuts a log of which all pages were moved, so that other connections with the
+ * same log find it empty. Not where a reader needs it. */
+void		checkpoint_cut(struct checkpoint *);
 
 #endif

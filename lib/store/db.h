@@ -112,14 +112,12 @@ enum fault	db_empty_log(struct db *) __attribute__((warn_unused_result));
 
 /* Retires a database of which db_begin() said FAULT_GONE, wherever its files
  * are by now. FAULT_BUSY: as for db_empty_log(); call it again. Else the only
- * call left is db_abandon(). */
-enum fault	db_retire(struct db *) __attribute__((warn_unused_result));
-
-/* Whether both log and index of a database were deleted, and another program
- * has begun a log of its own since. Either that log or ours can go on: the
- * owner's db_retire() sets the other one aside, since ours has hooks that were
- * answered. What was committed to the other one is then not in the database. */
-bool		db_log_is_rival(const struct db *);
+ * call left is db_abandon(). If both log and index were deleted, and another
+ * program has begun a log of its own since, only one of the two logs can go on.
+ * The owner sets the other one aside, and *rival says so: what was committed to
+ * that one is not in the database, but all hooks that were answered are. */
+enum fault	db_retire(struct db *, bool *rival)
+		    __attribute__((warn_unused_result));
 
 /* Empties the log and cuts it, so that no copy of a deleted row is left in it.
  * FAULT_BUSY: as for db_empty_log(). */

@@ -88,12 +88,18 @@ db_files_log_is_shared(const struct db_files *f)
 }
 
 bool
+db_files_log_is_deleted(const struct db_files *f)
+{
+	return is_noted(f, DB_FILE_MAIN) && !is_noted(f, DB_FILE_LOG) &&
+	    !is_noted(f, DB_FILE_INDEX);
+}
+
+bool
 db_files_log_is_rival(const struct db_files *f)
 {
 	struct stat st;
 
-	return is_noted(f, DB_FILE_MAIN) && !is_noted(f, DB_FILE_LOG) &&
-	    !is_noted(f, DB_FILE_INDEX) &&
+	return db_files_log_is_deleted(f) &&
 	    stat(f->path[DB_FILE_LOG], &st) == 0 && st.st_size > 0;
 }
 

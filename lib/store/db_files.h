@@ -44,9 +44,12 @@ void	db_files_set_log_aside(const struct db_files *);
  * It then has read the log, and appends to it. */
 bool	db_files_log_is_shared(const struct db_files *);
 
-/* Whether log and index were both deleted while the database stayed, and
- * another program has begun a log of its own since. It does not know what our
- * log holds: not both of them can be moved into the database. */
+/* Whether log and index were both deleted while the database stayed. */
+bool	db_files_log_is_deleted(const struct db_files *);
+
+/* Whether, moreover, another process has begun a log of its own since. It does
+ * not know what our log holds: not both of them can be moved into the
+ * database. */
 bool	db_files_log_is_rival(const struct db_files *);
 
 /* Sets such a log and its index aside, as NAME-wal.INODE and NAME-shm.INODE. */

@@ -72,32 +72,40 @@ db_checkpoint(struct db *d, bool look)
 	return f == FAULT_BUSY ? FAULT_NONE : f;
 }
 
-bool
-db_log_is_rival(const struct db *d)
+/* Whether what was just moved has to stay, and the rival log has to go. If ours
+ * was empty, another process has retired it before, and the rival is its. */
+static bool
+rival_must_go(const struct db *d)
 {
-	return db_files_log_is_rival(&d->files);
+	return d->mode == DB_OWN && d->checkpoint.found > 0 &&
+	    db_files_log_is_rival(&d->files);
 }
 
 enum fault
-db_retire(struct db *d)
+db_retire(struct db *d, bool *rival)
 {
-	bool rival = db_log_is_rival(d);
 	enum fault f = FAULT_NONE;
 
+	*rival = false;
 	db_files_set_log_aside(&d->files);
-	if (rival && d->mode == DB_OWN)
-		db_files_set_rival_aside(&d->files);
 	/* Another process made a new index for the log and goes on in both.
-	 * Our index does not know what it wrote: the log is left to it. A rival
-	 * log may be the owner's, which then has moved ours already. */
-	if (db_files_log_is_shared(&d->files) ||
-	    (rival && d->mode == DB_WRITE) ||
+	 * Our index does not know what it wrote: the log is left to it. Where
+	 * a rival log stands, the owner decides which of the two goes on. */
+	if (db_files_log_is_shared(&d->files) || (d->mode == DB_WRITE &&
+	    db_files_log_is_rival(&d->files)) ||
 	    (f = db_begin_unchecked(d)) != FAULT_NONE)
 		return f;
 	f = move_log(d);
+	if (f == FAULT_NONE && rival_must_go(d)) {
+		db_files_set_rival_aside(&d->files);
+		*rival = true;
+	}
 	if (f == FAULT_NONE && db_files_remove_log(&d->files) != 0)
 		f = fault_errno(errno);
 	db_rollback(d);
+	/* Who notices later than we that the log was deleted finds it empty. */
+	if (f == FAULT_NONE && db_files_log_is_deleted(&d->files))
+		checkpoint_cut(&d->checkpoint);
 	return f;
 }
 

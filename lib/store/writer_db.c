@@ -148,11 +148,11 @@ writer_db_leave(struct writer *w, enum fault f)
 enum fault
 writer_db_retire(struct writer *w)
 {
-	enum fault f;
+	bool rival;
+	enum fault f = db_retire(w->old, &rival);
 
-	if (db_log_is_rival(w->old))
+	if (rival)
 		writer_report(w, WRITER_RIVAL, FAULT_GONE, "", 0);
-	f = db_retire(w->old);
 	if (f == FAULT_BUSY || f == FAULT_FULL) {
 		if (w->old_since != 0 &&
 		    clock_ms() - w->old_since > RETIRE_SAY_MS) {

@@ -576,4 +576,30 @@ def shell_begins_rival_log(name, delivers):
     site.close()
 
 
+@tap.test("log and index deleted, and the deliverer begins new ones: the "
+          "worker joins it")
+def deliverer_begins_new_log():
+    site, ledger = filled()
+    w = site.worker
+    busy = start_printing(w.db)
+    delivered = "SELECT count(*) FROM outbox WHERE state = 'delivered'"
+    until(lambda: w.value(delivered) == 60)
+    os.kill(busy.pid, signal.SIGSTOP)
+    ledger.post_all(w, 5)
+    os.kill(w.process.pid, signal.SIGSTOP)
+    for suffix in "-wal", "-shm":
+        os.unlink(w.db + suffix)
+    os.kill(busy.pid, signal.SIGCONT)
+    until(lambda: os.path.exists(w.db + "-wal") and
+          w.value(delivered) == 65)
+    os.kill(w.process.pid, signal.SIGCONT)
+    ledger.post_all(w, 5)
+    until(lambda: w.value(delivered) == 70)
+    stop_process(busy)
+    assert "event=log-set-aside" not in w.log(), w.log()[-900:]
+    ledger.name = "log and index deleted, and the deliverer begins new ones"
+    ledger.close_over(w.db)
+    site.close()
+
+
 tap.run(lanes=4)

@@ -200,6 +200,7 @@ static struct db *
 loses(struct db *d, const char *path, const char *what)
 {
 	int64_t rows;
+	bool rival;
 
 	put(d, 5);
 	if (unlink(path) != 0)
@@ -207,7 +208,7 @@ loses(struct db *d, const char *path, const char *what)
 	ok(db_check_files(d) == FAULT_GONE && db_begin(d) == FAULT_GONE,
 	    "%s that was deleted is missed", what);
 	sqlite3_close(shell);
-	ok(db_retire(d) == FAULT_NONE && bytes_of(wal) < 0 &&
+	ok(db_retire(d, &rival) == FAULT_NONE && bytes_of(wal) < 0 &&
 	    bytes_of(shm) < 0, "what was in the log is brought to safety");
 	db_abandon(d);
 	d = own();
@@ -221,16 +222,18 @@ loses(struct db *d, const char *path, const char *what)
 static struct db *
 is_moved(struct db *d)
 {
+	bool rival;
+
 	put(d, 6);
 	hold();
 	put(d, 7);
 	if (rename(shell_path, away) != 0)
 		abort();
-	ok(db_begin(d) == FAULT_GONE && db_retire(d) == FAULT_BUSY,
+	ok(db_begin(d) == FAULT_GONE && db_retire(d, &rival) == FAULT_BUSY,
 	    "a reader keeps the log of a file that was moved");
 	let_go();
 	sqlite3_close(shell);
-	ok(db_retire(d) == FAULT_NONE && bytes_of(wal) < 0,
+	ok(db_retire(d, &rival) == FAULT_NONE && bytes_of(wal) < 0,
 	    "then it follows the file, and nothing of it is left behind");
 	db_abandon(d);
 	ok(ask_in(away, "SELECT count(*) FROM issue_release "
