@@ -45,6 +45,19 @@ parse_ip(struct span s, struct in6_addr *ip)
 	return inet_pton(AF_INET6, copy, ip) == 1;
 }
 
+/* Whether it is meant as an e-mail address, of any script. */
+static bool
+is_address(struct span who)
+{
+	const char *at = who.len == 0 ? NULL : memchr(who.at, '@', who.len);
+
+	for (size_t i = 0; i < who.len; i++)
+		if (span_is_white(who.at[i]))
+			return false;
+	return at != NULL && at != who.at && memchr(at, '.',
+	    who.len - (size_t)(at - who.at)) != NULL;
+}
+
 struct person_search
 person_search_of(struct span who)
 {
@@ -53,7 +66,9 @@ person_search_of(struct span who)
 	size_t from = 0;
 
 	p.kind = pii_find(p.who, &from, &found);
-	if (p.kind != PII_NONE && (found.len != p.who.len ||
+	if (is_address(p.who))
+		p.kind = PII_EMAIL;
+	else if (p.kind != PII_NONE && (found.len != p.who.len ||
 	    (p.kind == PII_IP && !parse_ip(p.who, &p.ip))))
 		p.kind = PII_NONE;
 	return p;
@@ -114,8 +129,10 @@ may_end(struct span t, size_t i)
 {
 	if (i == t.len)
 		return true;
+	if (t.at[i] == '-')
+		return i + 1 == t.len || !is_alnum(t.at[i + 1]);
 	if (t.at[i] != '.' || i + 1 == t.len)
-		return !is_alnum(t.at[i]) && t.at[i] != '-';
+		return !is_alnum(t.at[i]);
 	return !ascii_is_digit(t.at[i + 1]) &&
 	    (t.at[i + 1] < 'a' || t.at[i + 1] > 'z');
 }
@@ -182,8 +199,8 @@ has_words(struct span who)
 	return memchr(who.at, ' ', who.len) != NULL;
 }
 
-/* The length of the name at `i`, of which each space may be several in the
- * text; 0 if it is not there. */
+/* The length of the name at `i`, of which each space may be several, there and
+ * here; 0 if it is not there. */
 static size_t
 name_length(struct span t, size_t i, struct span who)
 {
@@ -195,9 +212,12 @@ name_length(struct span t, size_t i, struct span who)
 		    ascii_lower(t.at[i]) != ascii_lower(who.at[k])))
 			return 0;
 		i++;
-		while (span_is_white(who.at[k]) && i < t.len &&
-		    span_is_white(t.at[i]))
+		if (!span_is_white(who.at[k]))
+			continue;
+		while (i < t.len && span_is_white(t.at[i]))
 			i++;
+		while (k + 1 < who.len && span_is_white(who.at[k + 1]))
+			k++;
 	}
 	return i - from;
 }
@@ -206,7 +226,7 @@ name_length(struct span t, size_t i, struct span who)
 static bool
 holds_name(struct span t, struct span who)
 {
-	for (size_t i = 0; i + who.len <= t.len; i++) {
+	for (size_t i = 0; i < t.len; i++) {
 		size_t n = name_length(t, i, who);
 
 		if (n > 0 && (i == 0 || !is_alnum(t.at[i - 1])) &&
@@ -229,6 +249,8 @@ person_search_in_text(struct person_search *p, struct span text,
 {
 	const char *colon;
 
+	if (p->who.len == 0)
+		return false;
 	if (p->kind != PII_NONE)
 		return holds_address(p, text);
 	if (rule == REDACT_DATA ? has_words(p->who) ||
@@ -258,7 +280,7 @@ person_search_in_bytes(struct person_search *p, struct span body)
 {
 	if (p->kind != PII_NONE)
 		return holds_address(p, body);
-	for (size_t i = 0; i + p->who.len <= body.len; i++)
+	for (size_t i = 0; p->who.len > 0 && i + p->who.len <= body.len; i++)
 		if (pii_same((struct span){ body.at + i, p->who.len }, p->who))
 			return true;
 	return false;

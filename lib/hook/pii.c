@@ -13,23 +13,29 @@ is_letter(char c)
 	return ascii_is_letter(c) || (unsigned char)c >= 0x80;
 }
 
-/* The index of the first byte of the character that ends before `i`. */
-static size_t
-character_before(struct span t, size_t i)
+/* Whether a character of a script without spaces between words begins at `i`,
+ * or a punctuation mark: Thai, Lao, U+2000 to U+9FFF, U+F000 and above. An
+ * address in other letters ends there. */
+static bool
+is_wide_at(struct span t, size_t i)
 {
-	i--;
-	while (i > 0 && ((unsigned char)t.at[i] & 0xc0) == 0x80)
-		i--;
-	return i;
+	unsigned char lead = (unsigned char)t.at[i];
+	unsigned char next = i + 1 < t.len ? (unsigned char)t.at[i + 1] : 0;
+
+	return (lead >= 0xe2 && lead <= 0xe9) || lead >= 0xef ||
+	    (lead == 0xe0 && next >= 0xb8 && next <= 0xbb);
 }
 
-/* Whether this byte begins a character of three bytes or more. Most scripts
- * with such characters have no spaces between words, and punctuation marks are
- * among them: an address in ASCII ends there. */
+/* The same of the character that ends before `i`. */
 static bool
-leads_wide(char c)
+is_wide_before(struct span t, size_t from, size_t i)
 {
-	return (unsigned char)c >= 0xe0;
+	size_t begin = i - 1;
+
+	while (begin > from && i - begin < 4 &&
+	    ((unsigned char)t.at[begin] & 0xc0) == 0x80)
+		begin--;
+	return is_wide_at(t, begin);
 }
 
 static bool
@@ -65,14 +71,18 @@ at_sign_length(struct span t, size_t i)
 static size_t
 mailbox_begin(struct span t, size_t from, size_t i)
 {
-	bool wide = i > from && leads_wide(t.at[character_before(t, i)]);
+	bool wide = i > from && is_wide_before(t, from, i);
 
 	while (i > from) {
 		char c = t.at[i - 1];
 
+		/* A wide part and a dot may be before it. */
 		if (!wide && (unsigned char)c >= 0x80 &&
-		    leads_wide(t.at[character_before(t, i)]))
-			break;
+		    is_wide_before(t, from, i)) {
+			wide = i < t.len && t.at[i] == '.';
+			if (!wide)
+				break;
+		}
 		if (!is_letter(c) && !ascii_is_digit(c) &&
 		    !is_one_of("._%+-~", c) &&
 		    (c != '\'' || i - 1 == from || !is_letter(t.at[i - 2])))
@@ -89,12 +99,18 @@ static size_t
 domain_end(struct span t, size_t i)
 {
 	size_t from = i, dot;
-	bool wide = i < t.len && leads_wide(t.at[i]);
+	bool wide = false;
 
-	while (i < t.len && (wide || !leads_wide(t.at[i])) &&
-	    (is_letter(t.at[i]) || ascii_is_digit(t.at[i]) ||
-	    is_one_of(".-", t.at[i])))
+	while (i < t.len && (is_letter(t.at[i]) || ascii_is_digit(t.at[i]) ||
+	    is_one_of(".-", t.at[i]))) {
+		/* Labels may be wide, the whole of each. */
+		if (!wide && is_wide_at(t, i)) {
+			wide = i == from || t.at[i - 1] == '.';
+			if (!wide)
+				break;
+		}
 		i++;
+	}
 	while (i > from && is_one_of(".-", t.at[i - 1]))
 		i--;
 	for (dot = i; dot > from && t.at[dot - 1] != '.'; dot--)

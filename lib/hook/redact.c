@@ -20,6 +20,7 @@
 #include "hook/signature.h"
 
 #define MARKS_STEP	64	/* objects that get memory at once */
+#define UNREADABLE	"redacted: "	/* begins what is no JSON any more */
 
 struct walk {
 	struct span	 in;
@@ -390,13 +391,21 @@ redact(struct text *out, struct span body)
 	return walk_body(&w);
 }
 
+bool
+redact_is_unreadable(struct span kept)
+{
+	size_t n = sizeof(UNREADABLE) - 1;
+
+	return kept.len > n && memcmp(kept.at, UNREADABLE, n) == 0;
+}
+
 void
 redact_unreadable(struct text *out, struct span body)
 {
 	char hash[SIGNATURE_FINGERPRINT_HEX + 1];
 
 	signature_fingerprint(hash, body);
-	text_str(out, "redacted: ");
+	text_str(out, UNREADABLE);
 	text_int(out, (int64_t)body.len);
 	text_str(out, " bytes that are not JSON, sha256 ");
 	text_str(out, hash);

@@ -57,6 +57,7 @@ int	redact(struct text *, struct span body)
 
 /* What is kept instead of a body that is not JSON: its length and hash. */
 void	redact_unreadable(struct text *, struct span body);
+bool	redact_is_unreadable(struct span kept);
 
 /* Whether `body` names the person `who`. An e-mail or IP address is looked for
  * in every text. Anything else is looked for where a user's id or name stands,

@@ -53,18 +53,6 @@ is_programs_word(struct span name, unsigned depth)
 	    pii_listed(name, words);
 }
 
-/* Whether this member, at this depth, is a release, or one of Sentry's links
- * into itself. Tags may have such names as well. */
-static bool
-is_kept(struct span name, unsigned depth)
-{
-	static const char *const links[] = { "issue_url", "permalink",
-	    "project_url", "web_url", NULL };
-
-	return span_is(name, "release") ||
-	    ((depth == 2 || depth == 3) && pii_listed(name, links));
-}
-
 /* A tag's name without the mark that Sentry puts before those of its own. */
 static struct span
 without_mark(struct span name)
@@ -74,6 +62,18 @@ without_mark(struct span name)
 
 	return name.len > len && memcmp(name.at, mark, len) == 0 ?
 	    span_behind(name, len) : name;
+}
+
+/* Whether this member, at this depth, is a release, or one of Sentry's links
+ * into itself. Tags may have such names as well. */
+static bool
+is_kept(struct span name, unsigned depth)
+{
+	static const char *const links[] = { "issue_url", "permalink",
+	    "project_url", "web_url", NULL };
+
+	return span_is(without_mark(name), "release") ||
+	    ((depth == 2 || depth == 3) && pii_listed(name, links));
 }
 
 /* By the member's own name, where the object around it has no rule of its own
@@ -86,7 +86,7 @@ rule_of_name(struct span name, unsigned depth)
 	static const char *const persons[] = { "evidencedata", "feedback",
 	    "metadata", "userfeedback", "userreport", NULL };
 	char buf[PII_FOLDED];
-	struct span folded = pii_fold(buf, name = without_mark(name));
+	struct span folded = pii_fold(buf, without_mark(name));
 
 	if (is_teams(name, depth) || is_kept(name, depth))
 		return REDACT_KEEP;
@@ -178,7 +178,7 @@ redact_rule_of_member(enum redact_rule around, struct span name, unsigned depth)
 	case REDACT_EVIDENCE:
 		rule = rule_of_name(name, depth);
 		return rule == REDACT_TEXT || rule == REDACT_PROGRAM ||
-		    rule == REDACT_VERSION ? around : rule;
+		    rule == REDACT_VERSION || rule == REDACT_ID ? around : rule;
 	case REDACT_PROGRAM:	/* a project, say */
 		if (span_is(name, "name"))
 			return around;
@@ -281,7 +281,8 @@ redact_rule_of_marked(unsigned marks, enum redact_rule around,
 	part = redact_rule_part(name);
 	if (part == REDACT_PART_NAME && (marks & REDACT_OF_PERSON) != 0)
 		return REDACT_NAME;
-	if (part == REDACT_PART_VALUE && (marks & REDACT_ENTRY_USER) != 0)
+	if (part == REDACT_PART_VALUE && (marks & REDACT_ENTRY) == 0 &&
+	    (marks & REDACT_ENTRY_USER) != 0)
 		return REDACT_USER;
 	if ((marks & REDACT_ENTRY) == 0 || part == REDACT_PART_NAME ||
 	    part == REDACT_PART_KEY || span_is(name, "important"))

@@ -19,7 +19,10 @@ replace_addresses(struct text *clean, struct span text, bool version)
 	struct span what;
 
 	while ((kind = pii_find(text, &from, &what)) != PII_NONE) {
-		if (version && kind == PII_IP)
+		/* Four numbers, not an address of IPv6. */
+		if (version && kind == PII_IP &&
+		    memchr(what.at, '.', what.len) != NULL &&
+		    memchr(what.at, ':', what.len) == NULL)
 			continue;
 		text_add(clean, text.at + done,
 		    (size_t)(what.at - text.at) - done);

@@ -60,6 +60,12 @@ addresses(void)
 		{ "\xe2\x80\x9c" "a@b.io\xe2\x80\x94ok",
 		    "\xe2\x80\x9c[email]\xe2\x80\x94ok",
 		    "one between a quote and a dash" },
+		{ "ann@example.\xe4\xb8\xad\xe5\x9b\xbd ann@vi\xe1\xbb\x87t.vn",
+		    "[email] [email]", "one in part of other letters" },
+		{ "nguy\xe1\xbb\x85n.v\xc4\x83n.a@b.vn", "[email]",
+		    "one in Vietnamese" },
+		{ "x \xe7\x94\xa8.a@b.io", "x [email]",
+		    "one that is wide before a dot" },
 		{ "\xe9\x94\x99@\xe8\xaf\xaf.\xe8\xaf\xaf", "[email]",
 		    "one in a script of wide characters" },
 		{ "ip:2001:db8::1.", "ip:[ip].", "IPv6 behind a colon" },
@@ -150,6 +156,16 @@ kept_places(void)
 		    "{\"version\":\"a@10.1.2.3\",\"t\":[[\"sentry:release\","
 		    "\"1.2.3.4\"],[\"app_version\",\"1.2.3.4 [email]\"]]}",
 		    "versions of four numbers stay" },
+		{ "{\"version\":\"2001:db8::1\",\"evidenceDisplay\":[{"
+		    "\"user_id\":{\"name\":\"Ann Lee\"}}],\"data\":{"
+		    "\"sentry:permalink\":\"a@b.io\"}}", "{\"version\":"
+		    "\"[ip]\",\"evidenceDisplay\":[{\"user_id\":{\"name\":"
+		    "null}}],\"data\":{\"sentry:permalink\":\"[email]\"}}",
+		    "what looks like a version, an id or a link does not" },
+		{ "{\"t\":[{\"name\":\"email\",\"key\":\"user\",\"value\":"
+		    "\"id:Ann Lee\"}]}", "{\"t\":[{\"name\":\"email\","
+		    "\"key\":\"user\",\"value\":null}]}",
+		    "an entry of two names" },
 		{ "{\"t\":[{\"key\":\"user\",\"value\":\"username:b\"},"
 		    "{\"key\":\"user\",\"value\":\"id:7\"},[\"sentry:user\","
 		    "\"email:b\"]]}", "{\"t\":[{\"key\":\"user\",\"value\":"
@@ -490,6 +506,8 @@ naming_places(void)
 		    "}]}", "ada holm", 1 },
 		{ "{\"user\":{\"name\":\" Ada  Holm (admin)\"}}", "Ada Holm",
 		    1 },
+		{ "{\"user\":{\"name\":\"Ada Holm\"}}", "Ada  Holm", 1 },
+		{ "{\"user\":\"\"}", " ", 0 },
 		{ "{\"user\":{\"name\":\"Adas Holm\"}}", "Ada Holm", 0 },
 		{ "{\"user\":{\"name\":\"Ada Holms\"}}", "Ada Holm", 0 },
 		{ "{\"user\":{\"name\":\" Ada\"}}", "Ada", 1 },
@@ -520,6 +538,9 @@ naming_addresses(void)
 		{ "ann@b.io.Please", "ann@b.io", 1 },
 		{ "(ann@b.io.)", "ann@b.io", 1 },
 		{ "jo.ann@b.io", "ann@b.io", 0 },
+		{ "x ann@b.io- y", "ann@b.io", 1 },
+		{ "x ann@b.\xe4\xb8\xad\xe5\x9b\xbd y",
+		    "ann@b.\xe4\xb8\xad\xe5\x9b\xbd", 1 },
 		{ "joann@b.io", "ann@b.io", 0 },
 		{ "ann@b.io.uk", "ann@b.io", 0 },
 		{ "ann@b.ion", "ann@b.io", 0 },
