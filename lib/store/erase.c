@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/ascii.h"
 #include "hook/observation.h"
 #include "hook/pii.h"
 #include "hook/redact.h"
@@ -25,6 +26,7 @@
 
 #define BATCH_ROWS	32	/* hooks looked at, and erased, at once */
 #define LOCK_WAIT_S	7	/* while another process has the lock */
+#define NUMBER_DIGITS	6	/* of a number that is looked for in bytes */
 #define ISSUE_ID_SIZE	64	/* bytes with the NUL; Sentry's have 20 */
 
 enum statement {
@@ -154,16 +156,60 @@ body_lists_project(struct span body, const struct erase_target *target)
 	return found;
 }
 
-/* Whether a body that cannot be read has one of the project's names in it: 1,
- * 0, or -1 without memory. */
-static int
+static bool
+is_word_at(struct span s, size_t i)
+{
+	return i < s.len && (ascii_is_name(s.at[i]) || s.at[i] == '-');
+}
+
+/* Whether the bytes that end before `i` are the name of a member: a quote and a
+ * colon follow. */
+static bool
+is_member(struct span s, size_t i)
+{
+	if (i == s.len || s.at[i] != '"')
+		return false;
+	for (i++; i < s.len && span_is_white(s.at[i]); i++)
+		;
+	return i < s.len && s.at[i] == ':';
+}
+
+/* Whether the name is a word of the body. A short number may be anything. */
+static bool
+bytes_name(struct span body, struct span name)
+{
+	size_t digits = 0;
+
+	while (digits < name.len && ascii_is_digit(name.at[digits]))
+		digits++;
+	if (name.len == 0 || (digits == name.len && digits < NUMBER_DIGITS))
+		return false;
+	for (size_t i = 0; i + name.len <= body.len; i++)
+		if (pii_same((struct span){ body.at + i, name.len }, name) &&
+		    (i == 0 || !is_word_at(body, i - 1)) &&
+		    !is_word_at(body, i + name.len) &&
+		    !is_member(body, i + name.len))
+			return true;
+	return false;
+}
+
+/* Whether a body that cannot be read names the project. Nothing is looked for
+ * in what --redact has left of one, nor in the head of a spool file. */
+static bool
 bytes_name_project(struct span body, const struct erase_target *target)
 {
 	struct span others = text_view(&target->others);
-	int found = redact_mentions(body, target->project);
+	const char *head;
+	bool found;
 
-	while (found == 0 && others.len > 0)
-		found = redact_mentions(body, next_name(&others));
+	if (redact_is_unreadable(body))
+		return false;
+	head = body.len > 0 ? memmem(body.at, body.len, "\n\n", 2) : NULL;
+	if (head != NULL)
+		body = span_behind(body, (size_t)(head + 2 - body.at));
+	found = bytes_name(body, target->project);
+	while (!found && others.len > 0)
+		found = bytes_name(body, next_name(&others));
 	return found;
 }
 
@@ -192,7 +238,7 @@ belongs_to_project(struct db *d, const struct hook *hook,
 	struct observation o;
 	struct span project, slug, issue;
 	enum fault f = FAULT_MEMORY;
-	int found;
+	bool found;
 
 	if (observation_make(&o, hook, span_of("")) == 0) {
 		project = observation_get(&o, OBSERVED_PROJECT_ID);
@@ -204,10 +250,9 @@ belongs_to_project(struct db *d, const struct hook *hook,
 		    bytes_name_project(hook->body, target) :
 		    is_project(project, slug, target) ||
 		    body_lists_project(hook->body, target);
-		m->belongs = found > 0 ? BELONGS : BELONGS_NOT;
-		f = found < 0 ? FAULT_MEMORY : FAULT_NONE;
-		if (found == 0 && issue.len > 0 &&
-		    project.len + slug.len == 0)
+		m->belongs = found ? BELONGS : BELONGS_NOT;
+		f = FAULT_NONE;
+		if (!found && issue.len > 0 && project.len + slug.len == 0)
 			f = issue_belongs(d, target, m);
 	}
 	observation_release(&o);

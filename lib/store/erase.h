@@ -37,7 +37,8 @@ enum fault	erase_open(struct db **, const char *path, char why[DB_WHY])
  * numbers of a slug, the slugs of a number. A hook is the project's if it has
  * the name that was given; if its number is among the others, or its slug
  * where it has no number; if it names no project but an issue whose rows do; or
- * if it cannot be read, and one of the names is anywhere in it. */
+ * if it cannot be read, and one of the names is a word of it (a number only if
+ * it has six digits). */
 enum fault	erase_find_names(struct db *, struct erase_target *)
 		    __attribute__((warn_unused_result));
 

@@ -400,6 +400,48 @@ def erase_project_by_one_name(_name, which, kept):
           [x for x in (1, 2, 3) if x != kept])
 
 
+UNREADABLE = [                  # shop has the number 2
+    (b'{"torn":{"slug":"shop","id', "shop", True),
+    (b'{"torn":"/projects/acme/SHOP/', "shop", True),
+    (b'{"torn":"b\xffd","p":{"slug" : "shop"}}', "shop", True),
+    (b'["shop","torn"]', "shop", True),
+    (b'{"torn":{"slug":"shops"},"x":"e-shop"', "shop", False),
+    (b'{"torn":{"id":"12","project":{"id":"2","slug":"bank"}', "shop", False),
+    (b'{"torn":{"project":2', "2", False),
+    (b'{"torn":{"project":450987,"shop":1', "450987", True),
+    (b'{"torn":{"project":1450987', "450987", False),
+    (b'{"torn":{"shop" :1}', "shop", False),
+]
+
+
+@tap.table("of bodies that cannot be read --erase-project takes those with the "
+           "name as a word: {}", UNREADABLE)
+def erase_unreadable(body, which, meant):
+    w = Worker()
+    take_all(w, [(compact(issue(project="2", slug="shop")), "issue"),
+                 (body, "issue")])
+    done = erase(w, "--erase-project", which, "--yes")
+    assert done.returncode in (0, 1), done      # 1: there is none
+    equal(body in stored(w), not meant)
+
+
+@tap.test("what --redact has left of such a body names no project")
+def erase_redacted_unreadable():
+    w = Worker("--redact")
+    equal(w.send(b'{"torn":"shop"').status, 400)
+    for which in ("bytes", "shop", "sha256"):
+        equal(erase(w, "--erase-project", which, "--yes").returncode, 1)
+    equal(w.hook_count(), 1)
+
+
+@tap.test("a person or project of blanks alone is refused")
+def erase_of_blanks():
+    w = filled()
+    for option in ("--erase-person", "--erase-project"):
+        equal(erase(w, option, " \t", "--yes").returncode, 64)
+    equal(w.hook_count(), 7)
+
+
 @tap.table("of two projects with one slug --erase-project takes {}", [
     ("both by the slug", "shop", set()),
     ("one by its number, and what names no number", "77", {1, 2})])
