@@ -61,7 +61,7 @@ main(int argc, char *argv[])
 	int status;
 
 	serve_fill_descriptors();
-	main_read_options(&o, serve_arguments(argc), argv);
+	main_read_options(&o, serve_arguments(argc, argv), argv);
 	umask(0027);
 	process_guard_cores();
 	h = page_handler(o.db);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/args.h"
+#include "base/ascii.h"
 #include "base/environment.h"
 #include "base/log.h"
 #include "base/process_guard.h"
@@ -70,18 +71,56 @@ serve_fill_descriptors(void)
 		close(fd);
 }
 
-int
-serve_arguments(int argc)
+/* The byte of a query at *q, which moves behind it. */
+static char
+serve_decode(const char **q)
 {
-	const char *query = getenv("QUERY_STRING");
-	struct listener l;
-	bool words = query != NULL && query[0] != '\0' &&
-	    strchr(query, '=') == NULL;
+	const char *s = *q;
+	int high = s[0] == '%' ? ascii_hex_value(s[1]) : -1;
+	int low = high >= 0 ? ascii_hex_value(s[2]) : -1;
 
-	if (argc > 1 && words && getenv("GATEWAY_INTERFACE") != NULL &&
-	    !listen_inherited(&l))
-		return 1;
-	return argc;
+	*q += low >= 0 ? 3 : 1;
+	return low >= 0 ? (char)(high << 4 | low) : *s;
+}
+
+/* Whether an argument is the query's word at *q, which moves behind that. A
+ * server may put backslashes into it. */
+static bool
+serve_is_word(const char *argument, const char **q)
+{
+	bool same = true;
+
+	while (**q != '\0' && **q != '+') {
+		char c = serve_decode(q);
+
+		argument += same && *argument == '\\' && c != '\\';
+		same = same && *argument != '\0' && *argument++ == c;
+	}
+	*q += **q == '+';
+	return same && *argument == '\0';
+}
+
+int
+serve_arguments(int argc, char *const argv[])
+{
+	const char *query = getenv("QUERY_STRING"), *q = query;
+	struct listener l;
+	bool same = true, dash = false;
+	int words = 0, i;
+
+	if (argc < 2 || query == NULL || query[0] == '\0' ||
+	    strchr(query, '=') != NULL || getenv("GATEWAY_INTERFACE") == NULL ||
+	    listen_inherited(&l))
+		return argc;
+	for (words = 1; *q != '\0'; q++)
+		words += *q == '+';
+	for (i = argc - words, q = query; *q != '\0'; i++) {
+		const char *first = q;
+
+		dash |= serve_decode(&first) == '-';
+		same &= serve_is_word(i > 0 && i < argc ? argv[i] : "", &q);
+	}
+	return same && words < argc ? argc - words : dash ? 1 : argc;
 }
 
 bool

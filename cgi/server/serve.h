@@ -38,11 +38,11 @@ void	serve_set(struct serve_options *, int id, const char *name,
  * file that is opened later becomes standard error. Before anything else. */
 void	serve_fill_descriptors(void);
 
-/* How many of the `argc` arguments are the program's: its name alone in a CGI
- * program that was started for a request with a query without `='. A web server
- * may give it the query's words as arguments (RFC 3875, 4.4), and a stranger
- * has written those. */
-int	serve_arguments(int argc);
+/* How many of the arguments are the program's own. A web server may give a CGI
+ * program the words of a query without `=' as arguments (RFC 3875, 4.4), and a
+ * stranger has written those: the last ones are left out if they are such
+ * words, and all if they are not, but a word would be an option. */
+int	serve_arguments(int argc, char *const argv[]);
 
 /* Whether this process was started as a CGI program: the environment says so,
  * and fd 0 is no socket that listens (nor any socket, where the options name

@@ -257,7 +257,7 @@ main(int argc, char *argv[])
 	heap_tune();
 	serve_fill_descriptors();
 	metrics_start(clock_wall_ms());
-	options_read(&o, serve_arguments(argc), argv);
+	options_read(&o, serve_arguments(argc, argv), argv);
 	if (signature_start() != 0) {
 		args_error("libsodium: it cannot start");
 		return 1;

@@ -42,16 +42,17 @@ CROWD = 8 if WRAPPER else 30      # valgrind needs a second for each
 class Pipe:
     """One process a request: environment in, answer out."""
 
-    def __init__(self, own=None, words=()):
+    def __init__(self, own=None, words=(), options=()):
         self.own = OWN if own is None else own
-        self.words = words      # of the query, on the command line
+        self.words = words      # of the query
+        self.options = options  # and, before those, a wrapper's
 
     def run(self, values, body=b""):
         if self.words:
             values = {**values, "QUERY_STRING": "+".join(
                 urllib.parse.quote(word) for word in self.words)}
         done = subprocess.run(
-            [COMMAND, *self.words], input=body, capture_output=True,
+            [COMMAND, *self.options, *self.words], input=body, capture_output=True,
             timeout=LIMIT,
             env=clean_environment({**self.own, **values}))
         error = done.stderr.decode("utf-8", "replace")
@@ -213,6 +214,21 @@ def query_is_no_options(_name, words):
     equal(via.get().status, 200)
     expect_error(via.post(body, signed(body, secret="known-to-strangers")),
                  401, "Invalid signature")
+    equal(kept([body]), 1)
+
+
+@tap.table("a wrapper's options stay {}", [
+    ("beside words of a query", ["--erase-project", "backend", "--yes"], None),
+    ("without them", [], "team"), ("without them, with a dash", [], "a-b")])
+def wrapper_keeps_options(_name, words, query):
+    own = {"SENTRY_CLIENT_SECRET_FILE": OTHERS,
+           "SENTRY_WEBHOOKS_COMMIT_WAIT": "60000"}
+    via = Pipe(own, words, ["--secret-file", SECRET_FILE, "--db", DB])
+    body = compact(issue())
+    values = post_params(body, signed(body))
+    if query is not None:
+        values["QUERY_STRING"] = query
+    expect_json(via.run(values, body), 200, RECEIVED)
     equal(kept([body]), 1)
 
 
