@@ -70,9 +70,9 @@ checkpoint_move(struct checkpoint *c, const char *path)
 	return moved < pages ? FAULT_BUSY : FAULT_NONE;
 }
 
-void
+enum fault
 checkpoint_cut(struct checkpoint *c)
 {
-	(void)sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_TRUNCATE,
-	    NULL, NULL);
+	return sql_fault(sqlite3_wal_checkpoint_v2(c->db, NULL,
+	    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL));
 }

@@ -50,8 +50,9 @@ bool		checkpoint_due(const struct checkpoint *, int most, bool look,
 enum fault	checkpoint_move(struct checkpoint *, const char *path)
 		    __attribute__((warn_unused_result));
 
-/* Cuts a log of which all pages were moved, so that other connections with the
- * same log find it empty. Not where a reader needs it. */
-void		checkpoint_cut(struct checkpoint *);
+/* Moves what is left in the log and cuts it, so that other connections with the
+ * same log find it empty. FAULT_BUSY: a reader needs it. */
+enum fault	checkpoint_cut(struct checkpoint *)
+		    __attribute__((warn_unused_result));
 
 #endif

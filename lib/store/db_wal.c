@@ -103,9 +103,11 @@ db_retire(struct db *d, bool *rival)
 	if (f == FAULT_NONE && db_files_remove_log(&d->files) != 0)
 		f = fault_errno(errno);
 	db_rollback(d);
-	/* Who notices later than we that the log was deleted finds it empty. */
-	if (f == FAULT_NONE && db_files_log_is_deleted(&d->files))
-		checkpoint_cut(&d->checkpoint);
+	/* An owner that notices later than we that its log was deleted finds
+	 * it empty, and not a stranger's beside it. */
+	if (f == FAULT_NONE && d->mode == DB_WRITE &&
+	    db_files_log_is_deleted(&d->files))
+		f = checkpoint_cut(&d->checkpoint);
 	return f;
 }
 
