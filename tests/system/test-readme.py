@@ -726,6 +726,8 @@ def make_tree():
     except subprocess.CalledProcessError as error:
         raise Skip("no layer over this system") from error
     clone = os.path.join(root, "root/sentry-webhooks")
+    # In the layer, not below: a clone may be just there, this one even.
+    shutil.rmtree(clone, ignore_errors=True)
     shutil.copytree(SRC, clone, ignore=lambda folder, names: [
         x for x in names if x in (".git", "autom4te.cache", "configure")
         or os.path.join(folder, x) == BUILD
