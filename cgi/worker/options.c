@@ -220,12 +220,6 @@ options_set(void *arg, int which, const char *name, const char *s)
 	}
 }
 
-static bool
-options_is_blank(const char *s)
-{
-	return s[strspn(s, " \t\r\n")] == '\0';
-}
-
 /* Refuses options that do not go together, and sets the mode of erasing. */
 static void
 options_combine(struct options *o)
@@ -239,8 +233,8 @@ options_combine(struct options *o)
 	if (erase && (o->mode != MODE_SERVE ||
 	    (o->person != NULL && o->project != NULL)))
 		args_usage("--erase-person and --erase-project go alone");
-	if (erase && options_is_blank(o->person != NULL ? o->person :
-	    o->project))
+	if (erase && span_trimmed(span_of(o->person != NULL ? o->person :
+	    o->project)).len == 0)
 		args_usage("--erase-person and --erase-project want somebody's "
 		    "or something's name, not blanks");
 	if (erase)

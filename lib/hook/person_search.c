@@ -8,16 +8,6 @@
 #define DISTINCT_BYTES	16	/* so long a word is no one else's */
 #define DECODE_TIMES	2	/* a URL within a URL */
 
-static struct span
-trim(struct span s)
-{
-	while (s.len > 0 && span_is_white(s.at[0]))
-		s = span_behind(s, 1);
-	while (s.len > 0 && span_is_white(s.at[s.len - 1]))
-		s.len--;
-	return s;
-}
-
 /* ---- addresses ---- */
 
 /* Reads an IP address; IPv4 as IPv6 has it (::ffff:1.2.3.4), so that both are
@@ -61,7 +51,7 @@ is_address(struct span who)
 struct person_search
 person_search_of(struct span who)
 {
-	struct person_search p = { .who = trim(who) };
+	struct person_search p = { .who = span_trimmed(who) };
 	struct span found;
 	size_t from = 0;
 
@@ -239,7 +229,7 @@ holds_name(struct span t, struct span who)
 static bool
 is_person(struct span text, struct span who)
 {
-	text = trim(text);
+	text = span_trimmed(text);
 	return pii_same(text, who) || (has_words(who) && holds_name(text, who));
 }
 

@@ -33,12 +33,12 @@
  * The team's own names stay: the hook's `actor`, `data.assignee`, an issue's
  * `assignedTo` and `statusDetails`. So do `release` and the links into Sentry
  * (`permalink`, `web_url`, `issue_url`, `project_url`) of `data` and of the
- * objects in it. Rule 7 does not change
- * this: nobody can tell whether a member of the team and a user with the same
- * name are one person, and a hook without its actor is worth little. Feedback
- * that a member of the team gives is redacted as any other. An occurrence's
- * `assignee` is "user:12", and needs no rule. Any other name within a free
- * text, an exception's message say, cannot be told from other words.
+ * objects in it. Rule 7 does not change this: nobody can tell whether a member
+ * of the team and a user with the same name are one person, and a hook without
+ * its actor is worth little. Feedback that a member of the team gives is
+ * redacted as any other. An occurrence's `assignee` is "user:12", and needs no
+ * rule. Any other name within a free text, an exception's message say, cannot
+ * be told from other words.
  *
  * Everything else is kept to the byte: order, numbers, white space. */
 #ifndef REDACT_H
