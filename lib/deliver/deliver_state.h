@@ -20,6 +20,7 @@ struct deliver {
 	struct db		*db;		/* NULL after a fault */
 	struct db		*moved_db;	/* its file was moved away; its
 						 * log is not empty yet */
+	bool			 retired;	/* db_renew() is due */
 	int64_t			 reopen_at;
 	int64_t			 wall_offset;	/* wall clock at the start, less
 						 * the monotonic one */

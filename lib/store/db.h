@@ -119,6 +119,12 @@ enum fault	db_empty_log(struct db *) __attribute__((warn_unused_result));
 enum fault	db_retire(struct db *, bool *rival)
 		    __attribute__((warn_unused_result));
 
+/* Commits a page that changes nothing, so that all other connections forget the
+ * pages that they have in memory. For the database that is opened after one was
+ * retired: if only its log was deleted, it is the same one, and who has opened
+ * it since does not know that the old log was moved into it. */
+enum fault	db_renew(struct db *) __attribute__((warn_unused_result));
+
 /* Empties the log and cuts it, so that no copy of a deleted row is left in it.
  * FAULT_BUSY: as for db_empty_log(). */
 enum fault	db_wipe_log(struct db *) __attribute__((warn_unused_result));

@@ -6,10 +6,11 @@
  *   db_empty_log()	moves all of them, now
  *   db_retire()	moves them into a database that was renamed or deleted,
  *			then removes the log from beside the new one
+ *   db_renew()		appends one page, so that others read anew
  *   db_wipe_log()	moves all of them and cuts the log: no copy of deleted
  *			rows is left in it
  *
- * Each of them holds the write lock while pages move, so nobody can commit. */
+ * All hold the write lock while pages move, so nobody can commit. */
 #include "store/db_private.h"
 
 #include <errno.h>
@@ -112,19 +113,30 @@ db_retire(struct db *d, bool *rival)
 }
 
 enum fault
+db_renew(struct db *d)
+{
+	char sql[48];
+	enum fault f = db_begin(d);
+
+	if (f != FAULT_NONE)
+		return f;
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d",
+	    MIGRATE_VERSION);
+	return db_end(d, sql_run(d->db, sql));
+}
+
+enum fault
 db_wipe_log(struct db *d)
 {
-	char sql[96];
 	enum fault f = db_empty_log(d);
 
-	if (f != FAULT_NONE || (f = db_begin(d)) != FAULT_NONE)
-		return f;
-	/* This commit writes one page to the beginning of the log. With a
+	/* The next commit writes one page to the beginning of the log. With a
 	 * limit of 0 bytes SQLite then cuts off everything behind it. */
-	snprintf(sql, sizeof(sql), "PRAGMA journal_size_limit = 0; "
-	    "PRAGMA user_version = %d", MIGRATE_VERSION);
-	f = db_end(d, sql_run(d->db, sql));
-	return f == FAULT_NONE && d->checkpoint.pages > 1 ? FAULT_BUSY : f;
+	if (f != FAULT_NONE ||
+	    (f = sql_run(d->db, "PRAGMA journal_size_limit = 0")) != FAULT_NONE
+	    || (f = db_renew(d)) != FAULT_NONE)
+		return f;
+	return d->checkpoint.pages > 1 ? FAULT_BUSY : f;
 }
 
 int64_t

@@ -31,6 +31,19 @@ keep_alive(void *w)
 	return 0;
 }
 
+static enum fault
+look_through(struct writer *w)
+{
+	enum fault f = db_renew(w->db);
+
+	if (f != FAULT_NONE && f != FAULT_BUSY)
+		return f;
+	db_interrupt(w->db, keep_alive, w);
+	f = db_check_integrity(w->db);
+	db_interrupt(w->db, NULL, NULL);
+	return f;
+}
+
 /* Makes sure that the database can be relied on. After a failed sync some pages
  * of the log may be in memory only, even if the next sync succeeds (Linux marks
  * them as clean): all of them move into the database before any hook is written
@@ -45,11 +58,8 @@ make_reliable(struct writer *w, char why[DB_WHY])
 		    "the log cannot be emptied");
 		return f;
 	}
-	if ((f == FAULT_NONE || f == FAULT_BUSY) && w->suspect) {
-		db_interrupt(w->db, keep_alive, w);
-		f = db_check_integrity(w->db);
-		db_interrupt(w->db, NULL, NULL);
-	}
+	if ((f == FAULT_NONE || f == FAULT_BUSY) && w->suspect)
+		f = look_through(w);
 	if (f == FAULT_BUSY)
 		f = FAULT_NONE;
 	snprintf(why, DB_WHY, "%s", f == FAULT_CORRUPT ? "it is damaged: move "

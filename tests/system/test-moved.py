@@ -2,6 +2,7 @@
 """A database that is not what it was: moved, replaced, cut, overwritten,
 without its log, behind a link, while hooks come in and others are
 connected."""
+import contextlib
 import os
 import shutil
 import signal
@@ -343,6 +344,26 @@ def filled():
     return site, ledger
 
 
+def delivered_count(w):
+    return w.value("SELECT count(*) FROM outbox WHERE state = 'delivered'")
+
+
+@contextlib.contextmanager
+def all_stopped(*processes):
+    """What happens meanwhile, they notice later."""
+    pids = [p.pid for p in processes if p is not None]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    yield
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+
+
+def delete_log(w):
+    for suffix in "-wal", "-shm":
+        os.unlink(w.db + suffix)
+
+
 def start_anew(w):
     """Renames the database and its log, as a person would."""
     for suffix in "", "-wal", "-shm":
@@ -552,26 +573,54 @@ def shell_begins_rival_log(name, delivers):
     site, ledger = filled()
     w = site.worker
     busy = start_printing(w.db) if delivers else None
-    until(lambda: not delivers or w.value(
-        "SELECT count(*) FROM outbox WHERE state = 'delivered'") == 60)
+    until(lambda: not delivers or delivered_count(w) == 60)
     ledger.post_all(w, 5)               # only the log has these
-    os.kill(w.process.pid, signal.SIGSTOP)
-    for suffix in "-wal", "-shm":
-        os.unlink(w.db + suffix)
-    shell = open_db(w.db, write=True)
-    # Overflow pages: numbers of pages that the old log has as well.
-    shell.execute("UPDATE outbox SET last_error = hex(zeroblob(9000))")
-    os.kill(w.process.pid, signal.SIGCONT)
+    with all_stopped(w.process, busy):
+        delete_log(w)
+        shell = open_db(w.db, write=True)
+        # Overflow pages: numbers of pages that the old log has as well.
+        shell.execute("UPDATE outbox SET last_error = hex(zeroblob(9000))")
     ledger.post_all(w, 5)
     until(lambda: w.log_count("event=log-set-aside"), w.log()[-900:])
     until(lambda: w.spool_is_empty() and w.ready().status == 200)
     ledger.post_all(w, 5)
     shell.close()
     if delivers:
-        until(lambda: w.value("SELECT count(*) FROM outbox"
-                              " WHERE state = 'delivered'") == 75)
+        until(lambda: delivered_count(w) == 75)
         stop_process(busy)
     ledger.name = f"log and index deleted, and a shell begins new ones{name}"
+    ledger.close_over(w.db)
+    site.close()
+
+
+@tap.table("log and index deleted while a shell reads{}: nothing that it "
+           "writes later takes a hook", [
+               ("", True, False), (", beside a deliverer", True, True),
+               (", beside a deliverer alone", False, True)])
+def shell_reads_before_retirement(name, works, delivers):
+    site, ledger = filled()
+    w = site.worker
+    busy = start_printing(w.db) if delivers else None
+    until(lambda: not delivers or delivered_count(w) == 60)
+    ledger.post_all(w, 5)               # only the log has these
+    until(lambda: not delivers or delivered_count(w) == 65)
+    if not works:
+        w.kill()
+    with all_stopped(w.process if works else None, busy):
+        delete_log(w)
+        shell = open_db(w.db, write=True)
+        for table in "outbox", "webhook":   # their pages stay in its memory
+            shell.execute(f"SELECT * FROM {table}").fetchall()
+    until(lambda: os.path.getsize(w.db + "-wal") > 0, "a commit, for others")
+    shell.execute("UPDATE outbox SET last_error = 'by hand' WHERE id > 50")
+    shell.close()
+    if not works:
+        w.start()
+    ledger.post_all(w, 5)
+    if delivers:
+        until(lambda: delivered_count(w) == 70)
+        stop_process(busy)
+    ledger.name = f"log and index deleted while a shell reads{name}"
     ledger.close_over(w.db)
     site.close()
 
@@ -582,19 +631,17 @@ def deliverer_begins_new_log():
     site, ledger = filled()
     w = site.worker
     busy = start_printing(w.db)
-    delivered = "SELECT count(*) FROM outbox WHERE state = 'delivered'"
-    until(lambda: w.value(delivered) == 60)
+    until(lambda: delivered_count(w) == 60)
     os.kill(busy.pid, signal.SIGSTOP)
     ledger.post_all(w, 5)
     os.kill(w.process.pid, signal.SIGSTOP)
-    for suffix in "-wal", "-shm":
-        os.unlink(w.db + suffix)
+    delete_log(w)
     os.kill(busy.pid, signal.SIGCONT)
     until(lambda: os.path.exists(w.db + "-wal") and
-          w.value(delivered) == 65)
+          delivered_count(w) == 65)
     os.kill(w.process.pid, signal.SIGCONT)
     ledger.post_all(w, 5)
-    until(lambda: w.value(delivered) == 70)
+    until(lambda: delivered_count(w) == 70)
     stop_process(busy)
     assert "event=log-set-aside" not in w.log(), w.log()[-900:]
     ledger.name = "log and index deleted, and the deliverer begins new ones"
