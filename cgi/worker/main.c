@@ -30,8 +30,40 @@
  */
 
 static void
+main_log_differs(const struct observation *hook)
+{
+	struct span resource = observation_get(hook, OBSERVED_RESOURCE);
+	struct log l;
+
+	metrics_count(resource_named(resource), METRIC_DIFFERENT);
+	log_begin(&l, "info", "spool-duplicate");
+	log_span(&l, "resource", resource);
+	log_span(&l, "event_id", observation_get(hook, OBSERVED_EVENT_ID));
+	log_str(&l, "duplicate", "differs");
+	log_end(&l);
+}
+
+static void
+main_log_retired(enum fault fault, const char *why)
+{
+	struct log l;
+
+	log_begin(&l, fault == FAULT_NONE ? "info" : "error",
+	    "database-retired");
+	if (fault != FAULT_NONE) {
+		log_str(&l, "fault", fault_name(fault));
+		log_str(&l, "why", why);
+	}
+	log_str(&l, "msg", fault == FAULT_NONE ? "the log of the database "
+	    "that was here before is in it" : "the log of the database that "
+	    "was here before could not be moved into it: its last hooks may "
+	    "be in the -wal file alone");
+	log_end(&l);
+}
+
+static void
 main_log_writer(void *arg, enum writer_event event, enum fault fault,
-    const char *why, unsigned long count)
+    const char *why, unsigned long count, const struct observation *hook)
 {
 	struct log l;
 
@@ -55,6 +87,9 @@ main_log_writer(void *arg, enum writer_event event, enum fault fault,
 		log_begin(&l, "info", "spool-brought-in");
 		log_int(&l, "count", (int64_t)count);
 		break;
+	case WRITER_DIFFERS:
+		main_log_differs(hook);
+		return;
 	case WRITER_SET_ASIDE:
 		log_begin(&l, "error", "spool-set-aside");
 		log_str(&l, "file", why);
@@ -71,17 +106,8 @@ main_log_writer(void *arg, enum writer_event event, enum fault fault,
 		    "as -wal.NUMBER, is in it");
 		break;
 	case WRITER_RETIRED:
-		log_begin(&l, fault == FAULT_NONE ? "info" : "error",
-		    "database-retired");
-		if (fault != FAULT_NONE) {
-			log_str(&l, "fault", fault_name(fault));
-			log_str(&l, "why", why);
-		}
-		log_str(&l, "msg", fault == FAULT_NONE ? "the log of the "
-		    "database that was here before is in it" : "the log of "
-		    "the database that was here before could not be moved "
-		    "into it: its last hooks may be in the -wal file alone");
-		break;
+		main_log_retired(fault, why);
+		return;
 	case WRITER_RIVAL:
 		log_begin(&l, "error", "log-set-aside");
 		log_str(&l, "msg", "-wal and -shm were deleted, and another "

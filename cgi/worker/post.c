@@ -40,6 +40,7 @@ struct post {
 	struct received	*received;		/* since step 3, or NULL */
 	enum outcome	 outcome;		/* likewise */
 	const struct resource *resource;	/* by which it is counted */
+	bool		 mismatch;	/* and for which it was taken */
 	struct stored	 stored;		/* since step 4 */
 	enum fault	 fault;			/* why not in the database */
 	const char	*kept;			/* where it is, or NULL */
@@ -161,6 +162,7 @@ post_observe(struct post *x)
 	o = &x->received->observation;
 	x->outcome = o->outcome;
 	x->resource = resource_named(observation_get(o, OBSERVED_RESOURCE));
+	x->mismatch = o->mismatch;
 	return ANSWER_RECEIVED;
 }
 
@@ -230,9 +232,6 @@ post_log_observation(struct log *l, const struct post *x)
 	log_span(l, "action", observation_get(o, OBSERVED_ACTION));
 	log_span(l, "installation", observation_get(o, OBSERVED_INSTALLATION));
 	log_span(l, "event_id", observation_get(o, OBSERVED_EVENT_ID));
-	if (o->mismatch)
-		log_span(l, "taken_for",
-		    observation_get(o, OBSERVED_RESOURCE));
 	if (x->stored.duplicate)
 		log_str(l, "duplicate", x->stored.differs ?
 		    "differs" : "yes");
@@ -258,6 +257,8 @@ post_log(const struct post *x, struct answer_form form)
 	if (x->fault != FAULT_NONE)
 		log_str(&l, "fault", fault_name(x->fault));
 	log_span(&l, "secret", h->secret_name);
+	if (x->mismatch)
+		log_str(&l, "taken_for", x->resource->name);
 	/* Of a spooled one the writer may be changing the observation still. */
 	if (x->kept != NULL && x->fault == FAULT_NONE)
 		post_log_observation(&l, x);

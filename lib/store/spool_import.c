@@ -5,7 +5,7 @@
  *   1. read_batch()	reads the next files, with no lock held; sets aside
  *			those that are no hooks
  *   2. store_batch()	stores the hooks and commits, in one transaction
- *   3. remove_batch()	removes the files
+ *   3. remove_batch()	removes the files, and reports differing duplicates
  *
  * If step 2 fails, the files are read again from the oldest on. */
 #include "store/spool_import.h"
@@ -25,9 +25,11 @@ struct spool_import {
 	struct spool_scan *scan;
 	void		(*on_set_aside)(void *arg, enum fault,
 			    const char *name);
-	void		*arg;		/* its first argument */
+	void		(*on_differs)(void *arg, const struct observation *);
+	void		*arg;		/* the first argument of both */
 	struct {
 		struct received	*received;
+		struct stored	 stored;	/* since step 2 */
 		char		 name[SPOOL_NAME_SIZE];
 	}		 batch[IMPORT_ROWS_MAX];
 	unsigned	 count;		/* in the batch */
@@ -40,7 +42,8 @@ struct spool_import {
 
 struct spool_import *
 spool_import_open(struct spool *s, struct span observe_list, bool redact,
-    void (*on_set_aside)(void *, enum fault, const char *), void *arg)
+    void (*on_set_aside)(void *, enum fault, const char *),
+    void (*on_differs)(void *, const struct observation *), void *arg)
 {
 	struct spool_import *m = calloc(1, sizeof(*m));
 
@@ -48,6 +51,7 @@ spool_import_open(struct spool *s, struct span observe_list, bool redact,
 		return NULL;
 	m->spool = s;
 	m->on_set_aside = on_set_aside;
+	m->on_differs = on_differs;
 	m->arg = arg;
 	if ((m->scan = spool_scan_open(s, observe_list, redact)) == NULL) {
 		free(m);
@@ -114,7 +118,6 @@ static enum fault
 store_batch(struct spool_import *m, struct db *d, unsigned *stored)
 {
 	enum fault f = db_begin(d);
-	struct stored how;
 
 	*stored = 0;
 	if (f != FAULT_NONE)
@@ -122,7 +125,8 @@ store_batch(struct spool_import *m, struct db *d, unsigned *stored)
 	while (f == FAULT_NONE && *stored < m->count) {
 		struct received *r = m->batch[*stored].received;
 
-		f = store_put(d, &r->hook, &r->observation, FROM_SPOOL, &how);
+		f = store_put(d, &r->hook, &r->observation, FROM_SPOOL,
+		    &m->batch[*stored].stored);
 		*stored += f == FAULT_NONE;
 	}
 	return db_end(d, f);
@@ -131,10 +135,14 @@ store_batch(struct spool_import *m, struct db *d, unsigned *stored)
 static void
 remove_batch(struct spool_import *m)
 {
-	for (unsigned i = 0; i < m->count; i++)
+	for (unsigned i = 0; i < m->count; i++) {
+		if (m->batch[i].stored.differs)
+			m->on_differs(m->arg,
+			    &m->batch[i].received->observation);
 		if (spool_scan_remove(m->scan, m->batch[i].name))
 			m->on_set_aside(m->arg, FAULT_DENIED,
 			    m->batch[i].name);
+	}
 }
 
 /* Without memory SQLite's json_valid() returns 0, and a CHECK fails. So a hook

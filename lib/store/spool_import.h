@@ -11,11 +11,13 @@ struct spool_import;
 
 /* NULL without memory. `redact`: hooks that are not redacted yet are redacted
  * now. `on_set_aside` is called, once, for each file that is set aside, and for
- * each that can be neither removed nor set aside. The spool and the list
+ * each that can be neither removed nor set aside; `on_differs` for each hook
+ * that was in the database already, with another body. The spool and the list
  * (observe_list.h) outlive it. */
 struct spool_import *spool_import_open(struct spool *, struct span observe_list,
 		    bool redact, void (*on_set_aside)(void *arg, enum fault,
-		    const char *name), void *arg);
+		    const char *name), void (*on_differs)(void *arg,
+		    const struct observation *), void *arg);
 void		 spool_import_close(struct spool_import *);
 
 /* Whether spool_import_next() should be called: files are known to be there, or

@@ -37,7 +37,7 @@ writer_report(struct writer *w, enum writer_event e, enum fault f,
     const char *why, unsigned long count)
 {
 	if (w->config.say != NULL)
-		w->config.say(w->config.arg, e, f, why, count);
+		w->config.say(w->config.arg, e, f, why, count, NULL);
 }
 
 void
@@ -142,6 +142,16 @@ static void
 report_set_aside(void *writer, enum fault f, const char *name)
 {
 	writer_report(writer, WRITER_SET_ASIDE, f, name, 1);
+}
+
+static void
+report_differs(void *writer, const struct observation *o)
+{
+	struct writer *w = writer;
+
+	if (w->config.say != NULL)
+		w->config.say(w->config.arg, WRITER_DIFFERS, FAULT_NONE, "", 1,
+		    o);
 }
 
 static enum fault
@@ -264,7 +274,7 @@ writer_start(struct writer **out, const struct writer_config *config,
 	w->reopen_ms = WRITER_REOPEN_MS;
 	pthread_mutex_init(&w->lock, NULL);
 	w->import = spool_import_open(config->spool, config->observe_list,
-	    config->redact, report_set_aside, w);
+	    config->redact, report_set_aside, report_differs, w);
 	if (w->import == NULL || (w->queue = commit_queue_open()) == NULL) {
 		writer_free(w);
 		return FAULT_MEMORY;

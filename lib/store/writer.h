@@ -16,6 +16,8 @@ enum writer_event {
 	WRITER_FAULT,		/* it cannot write hooks; once for each fault */
 	WRITER_RECOVERED,	/* it can again */
 	WRITER_IMPORTED,	/* `count` hooks came in from the spool */
+	WRITER_DIFFERS,		/* one of them, `hook`, was in the database
+				 * already, with another body */
 	WRITER_SET_ASIDE,	/* a file of the spool was set aside (spool.h);
 				 * why: its name */
 	WRITER_RETIRING,	/* the files were moved, and their log cannot
@@ -25,7 +27,8 @@ enum writer_event {
 	WRITER_RIVAL		/* another program's log is set aside (db.h) */
 };
 typedef void	writer_event_handler(void *arg, enum writer_event, enum fault,
-		    const char *why, unsigned long count);
+		    const char *why, unsigned long count,
+		    const struct observation *hook);
 
 struct writer_config {
 	const char	*db;		/* path; outlives the writer */

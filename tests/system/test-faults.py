@@ -328,6 +328,27 @@ def spooled_delivery_twice_is_one_row(site, w):
     equal(w.value("SELECT count(*) FROM outbox"), 1)
 
 
+@tap.test("spooled: another body under one key, another resource: both said")
+@on_site
+def spooled_oddities_are_said(site, w):
+    number = unique()
+    equal(w.send(issue(id=number)).status, 200)
+    lock = w.lock()
+    equal(w.send(issue(id=number, title="Another")).status, 200)
+    equal(w.send(issue(), resource="error").status, 200)
+    lock.release()
+    until(lambda: w.hook_count() == 2 and w.spool_is_empty())
+    until(lambda: w.log_events("spool-duplicate"))
+    said = w.log_events("spool-duplicate")[0]
+    equal((said["resource"], said["duplicate"], said["event_id"]),
+          ("issue", "differs", w.value("SELECT event_id FROM outbox"
+                                       " ORDER BY id LIMIT 1")))
+    equal(len(w.log_events("spool-duplicate")), 1)
+    equal([x.get("taken_for") for x in w.log_events("hook")],
+          [None, None, "issue"])
+    equal(w.metric("hooks_total", 'result="duplicate_differs"'), 1)
+
+
 @tap.test("an unreadable hook under a lock is answered 400 and kept")
 @on_site
 def unreadable_hook_under_lock(site, w):

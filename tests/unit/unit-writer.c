@@ -167,9 +167,10 @@ locked_out(void)
 
 static void
 hear(void *arg, enum writer_event e, enum fault f, const char *why,
-    unsigned long count)
+    unsigned long count, const struct observation *hook)
 {
 	(void)arg;
+	(void)hook;
 	(void)f;
 	(void)why;
 	if (e == WRITER_IMPORTED)
