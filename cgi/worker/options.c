@@ -6,6 +6,7 @@
 
 #include "base/args.h"
 #include "hook/observe_list.h"
+#include "hook/secrets.h"
 
 /* The help and the man page name the defaults, too. */
 #define OPTIONS_THREADS		16
@@ -175,6 +176,9 @@ options_set(void *arg, int which, const char *name, const char *s)
 		return;
 	switch (which) {
 	case SET_SECRET_FILE:
+		if (secrets_is_hex(span_of(s)))
+			args_usage("%s wants the name of a file: the secret "
+			    "goes into that file", name);
 		o->secret_file = s;
 		break;
 	case SET_MAX_BODY:

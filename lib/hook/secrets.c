@@ -36,9 +36,8 @@ is_printable(struct span s)
 	return true;
 }
 
-/* It looks as Sentry's secrets do. */
-static bool
-is_hex(struct span s)
+bool
+secrets_is_hex(struct span s)
 {
 	size_t n = 0;
 
@@ -62,7 +61,7 @@ secrets_add(struct secrets *set, struct span name, struct span key)
 	s = &set->secret[set->count++];
 	memcpy(s->key, key.at, key.len);
 	s->len = key.len;
-	if (name.len > 0 && !is_hex(name))
+	if (name.len > 0 && !secrets_is_hex(name))
 		memcpy(s->name, name.at, name.len);
 	else
 		snprintf(s->name, sizeof(s->name), "%s-%zu", set->form ==
@@ -85,7 +84,7 @@ secrets_add_line(struct secrets *set, struct span line)
 	if (second.len == 0)
 		return secrets_add(set, second, first);
 	return span_take_word(&line, ' ').len == 0 &&
-	    (!is_hex(first) || is_hex(second)) &&
+	    (!secrets_is_hex(first) || secrets_is_hex(second)) &&
 	    secrets_add(set, first, second);
 }
 
@@ -192,7 +191,7 @@ static bool
 secrets_any_hex(const struct secrets *set)
 {
 	for (size_t i = 0; i < secrets_count(set); i++)
-		if (is_hex(secrets_key(set, i)))
+		if (secrets_is_hex(secrets_key(set, i)))
 			return true;
 	return false;
 }
@@ -212,7 +211,7 @@ secrets_slip(const struct secrets *set, const char **name)
 			return SLIP_ASSIGNMENT;
 		if (memcmp(key.at, placeholder, sizeof(placeholder) - 1) == 0)
 			return SLIP_PLACEHOLDER;
-		if (set->form == SECRETS_LIST && !is_hex(key) &&
+		if (set->form == SECRETS_LIST && !secrets_is_hex(key) &&
 		    secrets_any_hex(set))
 			return SLIP_NAME;
 	}

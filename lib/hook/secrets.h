@@ -34,6 +34,9 @@ unsigned	 secrets_bad_line(const struct secrets *);	/* 0: none */
 const char	*secrets_name(const struct secrets *, size_t);
 struct span	 secrets_key(const struct secrets *, size_t);
 
+/* Whether it looks as Sentry's secrets do: 32 hex digits or more. */
+bool		 secrets_is_hex(struct span);
+
 /* Whether two are the same secret, whatever their names. Constant time. */
 bool		 secrets_same_key(const struct secrets *, size_t,
 		    const struct secrets *, size_t);

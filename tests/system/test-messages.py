@@ -264,6 +264,22 @@ def url_file_is_named(_name, text, words):
         assert "hidden" not in said, said
 
 
+@tap.test("a URL or a secret in place of the file's name is refused, not said")
+def file_name_is_a_secret():
+    url = "https://inn.gs/e/hidden"
+    for options, env in ((["--to-file", url], None),
+                         ([], {"SENTRY_DELIVER_TO_FILE": url})):
+        code, said = deliver(*options, env=env)
+        equal(code, 64)
+        assert "name of a file" in said and "hidden" not in said, said
+    for options, env in ((["--secret-file", SECRET], None),
+                         ([], {"SENTRY_CLIENT_SECRET_FILE": SECRET})):
+        done = run(PROGRAM, "--check", *options, env=env)
+        equal(done.returncode, 64)
+        assert "name of a file" in done.stderr, done
+        assert SECRET not in done.stdout + done.stderr, done
+
+
 @tap.test("all kinds of URL that are known are named where none of them is")
 def url_kinds_are_listed():
     for said in (deliver("--to", "gopher://x")[1],
