@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 
+#define BYTE_ORDER_MARK	"\xef\xbb\xbf"
 #define WORDS_BYTES	4096	/* of an answer, as the reason */
 
 static bool
@@ -18,9 +19,19 @@ begins_with(struct span s, const char *word)
 static bool
 is_html(struct span type, struct span body)
 {
+	static const char *const words[] = { "<!doctype html", "<html",
+	    "<head", "<body", "<!--" };
+	bool html = begins_with(type, "text/html") ||
+	    begins_with(type, "application/xhtml");
+
+	if (begins_with(body, BYTE_ORDER_MARK)) {
+		body.at += strlen(BYTE_ORDER_MARK);
+		body.len -= strlen(BYTE_ORDER_MARK);
+	}
 	body = span_trimmed(body);
-	return begins_with(type, "text/html") ||
-	    begins_with(body, "<!doctype html") || begins_with(body, "<html");
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		html |= begins_with(body, words[i]);
+	return html;
 }
 
 /* Whether it says that all events that were sent were taken. */

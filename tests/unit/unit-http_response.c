@@ -69,6 +69,13 @@ main(void)
 	stands_for(200, "", " \r\n<!DOCTYPE HTML>", false,
 	    HTTP_RESPONSE_FOREIGN);
 	stands_for(200, "text/plain", "<html>", false, HTTP_RESPONSE_FOREIGN);
+	stands_for(200, "application/xhtml+xml", "<?xml version='1.0'?>",
+	    false, HTTP_RESPONSE_FOREIGN);
+	stands_for(200, "", "\xef\xbb\xbf\n<!doctype html>", false,
+	    HTTP_RESPONSE_FOREIGN);
+	stands_for(200, "", "<!-- x --><html>", false, HTTP_RESPONSE_FOREIGN);
+	stands_for(200, "", "<Head></Head>", false, HTTP_RESPONSE_FOREIGN);
+	stands_for(200, "application/xml", "<ok/>", false, 200);
 	stands_for(500, "text/html", "<html>", false, 500);
 	takes("{\"ids\":[\"1\",\"2\"],\"error\":\"no\"}", 2);
 	takes("{\"ids\":[]}", 0);
