@@ -516,6 +516,8 @@ def print_writes_envelopes():
     for shell in SHELLS:
         done = o.run("--all", "--print", shell=shell)
         equal(done.returncode, 0, done.err)
+        equal(o.run("--all", "--print", "--dry-run", shell=shell).out,
+              done.out)
         assert f"{len(before)} rows:" in done.err, done.err
     equal((o.dump(), o.rows("SELECT * FROM replay")), (before, []))
     with open(o.db, "rb") as f:
