@@ -92,6 +92,6 @@ resource_of(const struct hook *hook, struct json root, struct span *name,
 	    !observe_list_word(span_of(is->actions), action))
 		return said;
 	*name = span_of(is->name);
-	*mismatch = true;
+	*mismatch = header.len > 0;
 	return is;
 }

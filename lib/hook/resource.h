@@ -67,7 +67,7 @@ struct span		 resource_header(const struct hook *);
 
 /* The resource of a hook: the header's if the body has its shape, else the one
  * whose shape the body has. *name becomes the name to store ("" if there is
- * none); *mismatch says whether that is not the header's. */
+ * none); *mismatch says whether the body overruled a usable header. */
 const struct resource	*resource_of(const struct hook *, struct json root,
 			    struct span *name, bool *mismatch);
 
