@@ -24,9 +24,10 @@ deliver_state_open(struct deliver *d)
 	d->moved_db = NULL;
 	if ((f = queue_open(&d->db, d->config->db, why)) != FAULT_NONE)
 		deliver_log_database(&d->log, f, why);
-	else if (d->retired)
+	else if (d->retired) {
+		d->retired = false;
 		deliver_state_fault(d, db_renew(d->db));
-	d->retired &= f != FAULT_NONE;
+	}
 	queue_reader_restart(&d->fresh);
 	queue_reader_restart(&d->tried);
 	return f;
@@ -41,7 +42,7 @@ deliver_state_fault(struct deliver *d, enum fault f)
 		return;
 	deliver_log_database(&d->log, f, f == FAULT_GONE ?
 	    "the database was moved or replaced" : db_why(d->db));
-	d->retired = f == FAULT_GONE;
+	d->retired |= f == FAULT_GONE;
 	if (f == FAULT_GONE && db_retire(d->db, &rival) == FAULT_BUSY)
 		d->moved_db = d->db;
 	else

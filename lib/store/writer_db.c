@@ -31,19 +31,6 @@ keep_alive(void *w)
 	return 0;
 }
 
-static enum fault
-look_through(struct writer *w)
-{
-	enum fault f = db_renew(w->db);
-
-	if (f != FAULT_NONE && f != FAULT_BUSY)
-		return f;
-	db_interrupt(w->db, keep_alive, w);
-	f = db_check_integrity(w->db);
-	db_interrupt(w->db, NULL, NULL);
-	return f;
-}
-
 /* Makes sure that the database can be relied on. After a failed sync some pages
  * of the log may be in memory only, even if the next sync succeeds (Linux marks
  * them as clean): all of them move into the database before any hook is written
@@ -58,8 +45,13 @@ make_reliable(struct writer *w, char why[DB_WHY])
 		    "the log cannot be emptied");
 		return f;
 	}
-	if ((f == FAULT_NONE || f == FAULT_BUSY) && w->suspect)
-		f = look_through(w);
+	if ((f == FAULT_NONE || f == FAULT_BUSY) && w->retired)
+		f = db_renew(w->db);
+	if ((f == FAULT_NONE || f == FAULT_BUSY) && w->suspect) {
+		db_interrupt(w->db, keep_alive, w);
+		f = db_check_integrity(w->db);
+		db_interrupt(w->db, NULL, NULL);
+	}
 	if (f == FAULT_BUSY)
 		f = FAULT_NONE;
 	snprintf(why, DB_WHY, "%s", f == FAULT_CORRUPT ? "it is damaged: move "
@@ -111,7 +103,7 @@ writer_db_open(struct writer *w, char why[DB_WHY])
 		w->db = NULL;
 		return f;
 	}
-	w->suspect = w->unsynced = false;
+	w->suspect = w->unsynced = w->retired = false;
 	w->left = (struct db_files){ 0 };
 	w->check_at = clock_ms() + CHECK_MS;
 	w->map_edits = -1;	/* no count: the unmapped rows are looked at */
@@ -176,5 +168,6 @@ writer_db_retire(struct writer *w)
 		    db_why(w->old), 0);
 	db_abandon(w->old);
 	w->old = NULL;
+	w->retired = true;
 	return FAULT_NONE;
 }

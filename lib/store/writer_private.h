@@ -34,6 +34,7 @@ struct writer {
 					 * whole before it is used */
 	int64_t		 locked_since;	/* another process has the write lock */
 	struct db	*old;		/* to be retired, or NULL */
+	bool		 retired;	/* it was: db_renew() is due */
 	int64_t		 old_since;	/* 0: its WRITER_RETIRING is reported */
 	struct spool_import	*import;
 	int64_t		 tick_at;	/* next look at the mapping table */
