@@ -52,8 +52,8 @@ class Pipe:
             values = {**values, "QUERY_STRING": "+".join(
                 urllib.parse.quote(word) for word in self.words)}
         done = subprocess.run(
-            [COMMAND, *self.options, *self.words], input=body, capture_output=True,
-            timeout=LIMIT,
+            [COMMAND, *self.options, *self.words], input=body,
+            capture_output=True, timeout=LIMIT,
             env=clean_environment({**self.own, **values}))
         error = done.stderr.decode("utf-8", "replace")
         assert not MEMORY_ERROR.search(error), error

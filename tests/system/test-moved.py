@@ -354,9 +354,21 @@ def all_stopped(*processes):
     pids = [p.pid for p in processes if p is not None]
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
-    yield
-    for pid in pids:
-        os.kill(pid, signal.SIGCONT)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def close_filled(site, ledger, busy, delivered, name):
+    w = site.worker
+    if busy is not None:
+        until(lambda: delivered_count(w) == delivered)
+        stop_process(busy)
+    ledger.name = name
+    ledger.close_over(w.db)
+    site.close()
 
 
 def delete_log(w):
@@ -585,12 +597,8 @@ def shell_begins_rival_log(name, delivers):
     until(lambda: w.spool_is_empty() and w.ready().status == 200)
     ledger.post_all(w, 5)
     shell.close()
-    if delivers:
-        until(lambda: delivered_count(w) == 75)
-        stop_process(busy)
-    ledger.name = f"log and index deleted, and a shell begins new ones{name}"
-    ledger.close_over(w.db)
-    site.close()
+    close_filled(site, ledger, busy, 75,
+                 f"log and index deleted, and a shell begins new ones{name}")
 
 
 @tap.table("log and index deleted while a shell reads{}: nothing that it "
@@ -617,12 +625,8 @@ def shell_reads_before_retirement(name, works, delivers):
     if not works:
         w.start()
     ledger.post_all(w, 5)
-    if delivers:
-        until(lambda: delivered_count(w) == 70)
-        stop_process(busy)
-    ledger.name = f"log and index deleted while a shell reads{name}"
-    ledger.close_over(w.db)
-    site.close()
+    close_filled(site, ledger, busy, 70,
+                 f"log and index deleted while a shell reads{name}")
 
 
 @tap.test("log and index deleted, and the deliverer begins new ones: the "
@@ -642,11 +646,9 @@ def deliverer_begins_new_log():
     os.kill(w.process.pid, signal.SIGCONT)
     ledger.post_all(w, 5)
     until(lambda: delivered_count(w) == 70)
-    stop_process(busy)
     assert "event=log-set-aside" not in w.log(), w.log()[-900:]
-    ledger.name = "log and index deleted, and the deliverer begins new ones"
-    ledger.close_over(w.db)
-    site.close()
+    close_filled(site, ledger, busy, 70, "log and index deleted, and the "
+                 "deliverer begins new ones")
 
 
 tap.run(lanes=4)
