@@ -133,11 +133,12 @@ set_to(struct deliver_options *o, int which, const char *name, const char *s)
 	o->to = NULL;
 	o->to_name = variable ? name : "--to";
 	o->to_file = which == SET_TO_FILE ? s : NULL;
-	if (which == SET_TO_FILE && strstr(s, "://") != NULL)
-		args_usage("%s wants the name of a file: the URL goes into "
-		    "that file", name);
-	if (which == SET_TO_FILE)
+	if (which == SET_TO_FILE) {
+		if (strstr(s, "://") != NULL)
+			args_usage("%s wants the name of a file: the URL goes "
+			    "into that file", name);
 		return;
+	}
 	o->to = args_join(s, "");
 	/* The key in it must not stand in the list of processes. */
 	if (!variable)

@@ -32,12 +32,19 @@
 #define HANGS_MS	2000	/* without a sign of life: it hangs */
 #define LOCKED_SAY_MS	250	/* a lock that is held longer is reported */
 
+static void
+report_hook(struct writer *w, enum writer_event e, enum fault f,
+    const char *why, unsigned long count, const struct observation *hook)
+{
+	if (w->config.say != NULL)
+		w->config.say(w->config.arg, e, f, why, count, hook);
+}
+
 void
 writer_report(struct writer *w, enum writer_event e, enum fault f,
     const char *why, unsigned long count)
 {
-	if (w->config.say != NULL)
-		w->config.say(w->config.arg, e, f, why, count, NULL);
+	report_hook(w, e, f, why, count, NULL);
 }
 
 void
@@ -147,11 +154,7 @@ report_set_aside(void *writer, enum fault f, const char *name)
 static void
 report_differs(void *writer, const struct observation *o)
 {
-	struct writer *w = writer;
-
-	if (w->config.say != NULL)
-		w->config.say(w->config.arg, WRITER_DIFFERS, FAULT_NONE, "", 1,
-		    o);
+	report_hook(writer, WRITER_DIFFERS, FAULT_NONE, "", 1, o);
 }
 
 static enum fault

@@ -17,7 +17,7 @@ enum writer_event {
 	WRITER_RECOVERED,	/* it can again */
 	WRITER_IMPORTED,	/* `count` hooks came in from the spool */
 	WRITER_DIFFERS,		/* one of them, `hook`, was in the database
-				 * already, with another body */
+				 * already, with another body; else NULL */
 	WRITER_SET_ASIDE,	/* a file of the spool was set aside (spool.h);
 				 * why: its name */
 	WRITER_RETIRING,	/* the files were moved, and their log cannot
