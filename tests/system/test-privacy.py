@@ -164,7 +164,8 @@ def spooled_before_redact():
     lock.release()
     w.argv.append("--redact")
     w.start()
-    until(lambda: w.value("SELECT count(*) FROM outbox") == 2)
+    until(lambda: w.value("SELECT count(*) FROM outbox") == 2 and
+          w.spool_is_empty())
     for word in PERSONAL:
         assert word.encode() not in every_byte(w), word
 
