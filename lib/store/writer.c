@@ -76,24 +76,23 @@ writer_set_alive(struct writer *w)
 	__atomic_store_n(&w->alive_at, clock_ms(), __ATOMIC_RELAXED);
 }
 
+/* The status comes last: who reads it there finds the queue and the log so. The
+ * writer's thread alone changes it. */
 static void
 set_fault(struct writer *w, enum fault f, const char *why)
 {
-	enum fault before;
-	bool same;
+	enum fault before = w->status.fault;
 
+	commit_queue_set_stuck(w->queue, f != FAULT_NONE);
+	if (f == FAULT_NONE && before != FAULT_NONE)
+		writer_report(w, WRITER_RECOVERED, before, "", 0);
+	else if (f != before || strcmp(w->status.why, why) != 0)
+		writer_report(w, WRITER_FAULT, f, why, 0);
 	pthread_mutex_lock(&w->lock);
-	before = w->status.fault;
-	same = before == f && strcmp(w->status.why, why) == 0;
 	w->status.fault = f;
 	snprintf(w->status.why, sizeof(w->status.why), "%s", why);
 	w->status.failures += f != FAULT_NONE;
 	pthread_mutex_unlock(&w->lock);
-	commit_queue_set_stuck(w->queue, f != FAULT_NONE);
-	if (f != FAULT_NONE && !same)
-		writer_report(w, WRITER_FAULT, f, why, 0);
-	else if (f == FAULT_NONE && before != FAULT_NONE)
-		writer_report(w, WRITER_RECOVERED, before, "", 0);
 }
 
 /* ---- the parts of a round ---- */

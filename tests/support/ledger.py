@@ -78,19 +78,20 @@ class Ledger:
     def recovers(self, w):
         """The worker gets ready by itself, and takes all that was spooled."""
         w.gets_ready()
-        until(w.spool_is_empty, "the spool stays full")
         self.post_all(w, 3)
+        until(w.spool_is_empty, "the spool stays full")
         equal(w.metric("writer_up"), 1)
 
     def close(self, w, exactly=False):
         kept_once(w, self.ids, exactly, self.name, self.sent)
 
-    def close_over(self, *paths):
-        """The same over several databases, when one came in another's place:
-        no hook is missing in all of them, none is twice in one. (A hook that
-        was spooled because its commit took too long may be in the old and in
-        the new one, with the same event id.)"""
-        found, doubled = set(), 0
+    def close_over(self, w, *old):
+        """The same over the worker's database and those that were in its
+        place: no hook is missing in all of them, none is twice in one. (A
+        hook that was spooled because its commit took too long may be in the
+        old and in the new one, with the same event id.)"""
+        until(w.spool_is_empty, f"{len(w.spooled())} files in the spool")
+        found, doubled, paths = set(), 0, (w.db, *old)
         for path in paths:
             ids = [row[0].removeprefix("error:") for row in
                    query(path, "SELECT source_id FROM outbox")]

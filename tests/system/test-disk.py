@@ -504,6 +504,8 @@ def spool_cannot_be_emptied(disks, start):
     until(lambda: w.hook_count() == 70)
     until(lambda: w.log_count("event=spool-set-aside") == 70,
           f"{w.log_count('event=spool-set-aside')} are said")
+    until(lambda: sum(int(line["count"]) for line in
+                      w.log_events("spool-brought-in")) == 70)
     lines = len(w.log_lines())
     rests(w)
     equal(len(w.log_lines()), lines, "it goes on saying so")
