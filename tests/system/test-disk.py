@@ -133,8 +133,8 @@ def no_descriptor_for_spool_file(site, w):
               os.path.join(w.spool, "1.hook"))
     until(trace.injected)
     equal(ledger.post(w), 200)
-    until(lambda: trace.injected() > 1 or w.spooled() != ["1.hook"])
-    equal(w.spooled(), ["1.hook"])
+    until(lambda: trace.injected() > 1 or "1.hook" not in w.spooled())
+    assert "1.hook" in w.spooled(), w.spooled()
     trace.stop()
     ledger.close(w, exactly=True)
 
@@ -335,8 +335,8 @@ def on_disks(test):
         disks = [Disk(), Disk()]
         workers = []
 
-        def start(db, spool):
-            w = Worker(*BRIEF, db=os.path.join(disks[db].folder, "o.db"),
+        def start(db, spool, options=BRIEF):
+            w = Worker(*options, db=os.path.join(disks[db].folder, "o.db"),
                        spool=os.path.join(disks[spool].folder, "sp"))
             map_everything(w.db)
             workers.append(w)
@@ -373,7 +373,7 @@ def database_disk_full(disks, start):
 @tap.test("the spool's disk is full: all 200 by the database, else 500")
 @on_disks
 def spool_disk_full(disks, start):
-    w = start(0, 1)
+    w = start(0, 1, ("--commit-wait", "2000"))  # a neighbour's pause fits
     disks[0].remount("size=64m")
     ledger = Ledger("full disk, spool")
     disks[1].fill()
@@ -423,6 +423,7 @@ def small_blocks_nearly_full(spare):
         w.argv += ["--spool", os.path.join(w.folder, "sp")]
         ledger = Ledger(f"ext4 with blocks of 1 KiB, {spare} left")
         ledger.post_all(w, 3)
+        until(w.spool_is_empty)
         w.kill()                        # its log stays, and is long
         os.unlink(w.db + "-shm")
         disk.leave(spare)
@@ -614,9 +615,11 @@ def failed_sync_beside_reader():
     map_everything(w.db)
     ledger = Ledger("fdatasync fails once beside a reader")
     equal(ledger.post(w), 200)
+    until(w.spool_is_empty)
     reader = Snapshot(w.db)
     # So the log has frames that the reader does not need.
     equal(ledger.post(w), 200)
+    until(w.spool_is_empty)
     trace = Strace(w, "fdatasync:error=EIO:when=1", path=w.db + "-wal")
     equal(ledger.post(w), 200)
     until(lambda: "somebody reads" in w.log(), w.log()[-900:])

@@ -78,13 +78,13 @@ def order(calls, *wanted):
 def answer_comes_after_sync():
     need_strace()
     folder = Scratch.new("trace")
-    w = Worker(*BRIEF, folder=folder, wait=False)
-    until(w.answers)
+    w = Worker("--commit-wait", "2000", folder=folder)  # a pause fits
     tracer = Strace(w, calls=["pwrite64", "write", "fsync", "fdatasync",
                               "renameat", "renameat2", "rename", "sendto"])
     w.send()                                     # so that all files are open
     order(calls_before_answer(w, tracer.log),
           ("pwrite64", "outbox.db-wal"), ("fdatasync", "outbox.db-wal"))
+    until(w.spool_is_empty)
     lock = w.lock()
     os.rmdir(w.spool)           # it is made again, and its folder is synced
     order(calls_before_answer(w, tracer.log), ("fsync", folder + ">"),

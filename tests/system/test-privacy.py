@@ -79,7 +79,8 @@ def post_all(w, *hooks, resource="error"):
 def nothing_of_a_person_stays(_name, options, env):
     w = Worker(*BRIEF, *options, env=env)
     post_all(w, personal_error())
-    until(lambda: w.value("SELECT count(*) FROM outbox") == 1)
+    until(lambda: w.value("SELECT count(*) FROM outbox") == 1 and
+          w.spool_is_empty())
     lock = w.lock()
     post_all(w, personal_error())
     assert len(w.spooled()) == 1, w.spooled()
@@ -129,7 +130,7 @@ def same_delivery_either_way():
     sent = [(body, signed(body, resource)) for body, resource in bodies]
     for body, headers in sent:
         equal(w.post(body, headers).status, 200)
-    until(lambda: w.hook_count() == 3)
+    until(lambda: w.hook_count() == 3 and w.spool_is_empty())
     keys = [row[0] for row in w.rows("SELECT dedupe_key FROM webhook "
                                       "ORDER BY id")]
     w.stop()
@@ -197,7 +198,7 @@ def filled(*options):
              error(user={"id": "9", "email": MAIL.upper()}))
     post_all(w, issue(title=f"crash of {MAIL}"), issue(), resource="issue")
     post_all(w, comment(comment=f"tell {MAIL}"), comment(), resource="comment")
-    until(lambda: w.hook_count() == 7)
+    until(lambda: w.hook_count() == 7 and w.spool_is_empty())
     return w
 
 
@@ -371,7 +372,8 @@ def erase_project_by_either(_name, which):
     others = of_project("77", "bank")
     hooks = of_project("4509877862268928", "shop")
     take_all(w, hooks[:3] + others + hooks[3:])
-    until(lambda: w.hook_count() == len(hooks) + len(others))
+    until(lambda: w.hook_count() == len(hooks) + len(others) and
+          w.spool_is_empty())
     lock = w.lock()
     take_all(w, [of_project("77", "shop")[5], hooks[0]])
     w.kill()
