@@ -69,9 +69,9 @@ wait_for_sink_ms(const struct deliver *d)
 		if (is_idle(d) && !d->config->once && poll_at > until)
 			until = poll_at;
 	}
-	if (d->unwritten.first != NULL && write_at < until)
+	if (d->db != NULL && d->unwritten.first != NULL && write_at < until)
 		until = write_at;
-	if (d->config->keep_ms > 0 && d->prune_at < until)
+	if (d->db != NULL && d->config->keep_ms > 0 && d->prune_at < until)
 		until = d->prune_at;
 	return until > now ? (int)(until - now) : 0;
 }

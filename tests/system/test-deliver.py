@@ -315,6 +315,16 @@ def replaced_database():
     api.stop()
 
 
+def does_not_spin(d):
+    begin = time.monotonic()
+    before = cpu_seconds(d.process)
+    while time.monotonic() - begin < (10 if FULL else 2):
+        assert d.running(), d.log()
+        time.sleep(0.1)
+    spent = cpu_seconds(d.process) - before
+    assert spent < 0.5 * SLOW * (5 if FULL else 1), f"it spins: {spent} s"
+
+
 @tap.test("a database that is locked for long is waited for")
 def locked_database():
     api = EventApi()
@@ -323,17 +333,31 @@ def locked_database():
     lock = WriteLock(outbox.db)
     d = Deliverer(outbox, "--once", to=api.url)
     until(lambda: api.count() == 1500)
-    begin = time.monotonic()
-    before = cpu_seconds(d.process)
-    while time.monotonic() - begin < (10 if FULL else 2):
-        assert d.running(), d.log()
-        time.sleep(0.1)
-    spent = cpu_seconds(d.process) - before
-    assert spent < 0.5 * SLOW * (5 if FULL else 1), f"it spins: {spent} s"
+    does_not_spin(d)
     lock.release()
     equal(d.wait(), 0, d.log())
     equal(outbox.states(), {"delivered": 1500})
     equal(max(api.taken.values()), 1, "sent again meanwhile")
+    api.stop()
+
+
+@tap.test("a database that is gone before the fates of rows are in it is "
+          "waited for")
+def database_gone_before_fates():
+    api = EventApi()
+    outbox = Outbox()
+    outbox.fill(100)
+    lock = WriteLock(outbox.db)
+    d = Deliverer(outbox, to=api.url)
+    until(lambda: api.count() == 100)
+    os.rename(outbox.db, outbox.db + ".away")
+    d.says("event=database-fault")
+    does_not_spin(d)
+    os.rename(outbox.db + ".away", outbox.db)
+    lock.release()
+    d.reaches({"delivered": 100})
+    equal(max(api.taken.values()), 1, "sent again meanwhile")
+    equal(d.stop(), 0)
     api.stop()
 
 
