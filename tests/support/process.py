@@ -6,6 +6,7 @@ import subprocess
 
 from environment import (LIMIT, MEMORY_ERROR, PROGRAM, WRAPPER,
                          clean_environment, strip_valgrind)
+from expect import until
 
 RUNNING = []        # every process that was started and not yet waited for
 LIBC = ctypes.CDLL(None)
@@ -51,6 +52,19 @@ def stop_process(process):
     """Sends SIGTERM and waits; gives the exit status."""
     process.terminate()
     return finish_process(process)
+
+
+def pause_process(process):
+    """Stops all of its threads at whatever they do, until SIGCONT."""
+    tasks = f"/proc/{process.pid}/task"
+
+    def state(task):
+        with open(f"{tasks}/{task}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0]
+
+    process.send_signal(signal.SIGSTOP)
+    for task in os.listdir(tasks):
+        until(lambda: state(task) == "T", f"thread {task} does not stop")
 
 
 def stop_everything():

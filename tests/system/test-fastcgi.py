@@ -19,7 +19,7 @@ from fastcgi import (ABORT, BEGIN, END, GET_VALUES, GET_VALUES_RESULT, PARAMS,
                      params, post_params, read_answer, record, stream)
 from hooks import MAX_BODY, PATH, RECEIVED, compact, issue, sign, signed
 from latency import Latency
-from process import finish_process
+from process import finish_process, pause_process
 from sockets import connect, read_all, unread
 from tap import Tap, need_program
 from worker import Worker
@@ -540,17 +540,6 @@ def drip(s):
     return False
 
 
-def stopped(w):
-    """Stops all threads of a worker at whatever they do."""
-    tasks = f"/proc/{w.process.pid}/task"
-    w.process.send_signal(signal.SIGSTOP)
-    for task in os.listdir(tasks):
-        def state():
-            with open(f"{tasks}/{task}/stat") as f:
-                return f.read().rpartition(")")[2].split()[0]
-        until(lambda: state() == "T", f"thread {task} does not stop")
-
-
 # The metrics count it: so they were made later.
 @tap.table("a hook of {} that comes together with a scrape does not wait for "
            "it", [("2 KiB", 300), ("200 KiB", 200000)])
@@ -563,7 +552,7 @@ def hook_beside_scrape_is_served(name, size):
         for s in (scrape, hook):
             s.sendall(fcgi_request(params("GET"), flags=1))
             one_answer(s)
-        stopped(w)
+        pause_process(w.process)
         scrape.sendall(fcgi_request(params("GET", PATH + "/metrics")))
         sender = threading.Thread(target=hook.sendall, args=[
             fcgi_request(values, body)])
@@ -585,7 +574,7 @@ def hook_beside_beginnings_is_served():
     for s in peers:
         s.sendall(fcgi_request(params("GET"), flags=1))
         one_answer(s)
-    stopped(w)
+    pause_process(w.process)
     for s in peers[:-1]:
         s.sendall(WHOLE[:200])
     peers[-1].sendall(WHOLE)

@@ -4,6 +4,7 @@ without its log, behind a link, while hooks come in and others are
 connected."""
 import contextlib
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -16,8 +17,8 @@ from hammer import no_answer_but_200
 from hooks import BIG, issue
 from latency import Latency
 from ledger import Ledger
-from process import stop_process
-from scratch import Scratch
+from process import pause_process, stop_process
+from scratch import Scratch, read_file
 from tap import Tap, need_program
 from webhook_site import Site, on_site
 from worker import Worker
@@ -350,17 +351,33 @@ def delivered_count(w):
     return w.value("SELECT count(*) FROM outbox WHERE state = 'delivered'")
 
 
+def pause_between_transactions(w, process):
+    """Pauses it where it holds none of the locks of SQLite's index, which are
+    on the bytes from 120 on (128: that it is connected)."""
+    index = os.stat(w.db + "-shm").st_ino
+    lock = re.compile(rf" {process.pid} \S+:{index} 12[0-7] ")
+
+    def holds_none():
+        pause_process(process)
+        if not lock.search(read_file("/proc/locks")):
+            return True
+        process.send_signal(signal.SIGCONT)
+        return False
+
+    until(holds_none, "it holds a lock")
+
+
 @contextlib.contextmanager
 def all_stopped(*processes):
     """What happens meanwhile, they notice later."""
-    pids = [p.pid for p in processes if p is not None]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    paused = [p for p in processes if p is not None]
     try:
+        for process in paused:
+            pause_process(process)
         yield
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        for process in paused:
+            process.send_signal(signal.SIGCONT)
 
 
 def close_filled(site, ledger, busy, delivered, name):
@@ -556,7 +573,7 @@ def log_beside_a_link():
 def log_deleted_then_shell(site, w, suffix):
     ledger = Ledger(f"{suffix} deleted, then a shell")
     ledger.post_all(w, 5)
-    os.kill(w.process.pid, signal.SIGSTOP)      # between two looks
+    pause_between_transactions(w, w.process)
     os.unlink(w.db + suffix)
     lock = open_db(w.db, write=True)
     edit = "INSERT INTO workspace_map (project_slug, workspace_id)" \
@@ -637,9 +654,10 @@ def deliverer_begins_new_log():
     w = site.worker
     busy = start_printing(w.db)
     until(lambda: delivered_count(w) == 60)
-    os.kill(busy.pid, signal.SIGSTOP)
+    pause_between_transactions(w, busy)
     ledger.post_all(w, 5)
-    os.kill(w.process.pid, signal.SIGSTOP)
+    until(w.spool_is_empty)
+    pause_between_transactions(w, w.process)
     delete_log(w)
     os.kill(busy.pid, signal.SIGCONT)
     until(lambda: os.path.exists(w.db + "-wal") and
