@@ -726,12 +726,13 @@ def make_tree():
     except subprocess.CalledProcessError as error:
         raise Skip("no layer over this system") from error
     clone = os.path.join(root, "root/sentry-webhooks")
-    # In the layer, not below: a clone may be just there, this one even.
-    shutil.rmtree(clone, ignore_errors=True)
-    shutil.copytree(SRC, clone, ignore=lambda folder, names: [
+    # Over what is there: a clone may be, this one even, and its build changes.
+    os.makedirs(clone, exist_ok=True)
+    mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", clone)
+    shutil.copytree(SRC, clone, dirs_exist_ok=True, ignore=lambda at, names: [
         x for x in names if x in (".git", "autom4te.cache", "configure")
-        or os.path.join(folder, x) == BUILD
-        or folder == SRC and x.startswith("build") and x != "build-aux"])
+        or os.path.join(at, x) == BUILD
+        or at == SRC and x.startswith("build") and x != "build-aux"])
     for name, mode in ("tmp", "1777"), ("run", "755"), ("dev", "755"):
         mount("-t", "tmpfs", "-o", "mode=" + mode, "tmpfs",
               os.path.join(root, name))
