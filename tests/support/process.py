@@ -92,6 +92,14 @@ def run_program(*options, env=None, stdin=b"", cwd=None, wrapper=True):
     return done
 
 
+def has_open(process, path):
+    """Whether it has opened the file that has this name now."""
+    folder = f"/proc/{process.pid}/fd/"
+    return os.path.exists(path) and any(
+        os.path.exists(folder + fd) and os.path.samefile(folder + fd, path)
+        for fd in os.listdir(folder))
+
+
 def cpu_seconds(process):
     """Seconds of processor time that it has used."""
     with open(f"/proc/{process.pid}/stat") as f:

@@ -17,7 +17,8 @@ from hammer import no_answer_but_200
 from latency import Latency
 from metrics import series_of
 from outbox import DAY, Outbox, now_ms
-from process import cpu_seconds, finish_process, start_process, stop_process
+from process import (cpu_seconds, finish_process, has_open, start_process,
+                     stop_process)
 from scratch import Scratch, read_file, write_file
 from service_manager import ServiceManager
 from strace import need_strace
@@ -300,7 +301,7 @@ def replaced_database():
     api = EventApi()
     outbox = Outbox()
     d = Deliverer(outbox, "--keep", "0", to=api.url)
-    d.has_started()
+    until(lambda: has_open(d.process, outbox.db + "-shm"))
     fresh = Outbox()
     ids = fresh.fill(5)
     fresh.shell("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -17,7 +17,7 @@ from hammer import no_answer_but_200
 from hooks import BIG, issue
 from latency import Latency
 from ledger import Ledger
-from process import pause_process, stop_process
+from process import has_open, pause_process, stop_process
 from scratch import Scratch, read_file
 from tap import Tap, need_program
 from webhook_site import Site, on_site
@@ -85,13 +85,6 @@ def replaced(w):
 def moved_with_all(w):
     for suffix in "-shm", "-wal", "":
         os.rename(w.db + suffix, w.db + ".old" + suffix)
-
-
-def has_open(process, path):
-    folder = f"/proc/{process.pid}/fd/"
-    return os.path.exists(path) and any(
-        os.path.exists(folder + fd) and os.path.samefile(folder + fd, path)
-        for fd in os.listdir(folder))
 
 
 @tap.test("a deliverer does not open what came in its database's place while "
