@@ -62,8 +62,10 @@ call_set(struct call *c, const char *prefix, struct span name,
 	struct variable *v = &c->variable[c->count];
 	size_t at = strlen(prefix);
 
+	/* To libfcgi a variable is NAME=VALUE; a server names none with a =. */
 	if (c->count == VARIABLES || name.len + at + 1 > sizeof(v->name) ||
-	    memchr(name.at, '\0', name.len) != NULL)
+	    memchr(name.at, '\0', name.len) != NULL ||
+	    memchr(name.at, '=', name.len) != NULL)
 		return;
 	memcpy(v->name, prefix, at + 1);
 	for (size_t i = 0; i < name.len; i++) {
