@@ -60,7 +60,9 @@ wait_for_sink_ms(const struct deliver *d)
 	    d->fresh.poll_at : d->tried.poll_at;
 	int64_t write_at = d->unwritten_since + DELIVER_ROWS_WRITE_MS;
 
-	if (d->db != NULL && now >= d->pause_until) {
+	if (d->db == NULL)
+		return IDLE_WAIT_MS;
+	if (now >= d->pause_until) {
 		if (d->in_flight.count > 0 ||
 		    d->sink->ops->room(d->sink) == 0)
 			until = now + BUSY_WAIT_MS;
@@ -69,9 +71,9 @@ wait_for_sink_ms(const struct deliver *d)
 		if (is_idle(d) && !d->config->once && poll_at > until)
 			until = poll_at;
 	}
-	if (d->db != NULL && d->unwritten.first != NULL && write_at < until)
+	if (d->unwritten.first != NULL && write_at < until)
 		until = write_at;
-	if (d->db != NULL && d->config->keep_ms > 0 && d->prune_at < until)
+	if (d->config->keep_ms > 0 && d->prune_at < until)
 		until = d->prune_at;
 	return until > now ? (int)(until - now) : 0;
 }
