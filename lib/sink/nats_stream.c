@@ -87,7 +87,10 @@ is_denied(struct nats_stream *st)
 	return atomic_load(&st->denied_at) > atomic_load(&st->acked_at);
 }
 
-/* The library calls this on a thread of its own, once for each message. */
+/* The library calls this on a thread of its own, once for each message. A
+ * duplicate at place 0 is not held: the leader of a cluster notes the id before
+ * the message is stored, and if it leads no more it may never be stored
+ * (nats-server before 2.11; its pull request 6486). */
 static void
 on_ack(jsCtx *js, natsMsg *msg, jsPubAck *ack, jsPubAckErr *error, void *arg)
 {
@@ -98,6 +101,11 @@ on_ack(jsCtx *js, natsMsg *msg, jsPubAck *ack, jsPubAckErr *error, void *arg)
 	(void)js;
 	if (ack != NULL) {
 		atomic_store(&st->acked_at, clock_ms());
+		if (ack->Sequence == 0) {
+			fate = FATE_LATER;
+			why = "taken for a duplicate of a message that the "
+			    "stream does not hold";
+		}
 	} else {
 		why = error->ErrText != NULL ? error->ErrText :
 		    natsStatus_GetText(error->Err);

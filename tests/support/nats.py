@@ -162,11 +162,13 @@ class Client:
             elif words[0] == b"-ERR":
                 raise ConnectionError(b" ".join(words).decode())
 
-    def subscribe(self):
+    def subscribe(self, subject=None):
+        """To that subject, or to an inbox of its own; returns which."""
         self.sid += 1
-        inbox = f"_INBOX.t{os.getpid()}.{self.sid}.{os.urandom(4).hex()}"
-        self.send(f"SUB {inbox} {self.sid}\r\n".encode())
-        return inbox
+        subject = subject or \
+            f"_INBOX.t{os.getpid()}.{self.sid}.{os.urandom(4).hex()}"
+        self.send(f"SUB {subject} {self.sid}\r\n".encode())
+        return subject
 
     def publish(self, subject, data=b"", reply=""):
         self.send(f"PUB {subject} {reply} {len(data)}\r\n".encode() + data

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import nats
@@ -339,6 +340,69 @@ def server_without_jetstream():
     server.jetstream = True
     server.start()
     deliver.reaches({"acked": 3})
+    deliver.stop()
+    server.stop()
+
+
+class StreamOfTest(threading.Thread):
+    """A server without JetStream, in whose place we answer as nats-server 2.9
+    and 2.10 do in a cluster: an id that was noted, and its message not stored
+    when the leader changed, is called a duplicate at place 0."""
+
+    CONFIG = {"name": "SENTRY", "subjects": ["sentry.observation.>"],
+              "retention": "limits", "storage": "file", "discard": "new",
+              "duplicate_window": 7200 * 10**9, "num_replicas": 3}
+
+    def __init__(self, server, forgotten):
+        super().__init__(daemon=True)
+        self.client = nats.Client(server)
+        self.client.socket.settimeout(None)
+        self.forgotten, self.held = forgotten, []
+        for subject in ("$JS.API.>", "sentry.observation.>"):
+            self.client.subscribe(subject)
+        self.start()
+
+    def run(self):
+        try:
+            while True:
+                subject, reply, headers, data = self.client.message()
+                answer = self.answer(subject, headers, data)
+                self.client.publish(reply[0].decode(),
+                                    json.dumps(answer).encode())
+        except (OSError, IndexError):
+            pass
+
+    def answer(self, subject, headers, data):
+        if subject.startswith("$JS.API.STREAM.INFO"):
+            return {"config": self.CONFIG, "created": "2026-01-01T00:00:00Z",
+                    "state": {"messages": len(self.held), "first_seq": 1,
+                              "last_seq": len(self.held)}}
+        if subject.startswith("$JS.API.STREAM.MSG.GET"):
+            seq = json.loads(data)["seq"]
+            head = f"NATS/1.0\r\nNats-Msg-Id: {self.held[seq - 1]}\r\n\r\n"
+            return {"message": {
+                "subject": "sentry.observation.x", "seq": seq, "data": "e30=",
+                "hdrs": base64.b64encode(head.encode()).decode(),
+                "time": "2026-01-01T00:00:00Z"}}
+        if not subject.startswith("sentry."):
+            return {"type": "account_info", "memory": 0, "storage": 0}
+        if headers["Nats-Msg-Id"] in self.forgotten:
+            self.forgotten.remove(headers["Nats-Msg-Id"])
+            return {"stream": "SENTRY", "seq": 0, "duplicate": True}
+        self.held.append(headers["Nats-Msg-Id"])
+        return {"stream": "SENTRY", "seq": len(self.held)}
+
+
+@tap.test("a row that is called a duplicate, and stands nowhere, is sent again")
+def duplicate_without_place():
+    server = nats.Server(jetstream=False)
+    outbox = Outbox(5)
+    ids = outbox.ids()
+    stream = StreamOfTest(server, [ids[1]])
+    deliver = Deliverer(outbox, "--settle", "1", to=server.url)
+    deliver.reaches({"delivered": 5})
+    equal(sorted(stream.held), ids, "what the stream holds")
+    equal(outbox.rows("SELECT id FROM outbox WHERE attempts > 1"), [(2,)])
     deliver.stop()
     server.stop()
 
