@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import time
+from collections import Counter
 
 import nats
 from deliverer import WINDOW, Deliverer, run_once, without_nats
@@ -206,8 +207,8 @@ def kill_leader(servers, client):
     return server
 
 
-@tap.test("a cluster of three loses and doubles nothing when its leader is "
-          "killed in mid-run")
+@tap.test("a cluster of three whose leader is killed in mid-run loses nothing, "
+          "and doubles at most what was sent twice")
 def cluster_loses_leader():
     many = 20000 if FULL else 6000
     servers = nats.three_servers()
@@ -222,13 +223,20 @@ def cluster_loses_leader():
     other = next(s for s in servers if s.name != leader)
     with nats.Client(other) as client:
         dead = kill_leader(servers, client)
-        until(lambda: client.count() > many // 2, "it does not go on")
-        dead.start()
         deliver.reaches({"delivered": many})
-        # A new leader may not yet have applied all that it has in its log.
-        until(lambda: client.count() == many, "the stream lacks some")
-        ids = client.ids()
-    each_is_there_once(ids, outbox)
+        # A new leader may not yet have applied all that it has in its log, and
+        # one before nats-server 2.11 then stores again what it is sent again.
+        # It is read before the dead one is back: of these, that one may hold
+        # other messages than the two (seen with 2.9.10).
+        until(lambda: set(outbox.ids()) <= set(client.ids()),
+              "rows that are delivered, and nowhere")
+        twice = {id for id, n in Counter(client.ids()).items() if n > 1}
+        again = {id for id, in outbox.rows(
+            "SELECT event_id FROM outbox WHERE attempts > 1")}
+        assert twice <= again, f"sent once, and there twice: {twice - again}"
+        dead.start()
+        outbox.fill(100)
+        deliver.reaches({"delivered": many + 100})
     deliver.stop()
     for server in servers:
         server.stop()
