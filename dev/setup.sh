@@ -69,6 +69,7 @@ test	libclang-rt-dev		file	$(clang_resources)/include/fuzzer
 test	prometheus		command	promtool
 test	mandoc			command	mandoc
 test	xz-utils		command	xz
+test	e2fsprogs		command	mkfs.ext4
 package	build-essential		file	/usr/share/build-essential/list
 package	debhelper		command	dh
 package	lintian			command	lintian
