@@ -384,8 +384,6 @@ class StreamOfTest(threading.Thread):
                 "subject": "sentry.observation.x", "seq": seq, "data": "e30=",
                 "hdrs": base64.b64encode(head.encode()).decode(),
                 "time": "2026-01-01T00:00:00Z"}}
-        if not subject.startswith("sentry."):
-            return {"type": "account_info", "memory": 0, "storage": 0}
         if headers["Nats-Msg-Id"] in self.forgotten:
             self.forgotten.remove(headers["Nats-Msg-Id"])
             return {"stream": "SENTRY", "seq": 0, "duplicate": True}
